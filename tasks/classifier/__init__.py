@@ -1,0 +1,1 @@
+"""The category head over frozen image embeddings. Plain torch."""

@@ -1,0 +1,1 @@
+"""OpenCLIP: load, encode, fine-tune. Plain torch."""

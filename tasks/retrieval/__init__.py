@@ -1,0 +1,1 @@
+"""FAISS index and retrieval metrics. Plain faiss and numpy."""

@@ -1,0 +1,57 @@
+"""What goes live: a release names encoder, index, items and classifier together; a channel points at one release."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.schema.manifest import ArtifactRef
+
+RELEASE_ID = r"^[a-z0-9][a-z0-9._-]{0,79}$"
+CHANNEL = r"^[a-z0-9][a-z0-9-]{0,39}$"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+
+class Gate(_Record):
+    """One check a release had to pass: the measured value, the limit, and the verdict."""
+
+    name: str
+    value: float
+    limit: str = Field(description="The bound in words a person reads, e.g. '>= 0.97'")
+    passed: bool
+
+
+class Release(_Record):
+    """Everything that is served together. Immutable: `releases/<id>.json` is written once."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern=RELEASE_ID)
+    created_at: datetime
+    catalog: ArtifactRef
+    model: ArtifactRef
+    index: ArtifactRef
+    classifier: ArtifactRef | None = None
+    evaluations: dict[str, ArtifactRef] = Field(default_factory=dict, description="e.g. baseline, finetuned")
+    quality: dict[str, float] = Field(default_factory=dict, description="Headline figures, name -> value")
+    gates: tuple[Gate, ...] = ()
+    items: int = Field(ge=0, description="Products that can be searched")
+    parent: str | None = Field(default=None, description="Release that was live when this one was made")
+    why: str = Field(default="", description="Who or what made it, in words")
+    run: str | None = Field(default=None, description="Prefect flow run that made it")
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class LivePointer(_Record):
+    """The only object that is ever overwritten: which release a channel serves."""
+
+    schema_version: Literal[1] = 1
+    channel: str = Field(pattern=CHANNEL)
+    release: str = Field(pattern=RELEASE_ID)
+    generation: int = Field(ge=1, description="Only rises, also on a roll-back")
+    previous: str | None = Field(default=None, description="Release that was live before")
+    published_at: datetime
+    reason: str = Field(default="", description="publish, promote, rollback, and who asked")
+    run: str | None = Field(default=None, description="Tells an ambiguous write apart: mine or somebody else's")

@@ -1,0 +1,74 @@
+"""The pyarrow schema of every parquet file in the store."""
+
+import pyarrow as pa
+
+SPLITS = ("train", "val", "test", "unused")
+
+#: One row per product that can be searched. Text columns are "" where the shop says nothing, never null.
+ITEMS = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("group_id", pa.string(), nullable=False),  # variants of one design share it
+        pa.field("split", pa.string(), nullable=False),  # one of SPLITS; "unused" is searchable but never measured on
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("description", pa.string(), nullable=False),
+        pa.field("brand", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),  # whole path, "/" between levels
+        pa.field("category_l1", pa.string(), nullable=False),
+        pa.field("product_type", pa.string(), nullable=False),  # human words: "phone case"
+        pa.field("color", pa.string(), nullable=False),  # the standard colour where the shop has one
+        pa.field("material", pa.string(), nullable=False),
+        pa.field("pattern", pa.string(), nullable=False),
+        pa.field("price", pa.float64()),  # null where unknown
+        pa.field("language", pa.string(), nullable=False),  # BCP 47 tag of the title, "" where unknown
+        pa.field("captions", pa.map_(pa.string(), pa.string()), nullable=False),  # caption kind -> text
+        pa.field("attributes", pa.map_(pa.string(), pa.string()), nullable=False),  # any further column of the shop
+        pa.field("image_sha256", pa.string(), nullable=False),  # of the stored picture: images/<aa>/<sha256>.jpg
+        pa.field("image_width", pa.int32(), nullable=False),
+        pa.field("image_height", pa.int32(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),  # where the shop keeps the picture
+        pa.field("source_sha256", pa.string(), nullable=False),  # of the shop's own bytes
+        pa.field("text_sha256", pa.string(), nullable=False),  # of every text field: tells a text change
+    ]
+)
+
+#: One row per refused row of the source.
+REJECTS = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),  # position in the source, 0-based
+        pa.field("item_id", pa.string(), nullable=False),  # "" where the row has none
+        pa.field("reason", pa.string(), nullable=False),  # a code of REJECT_REASONS
+        pa.field("detail", pa.string(), nullable=False),  # what was found
+        pa.field("source", pa.string(), nullable=False),  # file and line, or picture URI
+    ]
+)
+
+REJECT_REASONS = (
+    "malformed_row",
+    "not_utf8",
+    "missing_id",
+    "duplicate_id",
+    "missing_title",
+    "missing_picture",  # the row names none
+    "picture_not_found",  # the row names one, nothing is there
+    "picture_outside_root",
+    "picture_empty",  # zero bytes
+    "picture_unreadable",
+    "picture_truncated",
+    "picture_too_large",  # bytes or pixels
+    "picture_animated",
+    "picture_wrong_type",  # a PDF, an SVG, a text file
+)
+
+#: Caption kinds in `captions`; also the query types of the evaluation. A kind is absent where the item lacks its words.
+CAPTION_KINDS = ("title", "title_without_brand", "attributes", "color_type", "type", "bullet")
+
+
+def embeddings_schema(dim: int) -> pa.Schema:
+    """Schema of one embedding shard: image hash -> L2-normalised float32 vector of ``dim`` numbers."""
+    return pa.schema(
+        [
+            pa.field("image_sha256", pa.string(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Object storage: artifacts, pictures, releases, the live pointer, and the shop's own files."""
