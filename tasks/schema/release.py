@@ -55,3 +55,13 @@ class LivePointer(_Record):
     published_at: datetime
     reason: str = Field(default="", description="publish, promote, rollback, and who asked")
     run: str | None = Field(default=None, description="Tells an ambiguous write apart: mine or somebody else's")
+
+
+class ReleaseParts(_Record):
+    """The artifacts a release is made of, before it is one."""
+
+    catalog: ArtifactRef
+    model: ArtifactRef
+    index: ArtifactRef
+    classifier: ArtifactRef | None = None
+    evaluation: ArtifactRef | None = Field(default=None, description="Report that measured this very model")

@@ -1,0 +1,21 @@
+"""Read a shop as one catalogue: items with splits, and every refused row with its reason.
+
+    python -m flows.prepare_catalog --source path/to/products.csv
+"""
+
+from prefect import flow
+
+from tasks.catalog.config import CatalogConfig
+from tasks.prepare import live_catalog, prepare
+from tasks.schema.command import run_from_terminal
+from tasks.schema.manifest import ArtifactRef
+
+
+@flow(name="prepare_catalog")
+def prepare_catalog(config: CatalogConfig) -> ArtifactRef:
+    """Prepare one catalogue. Items that the live release already knows keep their split."""
+    return prepare(config, parent=live_catalog())
+
+
+if __name__ == "__main__":
+    run_from_terminal(prepare_catalog, CatalogConfig)

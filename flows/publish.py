@@ -1,0 +1,47 @@
+"""Move what is live: promote a release, or roll back. The only flows that do.
+
+    python -m flows.publish promote --release 0123456789abcdef
+    python -m flows.publish roll_back --reason "wrong pictures in shoes"
+"""
+
+from prefect import flow
+from pydantic import Field
+
+from tasks.publish import swap_to, swap_to_previous
+from tasks.schema.command import run_one_of_from_terminal
+from tasks.schema.config import Config
+from tasks.schema.release import CHANNEL, RELEASE_ID, LivePointer
+
+
+class PromoteConfig(Config):
+    """Which stored release goes live, and where."""
+
+    release: str = Field(description="Id of a stored release", pattern=RELEASE_ID)
+    channel: str = Field("production", description="Channel that the app follows", pattern=CHANNEL)
+    reason: str = Field("promoted by hand", description="Kept in the live pointer, for whoever reads the history")
+
+
+class RollBackConfig(Config):
+    """Which channel goes back, and to what."""
+
+    channel: str = Field("production", description="Channel to roll back", pattern=CHANNEL)
+    to: str = Field("previous", description="'previous', or the id of any stored release", pattern=RELEASE_ID)
+    reason: str = Field("rolled back by hand", description="Kept in the live pointer")
+
+
+@flow(name="promote")
+def promote(config: PromoteConfig) -> LivePointer:
+    """Make a stored release live with one compare-and-swap."""
+    return swap_to(config.release, config.channel, config.reason)
+
+
+@flow(name="roll_back")
+def roll_back(config: RollBackConfig) -> LivePointer:
+    """Make the previous (or a named) release live again. The generation rises, as with every swap."""
+    if config.to == "previous":
+        return swap_to_previous(config.channel, config.reason)
+    return swap_to(config.to, config.channel, config.reason)
+
+
+if __name__ == "__main__":
+    run_one_of_from_terminal({"promote": (promote, PromoteConfig), "roll_back": (roll_back, RollBackConfig)})

@@ -1,0 +1,52 @@
+"""The nightly flow: what changed in the shop since the live release becomes the next release. Scheduled.
+
+    python -m flows.reindex
+"""
+
+from typing import Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows.build_index import BuildIndexConfig, build_index
+from flows.publish import PromoteConfig, promote
+from tasks.clip.config import EmbedConfig
+from tasks.retrieval.config import IndexConfig
+from tasks.prepare import plan_changes, prepare, read_live_release, shop_of
+from tasks.publish import make_release, say_nothing_changed
+from tasks.schema.command import run_from_terminal
+from tasks.schema.config import Config
+from tasks.schema.release import CHANNEL, ReleaseParts
+
+
+class ReindexConfig(Config):
+    """Which channel to keep fresh, and from where."""
+
+    channel: str = Field("production", description="Channel whose live release is brought up to date", pattern=CHANNEL)
+    source: str | None = Field(
+        None, description="The shop's table or ABO folder; empty: where the live release's catalogue came from"
+    )
+    embed: EmbedConfig = Field(EmbedConfig(), description="How new pictures are embedded")
+    index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
+    publish_anyway: bool = Field(False, description="Publish even if a gate refuses: the release records that it did")
+
+
+@flow(name="reindex")
+def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa: B008
+    """New items become searchable, gone ones vanish; the model and the classifier stay those of the live release."""
+    live = read_live_release(config.channel)
+    catalog = prepare(shop_of(live, config.source), parent=live.catalog)
+    changes = plan_changes(live.catalog, catalog)
+    if not any(changes.values()):
+        return say_nothing_changed(live)
+    index = build_index(
+        BuildIndexConfig(model=live.model.id, catalog=catalog.id, embed=config.embed, index=config.index)
+    )
+    parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier)
+    release = make_release(parts, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)
+    pointer = promote(PromoteConfig(release=release, channel=config.channel, reason="nightly reindex"))
+    return {"release": release, "generation": pointer.generation, "changes": changes}
+
+
+if __name__ == "__main__":
+    run_from_terminal(reindex, ReindexConfig)

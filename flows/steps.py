@@ -1,0 +1,23 @@
+"""Steps that more than one flow is made of."""
+
+from collections.abc import Sequence
+
+from prefect import unmapped
+from prefect.futures import wait
+
+from tasks.clip.config import EmbedConfig
+from tasks.embed import embed_shard, plan_shards
+from tasks.schema.manifest import ArtifactRef
+
+
+def embed_pictures(
+    model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()
+) -> None:
+    """Embed every picture of the catalogue (or of the splits) that has no stored vector: one mapped task a shard."""
+    plan = plan_shards(model, catalog, tuple(splits), config)
+    if not plan.shards:
+        return
+    futures = embed_shard.map(unmapped(model), unmapped(plan), range(plan.shards), unmapped(config))
+    wait(futures)
+    for future in futures:
+        future.result()  # raises the first failure; finished shards stay stored

@@ -1,0 +1,42 @@
+"""Retry, cache and concurrency policies of every task, in one place.
+
+A task here never uses Prefect's result cache: an artifact that has a manifest is the cache, and every machine sees it.
+"""
+
+from functools import partial
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.concurrency.sync import concurrency
+from prefect.tasks import exponential_backoff
+
+from tasks.schema.errors import TransientError
+
+#: Global concurrency limit that fine-tuning and embedding hold; `deployments/apply.py` creates it.
+ACCELERATOR = "accelerator"
+
+
+def passes_with_time(task: Any, task_run: TaskRun, state: State) -> bool:
+    """Tell whether a failed task run is worth a retry: only errors that can pass are."""
+    result = state.result(raise_on_failure=False)
+    return isinstance(result, TransientError)
+
+
+_policy: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retry_condition_fn": passes_with_time}
+
+#: Reads and writes objects: retried three times with growing, jittered pauses (about 2, 4 and 8 s).
+io_task = partial(
+    task, retries=3, retry_delay_seconds=exponential_backoff(backoff_factor=2), retry_jitter_factor=0.5, **_policy
+)
+
+#: Long computation that resumes from what it stored: two retries after longer pauses (about 10 and 20 s).
+compute_task = partial(
+    task, retries=2, retry_delay_seconds=exponential_backoff(backoff_factor=10), retry_jitter_factor=0.3, **_policy
+)
+
+
+def accelerator() -> Any:
+    """Context in which at most ``ACCELERATOR``'s limit of tasks run at once (no limit where none was created)."""
+    return concurrency(ACCELERATOR, occupy=1, lease_duration=60, strict=False)

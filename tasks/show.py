@@ -1,0 +1,96 @@
+"""What an operator sees of a run: tables, figures, links and progress, as Prefect artifacts.
+
+Telling never stops the work: where the Prefect server does not take an artifact, a warning is logged instead.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.logging import get_run_logger
+
+from tasks.schema.progress import Progress
+
+P = ParamSpec("P")
+_SECONDS_BETWEEN_UPDATES = 2.0
+_SECONDS_BETWEEN_LOG_LINES = 10.0
+
+
+def _never_stops_the_work(show: Callable[P, Any]) -> Callable[P, None]:
+    @wraps(show)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            show(*args, **kwargs)
+        except Exception as error:
+            get_run_logger().warning("Prefect did not take an artifact (%s): %s", show.__name__, error)
+
+    return call
+
+
+def artifact_key(*words: str) -> str:
+    """Key of a Prefect artifact: lower case, digits and dashes only, or the server refuses it."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
+
+
+@_never_stops_the_work
+def show_markdown(key: str, markdown: str, description: str = "") -> None:
+    """Leave a page of markdown (tables, links, mermaid) at the run."""
+    create_markdown_artifact(key=artifact_key(key), markdown=markdown, description=description or None)
+
+
+@_never_stops_the_work
+def show_table(key: str, rows: Sequence[dict[str, Any]], description: str = "") -> None:
+    """Leave a searchable table at the run. The server takes its columns from the first row alone."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = [{name: row.get(name, "") for name in columns} for row in rows]
+    create_table_artifact(key=artifact_key(key), table=table, description=description or None)
+
+
+@_never_stops_the_work
+def show_figure(key: str, data_uri: str, description: str = "") -> None:
+    """Leave a picture at the run, as a data: URI, so that it needs no host and never expires."""
+    create_image_artifact(key=artifact_key(key), image_url=data_uri, description=description or None)
+
+
+@contextmanager
+def track(key: str, description: str) -> Iterator[Progress]:
+    """Yield a progress callable that draws a Prefect progress artifact and, now and then, a log line."""
+    logger = get_run_logger()
+    artifact = None
+    try:
+        artifact = create_progress_artifact(progress=0.0, key=artifact_key(key), description=description)
+    except Exception as error:
+        logger.warning("Prefect took no progress artifact for %s: %s", description, error)
+    updated = logged = time.monotonic()
+
+    def progress(share: float, message: str) -> None:
+        nonlocal updated, logged
+        now = time.monotonic()
+        if now - logged >= _SECONDS_BETWEEN_LOG_LINES:
+            logger.info("%s: %.0f %%, %s", description, 100 * share, message)
+            logged = now
+        if now - updated >= _SECONDS_BETWEEN_UPDATES:
+            _update(artifact, share)
+            updated = now
+
+    yield progress
+    _update(artifact, 1.0)
+
+
+def _update(artifact: Any, share: float) -> None:
+    if artifact is None:
+        return
+    try:
+        update_progress_artifact(artifact, progress=round(100.0 * min(max(share, 0.0), 1.0), 1))
+    except Exception as error:
+        get_run_logger().warning("Prefect took no progress update: %s", error)
