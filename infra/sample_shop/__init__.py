@@ -1,0 +1,5 @@
+"""A stand-in for a real shop: a made-up catalogue with rendered pictures, in the layout of Amazon Berkeley Objects."""
+
+from .export import ShopSummary, build_shop
+
+__all__ = ["ShopSummary", "build_shop"]

@@ -1,0 +1,114 @@
+"""Turn quads into pixels: every quad is diced finer than a pixel and the nearest sample of each pixel wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .mesh import Scene
+
+Array = NDArray[np.float32]
+_DENSITY = 1.3  # samples per pixel along each edge; below 1 leaves holes
+
+
+@dataclass
+class Quads:
+    """All quads of a scene: corner points and normals (q, 4, 3), uv (q, 4, 2), slot number and solidity (q,)."""
+
+    points: Array
+    normals: Array
+    uv: Array
+    slot: NDArray[np.int32]
+    solid: NDArray[np.bool_]
+
+    def keep(self, mask: NDArray[np.bool_]) -> Quads:
+        """Only the quads of a mask."""
+        return Quads(self.points[mask], self.normals[mask], self.uv[mask], self.slot[mask], self.solid[mask])
+
+
+@dataclass
+class Hits:
+    """What each covered pixel shows: pixel number, quad, and where in the quad (s, t)."""
+
+    pixel: NDArray[np.int64]
+    quad: NDArray[np.int64]
+    s: Array
+    t: Array
+
+    def blend(self, corners: Array) -> Array:
+        """Values at the hits from values at the quads' corners (q, 4, c)."""
+        c, s, t = corners[self.quad], self.s[:, None], self.t[:, None]
+        return (c[:, 0] * (1 - s) + c[:, 1] * s) * (1 - t) + (c[:, 3] * (1 - s) + c[:, 2] * s) * t
+
+
+def _corners(grid: Array) -> Array:
+    """Corner values (q, 4, c) of the quads of stacked grids (k, nu, nv, c)."""
+    around = (grid[:, :-1, :-1], grid[:, 1:, :-1], grid[:, 1:, 1:], grid[:, :-1, 1:])
+    return np.stack([corner.reshape(-1, grid.shape[-1]) for corner in around], 1)
+
+
+def gather(scene: Scene) -> tuple[Quads, list[str]]:
+    """The quads of all parts and the names of their slots."""
+    names = sorted({part.slot for part in scene.parts})
+    columns: list[list[Array]] = [[], [], [], [], []]
+    for part in scene.parts:
+        points = _corners(part.points)
+        flags = np.full(len(points), names.index(part.slot), np.int32), np.full(len(points), part.solid)
+        for column, value in zip(columns, (points, _corners(part.normals), _corners(part.uv), *flags), strict=True):
+            column.append(value)
+    return Quads(*(np.concatenate(column) for column in columns)), names  # type: ignore[arg-type]
+
+
+def rasterize(screen: Array, size: int) -> tuple[Hits, Array]:
+    """Nearest surface of each pixel of a (size, size) frame, and its nearness.
+
+    `screen` (q, 4, 3) holds x and y in pixels and nearness (larger is closer).
+    """
+    a, b, c, d = (screen[:, i] for i in range(4))
+    ab, ad, twist = b - a, d - a, a - b + c - d
+
+    def count(e1: Array, e2: Array) -> NDArray[np.int64]:
+        longest = np.maximum(np.hypot(e1[:, 0], e1[:, 1]), np.hypot(e2[:, 0], e2[:, 1]))
+        return np.clip(np.ceil(longest * _DENSITY), 1, 512).astype(np.int64)
+
+    n_s, n_t = count(ab, c - d), count(ad, c - b)
+    per_quad = n_s * n_t
+    quad = np.repeat(np.arange(len(screen)), per_quad)
+    local = np.arange(len(quad)) - np.repeat(np.cumsum(per_quad) - per_quad, per_quad)
+    wide = np.repeat(n_s, per_quad)
+    row = local // wide
+    s = ((local - row * wide + 0.5) / wide).astype(np.float32)
+    t = ((row + 0.5) / np.repeat(n_t, per_quad)).astype(np.float32)
+    lines = np.repeat(np.concatenate([a, ab, ad, twist], 1), per_quad, axis=0)
+    st = s * t
+    x, y, near = (lines[:, i] + s * lines[:, 3 + i] + t * lines[:, 6 + i] + st * lines[:, 9 + i] for i in range(3))
+    column, line = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    inside = (column >= 0) & (column < size) & (line >= 0) & (line < size)
+    return _nearest(line * size + column, near, inside, Hits(quad, quad, s, t), size)
+
+
+def _nearest(pixel: NDArray[np.int64], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int) -> tuple[Hits, Array]:
+    """Keep the closest sample of every pixel; depth and sample number share one integer so that one pass decides."""
+    low, high = float(near.min()), float(near.max())
+    depth = ((high - near) * np.float32(2**20 / max(high - low, 1e-6))).astype(np.int64)
+    empty = np.int64(1) << 62
+    best = np.full(size * size, empty)
+    index = np.flatnonzero(inside)
+    np.minimum.at(best, pixel[index], (depth[index] << 32) | index)
+    covered = np.flatnonzero(best != empty)
+    winner = best[covered] & 0xFFFFFFFF
+    return Hits(covered, samples.quad[winner], samples.s[winner], samples.t[winner]), near[winner]
+
+
+def blur(image: Array, radius: int) -> Array:
+    """Two box blurs of (h, w): close enough to a soft edge."""
+    for _ in range(2):
+        for axis in (0, 1):
+            padded = np.pad(image, [(radius + 1, radius) if i == axis else (0, 0) for i in (0, 1)], mode="edge")
+            total = np.cumsum(padded, axis=axis, dtype=np.float64)
+            n = image.shape[axis]
+            high = np.take(total, np.arange(2 * radius + 1, n + 2 * radius + 1), axis)
+            image = ((high - np.take(total, np.arange(n), axis)) / (2 * radius + 1)).astype(np.float32)
+    return image
