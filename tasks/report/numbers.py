@@ -1,0 +1,88 @@
+"""How a measured value is read and written: a number, or a mapping with its 95 % interval."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+#: Words for the codes that measurements use.
+DIRECTIONS = {"text_to_image": "Text → Image", "image_to_text": "Image → Text"}
+SETTINGS = {"strict": "the one right product", "multi_positive": "any product of its group"}
+METRICS = {"recall@1": "R@1", "recall@5": "R@5", "recall@10": "R@10", "mrr": "MRR", "ndcg@10": "nDCG@10"}
+SPLITS = {"val": "Validation", "test": "Test", "train": "Training"}
+QUERY_TYPES = {
+    "title": "full title",
+    "title_without_brand": "title without brand",
+    "attributes": "attributes",
+    "color_type": "colour + type",
+    "type": "type only",
+    "bullet": "a bullet point",
+}
+
+
+class Measured(NamedTuple):
+    """A value with its 95 % interval; ``low``, ``high`` and ``p`` are NaN where they were not measured."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the interval was measured."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+def measured(cell: Any) -> Measured:
+    """Read a bare number or ``{"value", "low", "high", "p"}`` (also ``p_value``, ``difference``); NaN for None."""
+    if cell is None:
+        return Measured(math.nan)
+    if isinstance(cell, Mapping):
+        value = cell.get("value", cell.get("difference", math.nan))
+        p = cell.get("p", cell.get("p_value", math.nan))
+        return Measured(*(_float(part) for part in (value, cell.get("low"), cell.get("high"), p)))
+    return Measured(_float(cell))
+
+
+def _float(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def metric_names(block: Mapping[str, Any]) -> list[str]:
+    """Metric codes of a block in reading order: recall by rising k, then MRR, then the rest."""
+    recalls = sorted((name for name in block if name.startswith("recall@")), key=lambda name: int(name.split("@")[1]))
+    return recalls + [name for name in ("mrr", "ndcg@10") if name in block]
+
+
+def metric_label(name: str) -> str:
+    """Short heading of a metric code, e.g. ``recall@10`` -> ``R@10``."""
+    return METRICS.get(name, name.replace("recall@", "R@"))
+
+
+def share(value: float, digits: int = 4) -> str:
+    """A share between 0 and 1 as the original project's tables write it, or a dash."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """A difference with its sign (a real minus), or a dash."""
+    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def p_words(p: float) -> str:
+    """A p-value in words: ``p < 0.001``, ``p = 0.03``, or nothing where it was not measured."""
+    if not math.isfinite(p):
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def stars(p: float) -> str:
+    """``***`` below 0.001, ``**`` below 0.01, ``*`` below 0.05, ``n.s.`` otherwise, nothing where not measured."""
+    if not math.isfinite(p):
+        return ""
+    return "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else "n.s."
+
+
+def count(value: Any) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
