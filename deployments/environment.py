@@ -1,0 +1,75 @@
+"""The one place where the environment of server, worker, app and clients is made."""
+
+import os
+from collections.abc import Mapping
+
+from deployments.settings import StackSettings
+
+#: Marks every process of a stack, so that a stop finds flow runs too, which a worker puts into sessions of their own.
+MARK = "PRODUCT_SEARCH_STACK"
+
+_QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+_LASTING = {
+    # In-memory leases are lost with the server: the slot of a run that died is then held for good, and CANCEL_NEW
+    # cancels every later night.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+}
+
+_PROMPT = {
+    "PREFECT_WORKER_QUERY_SECONDS": "2",  # 3-6 s from trigger to running instead of 8-15 s
+    # A worker that finds our pyproject.toml in the working folder must not build an environment of its own.
+    "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
+    "PREFECT_CLI_PROMPT": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def api_url(port: int, host: str = "127.0.0.1") -> str:
+    """Address of the Prefect API on ``port``."""
+    return f"http://{host}:{port}/api"
+
+
+def stack_environment(
+    settings: StackSettings, prefect_port: int, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Environment for every process of the stack: ``base`` (default: ours) plus what the stack decides.
+
+    PREFECT_API_URL is always set: without it a flow starts a second, invisible server of its own.
+    """
+    home = settings.var / "prefect"
+    environment = dict(os.environ if base is None else base)
+    environment.pop("PREFECT_PROFILE", None)  # a profile of the user's would name another server
+    environment |= _QUIET | _LASTING | _PROMPT
+    environment |= {
+        MARK: str(settings.var),
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": api_url(prefect_port, settings.host),
+        "PREFECT_UI_URL": f"http://{settings.host}:{prefect_port}",
+        # Else the server copies its UI into site-packages, which fails on a read-only installation.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
+        "NO_PROXY": _without_proxy(environment.get("NO_PROXY") or environment.get("no_proxy") or "", settings.host),
+        # Read by prefect.yaml when it is deployed.
+        "STACK_TIMEZONE": settings.timezone,
+        "STACK_WORKING_DIR": str(settings.working_dir),
+    }
+    environment["no_proxy"] = environment["NO_PROXY"]
+    # Flow runs start in another folder than the app: a relative store would be two stores.
+    environment.setdefault("STORE_URI", str(settings.var / "store"))
+    environment.setdefault("STORE_CACHE", str(settings.var / "cache"))
+    return environment
+
+
+def _without_proxy(current: str, host: str) -> str:
+    hosts = [name for name in current.split(",") if name]
+    return ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost", host]))

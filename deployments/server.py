@@ -1,0 +1,21 @@
+"""The programs of the stack: how the Prefect server, a worker and the app are started."""
+
+import sys
+from collections.abc import Mapping
+
+from deployments.processes import Service
+from deployments.settings import ROOT, StackSettings
+
+
+def prefect_server(settings: StackSettings, port: int, environment: Mapping[str, str]) -> Service:
+    """A Prefect server with its UI on ``port``; the database is in PREFECT_HOME."""
+    url = f"http://{settings.host}:{port}"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", settings.host, "--port", str(port)]
+    return Service("prefect", command, environment, url, f"{url}/api/health", ROOT)
+
+
+def worker(pool: str, environment: Mapping[str, str], port: int = 0) -> Service:
+    """A process worker of one work pool. With a ``port`` it answers health checks there."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", f"{pool}-1"]
+    command += ["--type", "process", "--install-policy", "never", "--no-create-pool-if-not-found"]
+    return Service(f"worker-{pool}", command, environment, cwd=ROOT)

@@ -1,0 +1,41 @@
+"""What a person may set about the stack, each through one environment variable (`STACK_...`)."""
+
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: The checkout (or the folder the image copied it to): where `prefect.yaml` is.
+ROOT = Path(__file__).resolve().parent.parent
+
+#: The work pool that runs flows, and the one for operations: a sweep must not queue behind the runs it looks after.
+FLOW_POOL = "local-process"
+OPS_POOL = "ops"
+
+
+class StackSettings(BaseSettings):
+    """Ports, folders and schedules of the stack. `STACK_PREFECT_PORT=4300 make demo` sets one."""
+
+    model_config = SettingsConfigDict(env_prefix="STACK_", frozen=True, extra="ignore")
+
+    var: Path = Field(ROOT / "var", description="Folder for everything that is written: database, logs, pids, store")
+    prefect_port: int = Field(4200, ge=1, le=65535, description="Port of the Prefect server, or the next free one")
+    app_port: int = Field(7860, ge=1, le=65535, description="Port of the page, or the next free one")
+    host: str = Field("127.0.0.1", description="Address the page and the Prefect server listen on")
+    timezone: str = Field("UTC", description="IANA time zone in which the nightly schedule reads 02:00")
+    working_dir: Path = Field(ROOT, description="Folder flow runs start in: relative paths in a form start here")
+    accelerator_limit: int = Field(1, ge=1, le=64, description="How many heavy tasks may run at once on this server")
+    alert_webhook: str = Field("", description="URL that is called for failed, crashed and late runs; empty: none")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no IANA time zone; give one such as 'Europe/London' or 'UTC'")
+        return value
+
+    @field_validator("var", "working_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
