@@ -1,0 +1,113 @@
+"""Pixels of a training batch: kept decoded where memory allows, moved a little each time they are shown."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from tasks.clip.config import Recipe
+from tasks.clip.folder import first_line
+from tasks.clip.pictures import PixelReader, ahead
+from tasks.schema.errors import CatalogError
+from tasks.schema.progress import Progress, silent
+
+#: Pixels by which a training picture is decoded larger than it is shown, so that crops can differ.
+MARGIN = 8
+
+
+class PixelBank:
+    """uint8 pixels of ``images`` at the reader's size: decoded once up to ``memory_bytes``, else each time asked."""
+
+    def __init__(
+        self, images: Sequence[bytes], reader: PixelReader, threads: int, memory_bytes: int, progress: Progress = silent
+    ) -> None:
+        self._images, self._reader = images, reader
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        height, width = _sides(reader)
+        self._kept: np.ndarray | None = None
+        if len(images) * height * width * 3 <= memory_bytes:
+            self._kept = self._decode_all((len(images), 3, height, width), threads, progress)
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 (n, 3, height, width) of those rows. Raises CatalogError naming a picture that cannot be read."""
+        if self._kept is not None:
+            return self._kept[rows]
+        return np.stack(list(self._pool.map(self._decode, rows.tolist())))
+
+    def close(self) -> None:
+        """End the decoding threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _decode(self, row: int) -> np.ndarray:
+        try:
+            return self._reader.pixels(self._images[row]).transpose(2, 0, 1)
+        except Exception as error:
+            raise CatalogError(f"training picture {row} cannot be read: {first_line(error)}") from error
+
+    def _decode_all(self, shape: tuple[int, ...], threads: int, progress: Progress) -> np.ndarray:
+        kept = np.empty(shape, np.uint8)
+        for row, pixels in enumerate(ahead(self._decode, range(shape[0]), self._pool, depth=8 * threads)):
+            kept[row] = pixels
+            if row % 500 == 499:
+                progress(row / shape[0], f"decoded {row + 1} of {shape[0]} pictures")
+        return kept
+
+
+def augment(
+    pixels: np.ndarray, size: tuple[int, int], recipe: Recipe, random: np.random.Generator, device: torch.device
+) -> torch.Tensor:
+    """float32 (n, 3, *size) in 0..1 on ``device`` from uint8 (n, 3, larger): random crop, mirror, light; seeded by ``random``."""
+    count = len(pixels)
+    flips = random.random(count) < 0.5 if recipe.flip else np.zeros(count, bool)
+    if recipe.crop_area_min < 1:
+        images = _resized_crops(pixels, size, recipe.crop_area_min, flips, random, device)
+    else:
+        shown = torch.from_numpy(_shifted_crops(pixels, size, flips, random))
+        images = shown.to(device, non_blocking=True).float().div_(255)
+    if recipe.jitter:
+        factors = random.uniform(1 - recipe.jitter, 1 + recipe.jitter, (2, count, 1, 1, 1)).astype(np.float32)
+        brightness, contrast = torch.from_numpy(factors).to(device)
+        images = images * brightness
+        grey = images.mean((1, 2, 3), keepdim=True)
+        images = torch.clamp(torch.lerp(grey, images, contrast), 0, 1)
+    return images
+
+
+def _shifted_crops(
+    pixels: np.ndarray, size: tuple[int, int], flips: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    height, width = size
+    tops = random.integers(0, pixels.shape[2] - height + 1, len(pixels))
+    lefts = random.integers(0, pixels.shape[3] - width + 1, len(pixels))
+    shown = np.empty((len(pixels), 3, height, width), np.uint8)
+    for row, (top, left, flip) in enumerate(zip(tops, lefts, flips, strict=True)):
+        crop = pixels[row, :, top : top + height, left : left + width]
+        shown[row] = crop[:, :, ::-1] if flip else crop
+    return shown
+
+
+def _resized_crops(
+    pixels: np.ndarray,
+    size: tuple[int, int],
+    area_min: float,
+    flips: np.ndarray,
+    random: np.random.Generator,
+    device: torch.device,
+) -> torch.Tensor:
+    """Square-ish crops of a random area, resampled on the device in one call (torchvision does it picture by picture)."""
+    count = len(pixels)
+    side = np.sqrt(random.uniform(area_min, 1, count))
+    middle = random.uniform(-1, 1, (count, 2)) * (1 - side[:, None])
+    theta = np.zeros((count, 2, 3), np.float32)
+    theta[:, 0, 0] = np.where(flips, -side, side)
+    theta[:, 1, 1] = side
+    theta[:, :, 2] = middle
+    images = torch.from_numpy(pixels).to(device, non_blocking=True).float().div_(255)
+    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(device), [count, 3, *size], align_corners=False)
+    return torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _sides(reader: PixelReader) -> tuple[int, int]:
+    size = reader.settings.size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

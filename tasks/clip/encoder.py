@@ -1,0 +1,110 @@
+"""Words and pictures to vectors of one space."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+
+from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
+from tasks.clip.folder import first_line, load_model
+from tasks.clip.pictures import Picture, PixelReader, ahead, batches
+from tasks.schema.errors import CatalogError, ModelUnavailable
+
+
+class Encoder:
+    """A loaded model that turns texts and pictures into L2-normalised float32 vectors. Safe to use from many threads."""
+
+    def __init__(self, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4) -> None:
+        model, config = load_model(folder)
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.name: str = config.get("card", {}).get("name", folder.name)
+        self.dim: int = config["model_cfg"]["embed_dim"]
+        size = model.visual.image_size  # type: ignore[union-attr]
+        self.image_size: int = size if isinstance(size, int) else size[0]  # type: ignore[assignment,index]
+        self.logit_scale = float(model.logit_scale.detach().exp())  # type: ignore[operator,union-attr]
+        self._reader = PixelReader(config.get("preprocess_cfg", {}), size)  # type: ignore[arg-type]
+        self._tokenize = load_tokenizer(folder)
+        self._layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
+        self._model = model.to(self.device, memory_format=self._layout).requires_grad_(False)
+        self._decode_threads = decode_threads
+        if self.device.type == "cuda":
+            # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
+            torch.backends.cudnn.allow_tf32 = False
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4) -> "Encoder":
+        """Encoder from a local-dir folder. Raises ModelUnavailable."""
+        return cls(Path(folder), device, precision, decode_threads)
+
+    def encode_texts(self, texts: list[str], batch_size: int = 256) -> np.ndarray:
+        """float32 (n, dim), L2-normalised, in the order of ``texts``. Longer texts are cut at the context length."""
+        parts = [self._encode_tokens(self._tokenize(part)) for part in batches(texts, batch_size)]
+        vectors = np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+        _refuse_nonfinite(vectors, texts)
+        return vectors
+
+    def encode_images(self, pictures: Iterable[Picture], batch_size: int = 64) -> np.ndarray:
+        """float32 (n, dim), L2-normalised, in the order of ``pictures`` (encoded bytes or PIL). Raises CatalogError."""
+        named = ((str(row), picture) for row, picture in enumerate(pictures))
+        parts = [vectors for _, vectors in self.embed(named, batch_size)]
+        return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+
+    def embed(
+        self, pictures: Iterable[tuple[str, Picture]], batch_size: int = 64
+    ) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Batches of (names, float32 (n, dim)) while further pictures decode. Raises CatalogError naming the picture."""
+        with ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode") as pool:
+            # Two batches ahead: decoding overlaps the forward pass, and memory stays bounded on any input.
+            decoded = ahead(self._decode, pictures, pool, depth=max(2 * batch_size, self._decode_threads))
+            for batch in batches(decoded, batch_size):
+                names = [name for name, _ in batch]
+                vectors = self._encode_pixels(np.stack([pixels for _, pixels in batch]))
+                _refuse_nonfinite(vectors, names)
+                yield names, vectors
+
+    def _decode(self, named: tuple[str, Picture]) -> tuple[str, np.ndarray]:
+        name, picture = named
+        try:
+            return name, self._reader.pixels(picture)
+        except Exception as error:
+            raise CatalogError(f"picture {name} cannot be read: {first_line(error)}") from error
+
+    @torch.inference_mode()
+    def _encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        images = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        images = self._reader.tensor(images).contiguous(memory_format=self._layout)
+        with autocast(self.precision, self.device):
+            features = self._model.encode_image(images)  # type: ignore[operator]
+        return _unit(features)
+
+    @torch.inference_mode()
+    def _encode_tokens(self, tokens: torch.Tensor) -> np.ndarray:
+        with autocast(self.precision, self.device):
+            features = self._model.encode_text(tokens.to(self.device))  # type: ignore[operator]
+        return _unit(features)
+
+
+def load_tokenizer(folder: Path) -> open_clip.SimpleTokenizer:
+    """The folder's tokenizer: texts to int64 (n, context length). Raises ModelUnavailable."""
+    try:
+        return open_clip.get_tokenizer(f"local-dir:{folder}")
+    except Exception as error:
+        raise ModelUnavailable(
+            f"the tokenizer of {folder} cannot be had: {first_line(error)}. Models with a hub tokenizer (SigLIP, XLM-R) need "
+            "the transformers package and the tokenizer's files beside the weights"
+        ) from error
+
+
+def _unit(features: torch.Tensor) -> np.ndarray:
+    return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+
+
+def _refuse_nonfinite(vectors: np.ndarray, names: list[str]) -> None:
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if bad.size:
+        shown = ", ".join(repr(names[row]) for row in bad[:3])
+        raise CatalogError(f"{bad.size} vectors are not finite, first for {shown}: the model or the input is damaged")

@@ -1,0 +1,295 @@
+"""Contrastive fine-tuning of both towers, resumable at every checkpoint as if it had never stopped."""
+
+import hashlib
+import json
+import logging
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+
+from tasks.clip.augment import MARGIN, PixelBank, augment
+from tasks.clip.checkpoint import read_checkpoint, write_checkpoint
+from tasks.clip.config import FinetuneConfig, Recipe
+from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
+from tasks.clip.device import choose_device, choose_precision, prefers_channels_last
+from tasks.clip.encoder import load_tokenizer
+from tasks.clip.folder import count_parameters, load_model, save_model
+from tasks.clip.gradient import Batch, backward
+from tasks.clip.losses import matches
+from tasks.clip.pictures import PixelReader, ahead
+from tasks.clip.recall import measure_recall
+from tasks.clip.schedule import learning_rate, make_optimizer, set_rate
+from tasks.schema.errors import ConfigError
+from tasks.schema.progress import Progress, silent
+
+Save = Callable[[Path, int], None]
+SCORE = "text_to_image_recall@1"
+
+log = logging.getLogger(__name__)
+
+
+class TrainingLog(BaseModel):
+    """What happened: JSON-able, part of the checkpoint, and the source of the report's curves."""
+
+    recipe: dict[str, Any] = {}
+    device: str = ""
+    precision: str = ""
+    items: int = 0
+    batch_size: int = 0
+    steps_planned: int = 0
+    steps: int = 0
+    points: list[dict[str, float]] = []  # step, loss, learning_rate, logit_scale, gradient_norm, positives
+    evaluations: list[dict[str, float]] = []  # step, recalls of both directions on the val split
+    best_step: int = 0
+    best_recall: float | None = None
+    stopped_early: bool = False
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    pictures_per_second: float = 0.0
+    resumed_at: list[int] = []
+
+
+def finetune(
+    base: Path,
+    train: TrainingData,
+    val: TrainingData,
+    config: FinetuneConfig,
+    out: Path,
+    *,
+    resume: Path | None = None,
+    save: Save | None = None,
+    progress: Progress = silent,
+    device: str = "auto",
+) -> TrainingLog:
+    """Train the model in ``base`` and write the best weights by val text-to-image R@1 into ``out`` (local-dir layout).
+
+    ``save(folder, step)`` gets a checkpoint folder every ``save_every_steps``; it is removed when ``save`` returns.
+    ``resume`` is such a folder: the run goes on exactly as if it had not stopped. With fewer than 2 val items nothing
+    is measured and the last weights win. Raises ConfigError (settings against data or checkpoint; the loss diverged),
+    ModelUnavailable, CatalogError (a picture cannot be read), ArtifactCorrupt (an incomplete checkpoint).
+    """
+    with torch.random.fork_rng():
+        run = _Run(base, train, val, config, device, progress)
+        try:
+            if resume is not None:
+                run.restore(resume)
+            run.train(save)
+        finally:
+            run.close()
+    run.write(out)
+    return run.log
+
+
+class _Run:
+    """One training run: everything derived from its inputs, and the step it has reached."""
+
+    def __init__(
+        self, base: Path, train: TrainingData, val: TrainingData, config: FinetuneConfig, device: str, progress: Progress
+    ) -> None:
+        self.device, self.progress = choose_device(device), progress
+        model, self.folder_config = load_model(base)
+        self.recipe = config.resolve(count_parameters(model))
+        self.size = self._choose_size(model)
+        self.batch_size, self.steps = _plan(self.recipe, len(train))
+        self.precision = choose_precision(self.recipe.precision, self.device)
+        self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
+        self.model = model.to(self.device, memory_format=self.layout).train()
+        self.optimizer = make_optimizer(self.model, self.recipe)
+        self._read_captions(base, train, val)
+        self._read_pictures(train, val)
+        self.log = TrainingLog(
+            recipe=self.recipe.model_dump(mode="json"), device=str(self.device), precision=self.precision,
+            items=len(train), batch_size=self.batch_size, steps_planned=self.steps,
+        )  # fmt: skip
+        self.best: dict[str, torch.Tensor] | None = None
+        self.fingerprint = self._fingerprint(base, train, val)
+        self.evaluate_at = _marks(self.steps, self.recipe.evaluations)
+        self.report_at = _marks(self.steps, 100)
+
+    def _choose_size(self, model: torch.nn.Module) -> tuple[int, int]:
+        visual: Any = model.visual
+        if self.recipe.image_size is None:
+            size = visual.image_size
+            return (size, size) if isinstance(size, int) else (size[0], size[1])
+        if not hasattr(visual, "set_input_size"):
+            raise ConfigError("image_size can be set for convolutional (timm) towers only: leave it blank for this model")
+        visual.set_input_size(self.recipe.image_size)
+        self.folder_config["model_cfg"]["vision_cfg"]["image_size"] = self.recipe.image_size
+        self.folder_config.setdefault("preprocess_cfg", {})["size"] = self.recipe.image_size
+        return self.recipe.image_size, self.recipe.image_size
+
+    def _read_captions(self, base: Path, train: TrainingData, val: TrainingData) -> None:
+        tokenize = load_tokenizer(base)
+        self.captions = CaptionTable(train.captions, self.recipe.captions)
+        self.tokens = tokenize(self.captions.texts)  # once: BPE costs seconds
+        self.val_tokens = tokenize(titles(val.captions)) if len(val) else torch.empty(0, dtype=torch.int64)
+        names = {name: row for row, name in enumerate(dict.fromkeys(train.groups))}
+        self.groups = np.array([names[name] for name in train.groups])
+
+    def _read_pictures(self, train: TrainingData, val: TrainingData) -> None:
+        preprocess, memory = self.folder_config.get("preprocess_cfg", {}), self.recipe.picture_memory_mb * 2**20
+        self.reader = PixelReader(preprocess, self.size)
+        larger = PixelReader(preprocess, (self.size[0] + MARGIN, self.size[1] + MARGIN))
+        self.bank = PixelBank(train.images, larger, self.recipe.threads, memory, self.progress)
+        self.val_bank = PixelBank(val.images, self.reader, self.recipe.threads, memory)
+
+    def _fingerprint(self, base: Path, train: TrainingData, val: TrainingData) -> dict[str, Any]:
+        words = json.dumps([train.captions, train.groups, val.captions], sort_keys=True, ensure_ascii=False)
+        return {
+            "recipe": self.recipe.model_dump(mode="json", exclude={"threads", "picture_memory_mb", "save_every_steps"}),
+            "data": hashlib.sha256(words.encode()).hexdigest()[:16],
+            "base": self.folder_config.get("card", {}).get("weights_sha256") or base.name,
+            "precision": self.precision,
+            "steps": self.steps,
+        }
+
+    def restore(self, folder: Path) -> None:
+        """Go on where the checkpoint in ``folder`` stopped."""
+        read = read_checkpoint(folder, fingerprint=self.fingerprint, model=self.model, optimizer=self.optimizer)
+        self.best, self.log = read.best, TrainingLog(**read.log)
+        self.log.resumed_at.append(read.step)
+
+    def train(self, save: Save | None) -> None:
+        """Run from the step reached to the end, or to where patience runs out."""
+        started, cpu, first = time.monotonic(), time.process_time(), self.log.steps
+        spent = self.log.seconds, self.log.cpu_seconds
+        for step, batch in self._batches(first):
+            if self.log.stopped_early:
+                break
+            self._step(step, batch)
+            done = self.log.steps = step + 1
+            self.log.seconds = spent[0] + time.monotonic() - started
+            self.log.cpu_seconds = spent[1] + time.process_time() - cpu
+            self.log.pictures_per_second = (done - first) * self.batch_size / (time.monotonic() - started)
+            if done in self.evaluate_at:
+                self._evaluate(done)
+            if done in self.report_at:
+                self._report(done)
+            if save is not None and done % self.recipe.save_every_steps == 0 and done < self.steps:
+                self._save(save, done)
+
+    def _batches(self, first: int) -> Iterator[tuple[int, Batch]]:
+        with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool:
+            steps = range(first, self.steps)
+            yield from zip(steps, ahead(self._batch, steps, pool, depth=3), strict=False)
+
+    def _batch(self, step: int) -> Batch:
+        """Batch ``step``: a pure function of seed and step, so that a resumed run sees what it would have seen."""
+        items = batch_items(len(self.groups), self.batch_size, step, self.recipe.seed)
+        random = np.random.default_rng((self.recipe.seed, 2, step))
+        chosen = self.captions.choose(items, random)
+        images = augment(self.bank.pixels(items), self.size, self.recipe, random, self.device)
+        positives = matches(
+            self.recipe.positives,
+            *(torch.from_numpy(ids).to(self.device) for ids in (chosen, self.captions.ids[items], self.groups[items])),
+        )
+        images = self.reader.normalise(images).contiguous(memory_format=self.layout)
+        return Batch(images, self.tokens[torch.from_numpy(chosen)].to(self.device, non_blocking=True), positives)
+
+    def _step(self, step: int, batch: Batch) -> None:
+        recipe, scale = self.recipe, self._scale()
+        set_rate(self.optimizer, learning_rate(step, self.steps, recipe))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = backward(
+            self.model, batch, accumulate=min(recipe.accumulate, self.batch_size), smoothing=recipe.label_smoothing,
+            precision=self.precision, seed=recipe.seed + 1_000_003 * step,
+        )  # fmt: skip
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+        self.optimizer.step()
+        with torch.no_grad():
+            scale.clamp_(0, math.log(recipe.logit_scale_max))
+        if step + 1 in self.report_at:
+            self._record(step, loss, norm, batch)
+
+    def _record(self, step: int, loss: torch.Tensor, norm: torch.Tensor, batch: Batch) -> None:
+        point = {
+            "step": step + 1,
+            "loss": float(loss),
+            "learning_rate": learning_rate(step, self.steps, self.recipe),
+            "logit_scale": float(self._scale().detach().exp()),
+            "gradient_norm": float(norm),
+            "positives": float(batch.positives.sum(1).float().mean()),
+        }
+        if not math.isfinite(point["loss"]) or not math.isfinite(point["gradient_norm"]):
+            raise ConfigError(
+                f"the loss became {point['loss']} at step {step + 1} (gradient norm {point['gradient_norm']}): lower "
+                f"learning_rate (now {self.recipe.learning_rate}) or use precision fp32"
+            )
+        self.log.points.append(point)
+
+    def _evaluate(self, step: int) -> None:
+        if len(self.val_tokens) < 2:
+            return
+        figures = measure_recall(self.model, self.val_bank, self.reader, self.val_tokens, self.precision)
+        self.log.evaluations.append({"step": step, **figures})
+        if self.log.best_recall is None or figures[SCORE] > self.log.best_recall:
+            self.log.best_recall, self.log.best_step = figures[SCORE], step
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        recent = [entry[SCORE] for entry in self.log.evaluations[-self.recipe.patience :]]
+        if self.recipe.patience and len(self.log.evaluations) > self.recipe.patience:
+            self.log.stopped_early = max(recent) < self.log.best_recall and step < self.steps
+
+    def _report(self, step: int) -> None:
+        recall = f", val R@1 {self.log.evaluations[-1][SCORE]:.3f}" if self.log.evaluations else ""
+        left = self.log.seconds / step * (self.steps - step)
+        loss = self.log.points[-1]["loss"]
+        rate = self.log.pictures_per_second
+        self.progress(
+            step / self.steps,
+            f"step {step} of {self.steps}, loss {loss:.3f}{recall}, {rate:.0f} pictures/s, {left:.0f} s left",
+        )
+
+    def _save(self, save: Save, step: int) -> None:
+        with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+            write_checkpoint(
+                Path(folder), step=step, fingerprint=self.fingerprint, model=self.model, optimizer=self.optimizer,
+                best=self.best, log=self.log.model_dump(),
+            )  # fmt: skip
+            save(Path(folder), step)
+
+    def _scale(self) -> torch.Tensor:
+        scale = self.model.logit_scale
+        assert isinstance(scale, torch.Tensor)
+        return scale
+
+    def close(self) -> None:
+        """End the decoding threads."""
+        self.bank.close()
+        self.val_bank.close()
+
+    def write(self, out: Path) -> None:
+        """Write the best weights, or the last ones where nothing was measured."""
+        if self.best is not None:
+            self.model.load_state_dict(self.best)
+        else:
+            self.log.best_step = self.log.steps
+        card = {**self.folder_config.get("card", {}), "random_weights": False, "finetuned_steps": self.log.best_step}
+        save_model(self.model, {**self.folder_config, "card": card}, out)
+
+
+def _plan(recipe: Recipe, items: int) -> tuple[int, int]:
+    """Batch size (no larger than the data) and number of steps. Raises ConfigError where there is nothing to contrast."""
+    if items < 2:
+        raise ConfigError(f"{items} training items: contrastive training needs at least 2, and hundreds to be of use")
+    batch_size = min(recipe.batch_size, items)
+    batch_size -= batch_size % recipe.accumulate
+    if batch_size < 2 * recipe.accumulate:
+        raise ConfigError(f"{items} items cannot be cut into {recipe.accumulate} pieces of 2 pairs: lower accumulate")
+    if recipe.steps is not None:
+        return batch_size, recipe.steps
+    assert recipe.epochs is not None
+    return batch_size, max(1, round(recipe.epochs * (items // batch_size)))
+
+
+def _marks(steps: int, count: int) -> set[int]:
+    """At most ``count`` steps spread evenly, the last one among them."""
+    count = min(count, steps)
+    return {round(steps * (place + 1) / count) for place in range(count)}

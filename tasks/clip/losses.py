@@ -1,0 +1,46 @@
+"""The contrastive loss with soft targets."""
+
+import torch
+from torch.nn.functional import log_softmax
+
+
+def contrastive_loss(
+    images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, positives: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """Symmetric softmax cross-entropy of unit vectors (n, dim) under targets that share their mass among positives.
+
+    ``positives``: bool (n, n), [i, j] true where text i fits picture j; the diagonal is true. ``scale``: the softmax
+    scale. With only the diagonal and no smoothing it is CLIP's own loss (Radford et al. 2021); soft targets as in
+    UniCL (Yang et al. 2022).
+    """
+    logits = scale.float() * texts.float() @ images.float().t()
+    mass = positives.float()
+    to_images = soft_targets(mass, smoothing)
+    to_texts = soft_targets(mass.t(), smoothing)
+    text_loss = -(to_images * log_softmax(logits, dim=1)).sum(1).mean()
+    image_loss = -(to_texts * log_softmax(logits.t(), dim=1)).sum(1).mean()
+    return (text_loss + image_loss) / 2
+
+
+def soft_targets(mass: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Rows that sum to 1: equal shares for the positives, ``smoothing`` of it spread over the whole row."""
+    shares = mass / mass.sum(1, keepdim=True)
+    return shares * (1 - smoothing) + smoothing / mass.shape[1]
+
+
+def matches(
+    rule: str, chosen: torch.Tensor, carried: torch.Tensor, groups: torch.Tensor
+) -> torch.Tensor:
+    """bool (n, n): whether text i fits picture j, by ``FinetuneConfig.positives``.
+
+    ``chosen``: int64 (n,), the caption shown for each item. ``carried``: int64 (n, kinds), every caption of the item
+    behind each picture, -1 for none. ``groups``: int64 (n,).
+    """
+    own = torch.eye(len(chosen), dtype=torch.bool, device=chosen.device)
+    if rule == "own":
+        return own
+    # "red sofa" is true of each red sofa in the batch, whatever caption that one happens to show.
+    same = own | (carried[None, :, :] == chosen[:, None, None]).any(-1)
+    if rule == "group":
+        same = same | (groups[:, None] == groups[None, :])
+    return same

@@ -1,0 +1,72 @@
+"""Picture bytes to pixels: OpenCLIP's own transform, in threads, a bounded number of batches ahead."""
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Picture = bytes | Image.Image
+
+
+def open_picture(picture: Picture) -> Image.Image:
+    """RGB picture from encoded bytes or a PIL picture of any mode. Transparent parts become white, as in a shop."""
+    opened = picture if isinstance(picture, Image.Image) else Image.open(io.BytesIO(picture))
+    if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
+        opened = opened.convert("RGBA")
+        opened = Image.alpha_composite(Image.new("RGBA", opened.size, "white"), opened)
+    return opened.convert("RGB")
+
+
+class PixelReader:
+    """Pictures to tensors as the model expects them: ``preprocess`` is OpenCLIP's preprocess_cfg."""
+
+    def __init__(self, preprocess: dict[str, Any], image_size: int | tuple[int, int]) -> None:
+        known = {key: value for key, value in preprocess.items() if key in PreprocessCfg.__dataclass_fields__}
+        self.settings = PreprocessCfg(**{**known, "size": image_size})
+        transform = image_transform_v2(self.settings, is_train=False)
+        *geometry, _to_tensor, self.normalise = transform.transforms
+        self._geometry = geometry
+
+    def pixels(self, picture: Picture) -> np.ndarray:
+        """uint8 (height, width, 3): resized and cropped, not yet normalised."""
+        image = open_picture(picture)
+        for step in self._geometry:
+            image = step(image)
+        return np.asarray(image)
+
+    def tensor(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Normalised float32 (n, 3, height, width) from uint8 (n, 3, height, width)."""
+        return self.normalise(pixels.float().div_(255))
+
+
+def ahead(
+    function: Callable[[Item], Made], items: Iterable[Item], pool: ThreadPoolExecutor, depth: int
+) -> Iterator[Made]:
+    """``function`` of each item in order, computed by ``pool`` with at most ``depth`` items under way."""
+    waiting: deque[Future[Made]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of ``size`` items, the last one shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

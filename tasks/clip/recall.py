@@ -1,0 +1,42 @@
+"""Recall of the model under training on the val split: enough to choose a checkpoint, not the evaluation room."""
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from tasks.clip.augment import PixelBank
+from tasks.clip.device import autocast
+from tasks.clip.pictures import PixelReader
+
+
+@torch.inference_mode()
+def measure_recall(
+    model: torch.nn.Module, bank: PixelBank, reader: PixelReader, tokens: torch.Tensor, precision: str, chunk: int = 256
+) -> dict[str, float]:
+    """recall@1 and recall@10 of each direction, strict: only an item's own picture or title counts.
+
+    ``bank`` and ``tokens`` (int64 (n, context)) are aligned. The model is left in the mode it came in.
+    """
+    training, device = model.training, next(model.parameters()).device
+    model.eval()
+    images, texts = [], []
+    for start in range(0, len(tokens), chunk):
+        pixels = bank.pixels(np.arange(start, min(start + chunk, len(tokens))))
+        with autocast(precision, device):  # type: ignore[arg-type]
+            seen = reader.tensor(torch.from_numpy(pixels).to(device))
+            images.append(normalize(model.encode_image(seen).float(), dim=-1))  # type: ignore[operator]
+            texts.append(normalize(model.encode_text(tokens[start : start + chunk].to(device)).float(), dim=-1))  # type: ignore[operator]
+    model.train(training)
+    scores = torch.cat(texts) @ torch.cat(images).t()
+    return {
+        "text_to_image_recall@1": _recall(scores, 1),
+        "text_to_image_recall@10": _recall(scores, 10),
+        "image_to_text_recall@1": _recall(scores.t(), 1),
+        "image_to_text_recall@10": _recall(scores.t(), 10),
+    }
+
+
+def _recall(scores: torch.Tensor, k: int) -> float:
+    """Share of rows whose diagonal is among the k best. Ties count against it, so that a collapsed model scores 0."""
+    rank = (scores >= scores.diagonal()[:, None]).sum(1)
+    return float((rank <= k).float().mean())
