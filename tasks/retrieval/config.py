@@ -1,0 +1,65 @@
+"""Run parameters of the index and of the retrieval evaluation. Light: pydantic only."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.schema.config import Config
+
+IndexKind = Literal["auto", "flat", "ivf_flat", "ivf_sq8", "ivf_pq"]
+
+
+class IndexConfig(Config):
+    """Which FAISS index to build, and the recall it has to reach on text queries."""
+
+    kind: IndexKind = Field("auto", description="'auto' takes flat up to flat_below items and ivf_sq8 from there on")
+    flat_below: int = Field(20_000, ge=1, le=10_000_000, description="Items below which 'auto' searches exactly")
+    nlist: int | None = Field(None, ge=1, le=262_144, description="Cells of an IVF index; None: about 4 sqrt(n)")
+    training_points_per_list: int = Field(
+        40, ge=1, le=256, description="Vectors per cell that k-means trains on, at random (FAISS wants 39 or more)"
+    )
+    pq_bytes: int = Field(64, ge=1, le=512, description="Bytes per vector of ivf_pq, lowered to a divisor of dim")
+    recall_target: float = Field(
+        0.98, gt=0, le=1, description="Recall against exact search that nprobe is raised to reach, on text queries"
+    )
+    recall_at: int = Field(10, ge=1, le=1000, description="Cut-off k of that recall")
+    tuning_queries: int = Field(500, ge=10, le=10_000, description="Queries, drawn at random, that nprobe is tuned on")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the training sample and of k-means")
+    use_gpu: Literal["auto", "never", "require"] = Field(
+        "auto", description="Train and fill IVF cells on GPUs: where FAISS sees one, never, or fail without"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        faults = []
+        if self.kind == "flat" and self.nlist is not None:
+            faults.append(f"nlist={self.nlist} means nothing to kind='flat': drop nlist or take an ivf kind")
+        if self.kind == "flat" and self.use_gpu == "require":
+            faults.append("use_gpu='require' means nothing to kind='flat', which is not trained: take 'auto'")
+        if self.kind == "auto" and self.nlist is not None and self.nlist > self.flat_below:
+            faults.append(f"nlist={self.nlist} is more cells than flat_below={self.flat_below} items: lower nlist")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class EvaluationConfig(Config):
+    """Cut-offs, intervals and memory of a retrieval evaluation."""
+
+    ks: tuple[int, ...] = Field((1, 5, 10), min_length=1, description="Cut-offs k of recall@k, rising")
+    ndcg_at: int = Field(10, ge=1, le=1000, description="Cut-off of nDCG, and of precision for many-answer queries")
+    bootstrap_samples: int = Field(1000, ge=100, le=100_000, description="Resamples of the queries behind an interval")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Share of the interval, e.g. 0.95")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the resampling")
+    chunk_rows: int = Field(1024, ge=1, le=65_536, description="Queries scored at once; bounds memory, not the result")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        faults = []
+        if list(self.ks) != sorted(set(self.ks)):
+            faults.append(f"ks={self.ks} must rise without repeats, e.g. {tuple(sorted(set(self.ks)))}")
+        if any(not 1 <= k <= 1000 for k in self.ks):
+            faults.append(f"ks={self.ks} must lie between 1 and 1000")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self

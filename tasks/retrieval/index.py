@@ -1,0 +1,189 @@
+"""Build a FAISS index over product vectors and tune it on text queries against exact search.
+
+Row i of the index is row i of the vectors: there are no FAISS ids (IDMap over IVF mislabels after a removal).
+"""
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from tasks.retrieval.config import IndexConfig
+from tasks.retrieval.devices import Device, pick_device
+from tasks.retrieval.tuning import measure_latency, sample_queries, tune
+from tasks.retrieval.vectors import checked
+from tasks.schema.errors import ConfigError
+from tasks.schema.progress import Progress, silent
+
+_BLOCK = 65_536  # vectors added at once
+_MIN_POINTS = 39  # FAISS asks for at least as many training vectors per cell
+_PQ_POINTS = 10_000  # product quantisation learns 256 codewords: 39 vectors for each
+_PQ_LEAST = 1_024  # below, those codewords are the vectors themselves and the code saves nothing
+
+
+@dataclass(frozen=True)
+class BuiltIndex:
+    """An index and what is known about it. ``search_params`` and ``figures`` are JSON-able."""
+
+    index: Any  # faiss.Index on the CPU
+    kind: str
+    factory: str
+    search_params: dict[str, Any]
+    figures: dict[str, Any]
+
+
+def build_index(
+    vectors: np.ndarray, text_queries: np.ndarray, config: IndexConfig, progress: Progress = silent
+) -> BuiltIndex:
+    """Index ``vectors`` and choose the search effort that reaches ``config.recall_target``.
+
+    vectors: (n, d) float32, L2-normalised; the same bytes and config give the same index bytes on the same machine.
+    text_queries: (m, d) float32, L2-normalised; none or too few are made up from ``vectors``, and ``tuned_on`` says so.
+    Raises ConfigError on an empty, non-finite or non-normalised input, and where a required GPU is absent.
+    """
+    vectors = checked(vectors, "vectors")
+    queries = checked(text_queries, "text queries", dim=vectors.shape[1], empty=True)
+    if not len(vectors):
+        raise ConfigError("no vectors to index: found 0 rows; embed at least one picture first")
+    device = pick_device(config.use_gpu)
+    kind, notes = choose_kind(len(vectors), config)
+    started = time.perf_counter()
+    index, built = _build_flat(vectors) if kind == "flat" else _build_ivf(vectors, kind, config, device, progress)
+    built["notes"] += notes
+    built["build_seconds"] = round(time.perf_counter() - started, 3)
+    progress(0.7, f"built {built['factory']} over {len(vectors)} vectors, tuning")
+    sample = sample_queries(vectors, queries, config)
+    search_params, tuned = tune(index, vectors, sample, config, built["nlist"])
+    figures = built | tuned | measure_latency(index, sample.tuning, search_params, config.recall_at)
+    progress(1.0, f"{built['factory']}: recall@{config.recall_at} {figures['recall']:.3f} {figures['tuned_on']}")
+    return BuiltIndex(index, kind, str(built["factory"]), search_params, figures)
+
+
+def save_index(built: "BuiltIndex | Any", path: Path | str) -> Path:
+    """Write the index to ``path``: a new file, then a rename, since a served file may be memory-mapped."""
+    index = built.index if isinstance(built, BuiltIndex) else built
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".part")
+    faiss.write_index(index, str(fresh))
+    os.replace(fresh, path)
+    return path
+
+
+def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
+    """Kind of index for ``n`` vectors, and what a reader should know about the choice.
+
+    'auto' is exact below ``flat_below`` and IVF with 8-bit codes from there on (not HNSW: text queries lie away from
+    the pictures, where its recall collapses).
+    """
+    if config.kind == "ivf_pq" and n < _PQ_LEAST:
+        return "ivf_sq8", [f"ivf_pq replaced by ivf_sq8: product codes need {_PQ_LEAST} vectors, found {n}"]
+    if config.kind != "auto":
+        return config.kind, []
+    return ("flat" if n < config.flat_below else "ivf_sq8"), []
+
+
+def choose_nlist(n: int, config: IndexConfig) -> int:
+    """Cells for ``n`` vectors: 4 sqrt(n) as the nearest power of 2, never more than the training vectors feed."""
+    most = max(1, n // _MIN_POINTS)
+    if config.nlist is not None:
+        return min(config.nlist, most)
+    wanted = 2 ** round(math.log2(4 * math.sqrt(n)))
+    return wanted if wanted <= most else 2 ** int(math.log2(most))
+
+
+def _build_flat(vectors: np.ndarray) -> tuple[Any, dict[str, Any]]:
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return index, _figures(index, "flat", "Flat", vectors, nlist=1, n_train=0)
+
+
+def _build_ivf(
+    vectors: np.ndarray, kind: str, config: IndexConfig, device: Device, progress: Progress
+) -> tuple[Any, dict[str, Any]]:
+    n, dim = vectors.shape
+    nlist = choose_nlist(n, config)
+    sample = _training_sample(vectors, nlist, kind, config)
+    factory = f"IVF{nlist},{_codes(kind, dim, config)}"
+    index: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed = config.seed
+    index.cp.spherical = True  # cells of unit vectors are compared by inner product
+    index.cp.min_points_per_centroid = 1  # choose_nlist has seen to it; FAISS would warn on stderr for tiny shops
+    if kind == "ivf_pq":
+        index.pq.cp.seed = config.seed
+        index.pq.cp.min_points_per_centroid = 1
+    progress(0.05, f"training {factory} on {len(sample)} of {n} vectors ({device.name})")
+    started = time.perf_counter()
+    device.train(index, sample)
+    train_seconds = round(time.perf_counter() - started, 3)
+    _add(index, vectors, device, progress)
+    figures = _figures(index, kind, factory, vectors, nlist=nlist, n_train=len(sample))
+    figures |= {"train_seconds": train_seconds, "device": device.name}
+    figures["imbalance"] = round(float(index.invlists.imbalance_factor()), 3)
+    figures["empty_lists"] = int(sum(index.get_list_size(cell) == 0 for cell in range(nlist)))
+    if config.nlist is not None and nlist < config.nlist:
+        figures["notes"].append(f"nlist lowered from {config.nlist} to {nlist}: {n} vectors feed no more cells")
+    return index, figures
+
+
+def _training_sample(vectors: np.ndarray, nlist: int, kind: str, config: IndexConfig) -> np.ndarray:
+    """Rows k-means learns from, drawn at random: the first n would be one department of a sorted shop."""
+    wanted = nlist * config.training_points_per_list
+    if kind == "ivf_pq":
+        wanted = max(wanted, _PQ_POINTS)
+    if wanted >= len(vectors):
+        return vectors
+    rows = np.random.default_rng(config.seed).choice(len(vectors), size=wanted, replace=False)
+    return np.ascontiguousarray(vectors[np.sort(rows)])
+
+
+def _codes(kind: str, dim: int, config: IndexConfig) -> str:
+    """How a vector is stored inside its cell, in the words of FAISS's index factory."""
+    if kind == "ivf_flat":
+        return "Flat"
+    if kind == "ivf_sq8":
+        return "SQ8"
+    most = max(1, min(config.pq_bytes, dim // 4))  # pieces of fewer than 4 numbers train for minutes and gain nothing
+    pieces = max(pieces for pieces in range(1, most + 1) if dim % pieces == 0)
+    return f"PQ{pieces}x8np"  # np: without polysemous training, which takes ten times as long and serves Hamming search
+
+
+def _add(index: Any, vectors: np.ndarray, device: Device, progress: Progress) -> None:
+    quantizer = device.hold(index.quantizer)
+    for start in range(0, len(vectors), _BLOCK):
+        block = np.ascontiguousarray(vectors[start : start + _BLOCK])
+        _, cells = quantizer.search(block, 1)
+        cells = np.ascontiguousarray(cells[:, 0])
+        index.add_core(len(block), faiss.swig_ptr(block), None, faiss.swig_ptr(cells))
+        progress(0.3 + 0.4 * index.ntotal / len(vectors), f"added {index.ntotal} of {len(vectors)} vectors")
+
+
+def _figures(index: Any, kind: str, factory: str, vectors: np.ndarray, nlist: int, n_train: int) -> dict[str, Any]:
+    size = int(faiss.serialize_index(index).nbytes) if len(vectors) < _BLOCK else _estimated_size(index, vectors)
+    return {
+        "n": len(vectors),
+        "dim": int(vectors.shape[1]),
+        "kind": kind,
+        "factory": factory,
+        "nlist": nlist,
+        "n_train": n_train,
+        "train_seconds": 0.0,
+        "imbalance": 1.0,
+        "empty_lists": 0,
+        "bytes_per_vector": round(size / len(vectors), 1),
+        "device": "cpu",
+        "faiss": faiss.__version__,
+        "notes": [],
+    }
+
+
+def _estimated_size(index: Any, vectors: np.ndarray) -> int:
+    """Bytes on disk without a second copy in memory: codes, an 8-byte row number each, the cells' centres."""
+    if isinstance(index, faiss.IndexFlat):
+        return int(vectors.nbytes)
+    return int(len(vectors) * (index.code_size + 8) + index.nlist * vectors.shape[1] * 4)

@@ -1,0 +1,107 @@
+"""Search a saved index: memory-mapped, thread-safe, filtered by a bitmap of rows."""
+
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from tasks.retrieval.tuning import parameters
+from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
+
+_FEW_ROWS, _FEW_SHARE = 5_000, 0.02  # so few allowed rows are searched exhaustively
+_HALF, _MORE = 0.5, 4  # below half allowed, cells hold too few allowed rows: probe more of them
+
+
+class Searcher:
+    """One open index. Searches may run in any number of threads; nothing about it changes after it is opened."""
+
+    def __init__(self, index: Any, search_params: dict[str, Any] | None = None) -> None:
+        self._index = index
+        self._nlist = int(index.nlist) if isinstance(index, faiss.IndexIVF) else 1
+        self._nprobe = min(int((search_params or {}).get("nprobe", 1)), self._nlist)
+        if self._nprobe < 1:
+            raise ConfigError(f"nprobe={self._nprobe}: expected 1 to {self._nlist}; take it from the index's manifest")
+
+    @classmethod
+    def open(cls, path: Path | str, search_params: dict[str, Any] | None = None) -> "Searcher":
+        """Map the index at ``path``: pages are read when first searched. ``search_params`` as `build_index` gave them.
+
+        Raises ArtifactMissing, and ArtifactCorrupt where FAISS cannot read it. A flipped byte opens without an error:
+        compare the file's sha256 with its manifest first.
+        """
+        if not Path(path).is_file():
+            raise ArtifactMissing(f"no index at {path}: fetch the artifact first")
+        try:
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0][:200]
+            raise ArtifactCorrupt(f"{path} is no FAISS index ({reason}): fetch it again, or build it again") from error
+        return cls(index, search_params)
+
+    @property
+    def ntotal(self) -> int:
+        """Rows in the index."""
+        return int(self._index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """Numbers per vector."""
+        return int(self._index.d)
+
+    def search(
+        self, queries: np.ndarray, top_k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Best rows per query by inner product, best first, equal scores by row.
+
+        queries: (m, d) float32, L2-normalised. allowed: (n,) bool, rows that may be returned; None allows all.
+        Returns scores (m, top_k) float32 and rows (m, top_k) int64; past the last match -inf and -1. Every query gets
+        min(top_k, allowed rows) matches. Few allowed rows are all scored, so that a narrow filter loses none.
+        Raises ConfigError on a wrong shape or a non-finite query.
+        """
+        queries = self._checked(queries, top_k)
+        selector, count = self._selector(allowed)
+        scores = np.full((len(queries), top_k), -np.inf, np.float32)
+        rows = np.full((len(queries), top_k), -1, np.int64)
+        width = min(top_k, count)
+        if not len(queries) or not width:
+            return scores, rows
+        found, where = self._index.search(queries, width, params=parameters(self._index, self._effort(count), selector))
+        short = (where < 0).any(axis=1)
+        if short.any():  # the probed cells held fewer than were asked for
+            everything = parameters(self._index, self._nlist, selector)
+            found[short], where[short] = self._index.search(queries[short], width, params=everything)
+        order = np.lexsort((where, -found), axis=1)
+        scores[:, :width] = np.take_along_axis(found, order, axis=1)
+        rows[:, :width] = np.take_along_axis(where, order, axis=1)
+        return scores, rows
+
+    def _effort(self, count: int) -> int:
+        if count == self.ntotal:
+            return self._nprobe
+        if count < max(_FEW_ROWS, _FEW_SHARE * self.ntotal):
+            return self._nlist
+        return min(self._nlist, self._nprobe * _MORE) if count < _HALF * self.ntotal else self._nprobe
+
+    def _selector(self, allowed: np.ndarray | None) -> tuple[Any, int]:
+        if allowed is None:
+            return None, self.ntotal
+        if allowed.shape != (self.ntotal,) or allowed.dtype != np.bool_:
+            raise ConfigError(
+                f"allowed: found {allowed.dtype} of shape {allowed.shape}, expected bool of shape ({self.ntotal},)"
+            )
+        bitmap: Any = np.packbits(allowed, bitorder="little")
+        return faiss.IDSelectorBitmap(bitmap), int(allowed.sum())  # type: ignore[call-arg]
+
+    def _checked(self, queries: np.ndarray, top_k: int) -> np.ndarray:
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if top_k < 1:
+            raise ConfigError(f"top_k={top_k}: expected 1 or more")
+        if queries.ndim != 2 or queries.shape[1] != self.dim:
+            raise ConfigError(
+                f"queries: found shape {queries.shape}, expected (queries, {self.dim}); "
+                "encode them with the model of the release"
+            )
+        if not np.isfinite(queries).all():
+            raise ConfigError("queries: found NaN or infinite numbers; encode them again")
+        return queries
