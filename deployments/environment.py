@@ -62,6 +62,8 @@ def stack_environment(
         # Read by prefect.yaml when it is deployed.
         "STACK_TIMEZONE": settings.timezone,
         "STACK_WORKING_DIR": str(settings.working_dir),
+        "STACK_CATALOG": settings.shop,
+        "STACK_MODEL": settings.model,
     }
     environment["no_proxy"] = environment["NO_PROXY"]
     # Flow runs start in another folder than the app: a relative store would be two stores.

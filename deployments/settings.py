@@ -26,6 +26,8 @@ class StackSettings(BaseSettings):
     timezone: str = Field("UTC", description="IANA time zone in which the nightly schedule reads 02:00")
     working_dir: Path = Field(ROOT, description="Folder flow runs start in: relative paths in a form start here")
     accelerator_limit: int = Field(1, ge=1, le=64, description="How many heavy tasks may run at once on this server")
+    catalog: str = Field("", description="Shop the deployments read unless a form says another; empty: the sample shop")
+    model: str = Field("small", description="Weights they start from; ViT-B-32/laion2b_s34b_b79k for a real shop")
     alert_webhook: str = Field("", description="URL that is called for failed, crashed and late runs; empty: none")
 
     @field_validator("timezone")
@@ -34,6 +36,11 @@ class StackSettings(BaseSettings):
         if value not in available_timezones():
             raise ValueError(f"{value!r} is no IANA time zone; give one such as 'Europe/London' or 'UTC'")
         return value
+
+    @property
+    def shop(self) -> str:
+        """Path or URI of the shop that deployments read by default."""
+        return self.catalog or str(self.var / "shop")
 
     @field_validator("var", "working_dir")
     @classmethod
