@@ -1,0 +1,171 @@
+"""Retrieval metrics of a model, exact, with bootstrap intervals.
+
+recall@k        share of queries with at least one answer in the first k ("success at k", as in the CLIP papers)
+mrr             mean of 1 / rank of the first answer, over the whole ranking
+ndcg@k          binary gains, discount 1 / log2(1 + rank), ideal over min(k, answers)
+precision@k     share of the first k that are answers; below 1 at best where a query has fewer than k
+Equal scores are ordered by candidate row (`ranking.py`).
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tasks.retrieval.config import EvaluationConfig
+from tasks.retrieval.ranking import Ranked, Relevance, rank
+from tasks.retrieval.significance import intervals
+from tasks.retrieval.vectors import checked
+from tasks.schema.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures, and what they are made of.
+
+    metrics: JSON-able. per_query: "direction/relevance/metric" -> (n,) float64, for `significance.compare`.
+    top: direction -> (n, depth) int64, the best candidate rows of each query, for galleries. first_rank:
+    "direction/relevance" -> (n,) int64, from 1. queries: rows of the given queries that were asked, in order.
+    """
+
+    metrics: dict[str, Any]
+    per_query: dict[str, np.ndarray]
+    top: dict[str, np.ndarray]
+    first_rank: dict[str, np.ndarray]
+    queries: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+def evaluate(
+    text_vectors: np.ndarray,
+    image_vectors: np.ndarray,
+    titles: Sequence[str],
+    groups: Sequence[str],
+    config: EvaluationConfig,
+) -> Evaluation:
+    """Match n texts and their n pictures both ways. Row i of both belongs to product i.
+
+    text_vectors, image_vectors: (n, d) float32, L2-normalised. "strict": only the own picture (text) is an answer.
+    "multi_positive": so is that of every product with the same normalised title or the same group, and so on along
+    chains of these. Empty titles and groups join nothing. metrics: {"n", "multi_positive_share",
+    "text_to_image": {"strict": {"recall@1": {"value", "low", "high"}, ...}, "multi_positive": ...},
+    "image_to_text": ...}. Raises ConfigError where lengths differ or there is nothing to match.
+    """
+    texts = checked(text_vectors, "text vectors")
+    images = checked(image_vectors, "image vectors", dim=texts.shape[1])
+    lengths = {"texts": len(texts), "images": len(images), "titles": len(titles), "groups": len(groups)}
+    if len(set(lengths.values())) > 1 or not len(texts):
+        raise ConfigError(f"expected as many of each and at least one, found {lengths}: is the split empty?")
+    own, same = np.arange(len(texts)), equivalent(titles, groups)
+    relevances = {"strict": Relevance(own, own), "multi_positive": Relevance(same, same)}
+    share = float((relevances["multi_positive"].counts() > 1).mean())
+    metrics: dict[str, Any] = {"n": len(texts), "multi_positive_share": share}
+    result = Evaluation(metrics, {}, {}, {}, own)
+    for direction, queries, candidates in (("text_to_image", texts, images), ("image_to_text", images, texts)):
+        _measure_into(result, direction, queries, candidates, relevances, config)
+    return result
+
+
+def evaluate_queries(
+    query_vectors: np.ndarray,
+    candidate_vectors: np.ndarray,
+    query_keys: Sequence[str],
+    candidate_keys: Sequence[str],
+    config: EvaluationConfig,
+) -> Evaluation:
+    """Measure queries with many answers, e.g. "blue mug": every candidate with the query's key is one.
+
+    query_vectors (q, d), candidate_vectors (m, d): float32, L2-normalised. Each key is asked once (its first row), else
+    common colours would be counted a hundred times. Queries with an empty key, or that no candidate answers, are left
+    out and counted. metrics: {"n", "unanswered", "answers_median", "hit@1", "precision@10", "ndcg@10", "mrr"}.
+    Raises ConfigError where nothing is left to ask.
+    """
+    candidates = checked(candidate_vectors, "candidate vectors")
+    queries = checked(query_vectors, "query vectors", dim=candidates.shape[1])
+    if len(queries) != len(query_keys) or len(candidates) != len(candidate_keys):
+        raise ConfigError(
+            f"found {len(queries)} queries with {len(query_keys)} keys and {len(candidates)} candidates with "
+            f"{len(candidate_keys)} keys: expected one key for each"
+        )
+    known = {key: code for code, key in enumerate(dict.fromkeys(key for key in candidate_keys if key))}
+    first = {key: row for row, key in reversed(list(enumerate(query_keys))) if key}
+    rows = np.array(sorted(row for key, row in first.items() if key in known), dtype=np.int64)
+    if not len(rows):
+        raise ConfigError(f"none of {len(first)} distinct queries has an answer: compare the keys of both sides")
+    relevance = Relevance(
+        np.array([known[query_keys[row]] for row in rows], dtype=np.int64),
+        np.array([known.get(key, len(known)) for key in candidate_keys], dtype=np.int64),
+    )
+    ranked, top = rank(queries[rows], candidates, {"key": relevance}, config.ndcg_at, config.chunk_rows)
+    answers = relevance.counts()
+    per_query = _many_answers(ranked["key"], answers, config)
+    metrics = {"n": len(rows), "unanswered": len(first) - len(rows), "answers_median": float(np.median(answers))}
+    return Evaluation(
+        metrics | intervals(per_query, config), per_query, {"queries": top}, {"queries": ranked["key"].first_rank}, rows
+    )
+
+
+def equivalent(titles: Sequence[str], groups: Sequence[str]) -> np.ndarray:
+    """Class (n,) int64 of each product: the same where normalised title or group is, and so on along chains."""
+    n = len(titles)
+    nodes: dict[tuple[str, str], int] = {}
+    pairs = []
+    for row, (title, group) in enumerate(zip(titles, groups, strict=True)):
+        for name in (("title", normalise_title(title)), ("group", group)):
+            if name[1]:
+                pairs.append((row, nodes.setdefault(name, n + len(nodes))))
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n + len(nodes),) * 2)
+    return connected_components(graph, directed=False)[1][:n].astype(np.int64)
+
+
+def normalise_title(title: str) -> str:
+    """``title`` as two listings of one product would share it: NFKC, lower case, letters and digits only."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", title).casefold()))
+
+
+def _measure_into(
+    result: Evaluation,
+    direction: str,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    relevances: Mapping[str, Relevance],
+    config: EvaluationConfig,
+) -> None:
+    depth = max(*config.ks, config.ndcg_at)
+    ranked, top = rank(queries, candidates, dict(relevances), depth, config.chunk_rows)
+    result.top[direction] = top
+    result.metrics[direction] = {}
+    for name, relevance in relevances.items():
+        per_query = _one_answer(ranked[name], relevance.counts(), config)
+        result.metrics[direction][name] = intervals(per_query, config)
+        result.per_query.update({f"{direction}/{name}/{metric}": values for metric, values in per_query.items()})
+        result.first_rank[f"{direction}/{name}"] = ranked[name].first_rank
+
+
+def _one_answer(ranked: Ranked, answers: np.ndarray, config: EvaluationConfig) -> dict[str, np.ndarray]:
+    per_query = {f"recall@{k}": (ranked.first_rank <= k).astype(np.float64) for k in config.ks}
+    per_query["mrr"] = 1.0 / ranked.first_rank
+    per_query[f"ndcg@{config.ndcg_at}"] = ndcg(ranked.hits, answers, config.ndcg_at)
+    return per_query
+
+
+def _many_answers(ranked: Ranked, answers: np.ndarray, config: EvaluationConfig) -> dict[str, np.ndarray]:
+    k = config.ndcg_at
+    return {
+        "hit@1": (ranked.first_rank == 1).astype(np.float64),
+        f"precision@{k}": ranked.hits[:, :k].sum(axis=1) / k,
+        f"ndcg@{k}": ndcg(ranked.hits, answers, k),
+        "mrr": 1.0 / ranked.first_rank,
+    }
+
+
+def ndcg(hits: np.ndarray, answers: np.ndarray, k: int) -> np.ndarray:
+    """nDCG@k (n,) of binary gains (Jarvelin 2002). hits (n, depth) bool, best row first; answers (n,) counts, >= 1."""
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    gained = hits[:, :k] @ discounts[: hits.shape[1]]
+    return gained / np.cumsum(discounts)[np.minimum(answers, k) - 1]
