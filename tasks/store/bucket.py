@@ -1,0 +1,228 @@
+"""Objects in a bucket: s3fs for plain reads and writes, boto3 for the conditional ones s3fs does not offer."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import pyarrow as pa
+import s3fs
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from tasks.schema.errors import StoreUnavailable
+from tasks.store.objects import ConditionFailed, ConditionsUnsupported, ObjectInfo, is_internal
+from tasks.store.parquet import read_parquet
+from tasks.store.s3_errors import status_of, translated
+from tasks.store.settings import StoreSettings
+
+T = TypeVar("T")
+_CONNECTIONS = 32
+_ONE_REQUEST = 32 << 20  # larger files go up in parts
+_REFUSED = {409, 412}
+
+
+def boto_config(settings: StoreSettings, endpoint: str | None, **more: Any) -> dict[str, Any]:
+    """Keywords of a botocore Config: short time-outs and no hidden retries, since tenacity does them."""
+    options: dict[str, Any] = {
+        "connect_timeout": 5,
+        "read_timeout": settings.store_timeout,
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
+        "max_pool_connections": _CONNECTIONS,
+        **more,
+    }
+    if endpoint is not None and "amazonaws.com" not in endpoint:
+        # Most S3-compatible servers have no host name for a bucket, and some choke on AWS's newer checksum trailers.
+        options["s3"] = {"addressing_style": "path"}
+        options["request_checksum_calculation"] = options["response_checksum_validation"] = "when_required"
+    return options
+
+
+def credentials(settings: StoreSettings) -> tuple[str | None, str | None, str | None]:
+    """Access key, secret key and session token that the settings name; None leaves the search to botocore."""
+    secrets = (settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token)
+    if secrets[0] is None:
+        return None, None, None
+    key, secret, token = (None if value is None else value.get_secret_value() for value in secrets)
+    return key, secret, token
+
+
+def open_s3fs(settings: StoreSettings, endpoint: str | None, anonymous: bool = False) -> s3fs.S3FileSystem:
+    """An s3fs file system of its own, without listing cache (another process may write at any time)."""
+    key, secret, token = (None, None, None) if anonymous else credentials(settings)
+    config = boto_config(settings, endpoint)
+    if endpoint is None:
+        config["ignore_configured_endpoint_urls"] = True  # the shop's bucket at AWS, whatever AWS_ENDPOINT_URL says
+    region = settings.region or ("us-east-1" if anonymous else None)
+    files = s3fs.S3FileSystem(
+        anon=anonymous,
+        key=key,
+        secret=secret,
+        token=token,
+        endpoint_url=endpoint,
+        client_kwargs={"region_name": region} if region else {},
+        config_kwargs=config,
+        use_listings_cache=False,
+        skip_instance_cache=True,
+        default_fill_cache=False,
+    )
+    files.retries = 1
+    return files
+
+
+class BucketObjects:
+    """Objects below ``s3://bucket/prefix``. Thread-safe, and safe to use in a forked child."""
+
+    def __init__(self, bucket: str, prefix: str, settings: StoreSettings) -> None:
+        self.bucket, self.prefix, self.settings = bucket, prefix, settings
+        self.root = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._opened: dict[str, tuple[int, Any]] = {}
+        self._opening = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"BucketObjects({self.root!r})"
+
+    def url(self, path: str) -> str:
+        """The object's s3:// URL."""
+        return f"{self.root}/{path}"
+
+    def read(self, path: str) -> bytes:
+        return self._try(path, lambda: self._files.cat_file(self._full(path)))
+
+    def write(self, path: str, data: bytes, durable: bool) -> None:
+        self._try(path, lambda: self._files.pipe_file(self._full(path), data))
+
+    def stat(self, path: str) -> ObjectInfo | None:
+        def head() -> dict[str, Any] | None:
+            try:
+                # Not fs.info: on a 404 it lists, which is slow and may find a "folder".
+                return self._files.call_s3("head_object", Bucket=self.bucket, Key=self._key(path))
+            except FileNotFoundError:
+                return None
+            except (OSError, ClientError) as error:
+                if status_of(error) == 404:
+                    return None
+                raise
+
+        found = self._try(path, head)
+        return None if found is None else ObjectInfo(path, found["ContentLength"], found["LastModified"])
+
+    def list(self, folder: str) -> list[ObjectInfo]:
+        found = self._try(folder, lambda: self._files.find(self._full(folder), detail=True))
+        start = len(f"{self.bucket}/{self.prefix}".rstrip("/")) + 1
+        infos = []
+        for full, info in found.items():
+            path = full[start:]
+            if info["type"] == "file" and not full.endswith("/") and not is_internal(path):
+                infos.append(ObjectInfo(path, info["size"], info["LastModified"]))
+        return sorted(infos, key=lambda info: info.path)
+
+    def delete(self, path: str) -> None:
+        self._try(path, lambda: self._files.call_s3("delete_object", Bucket=self.bucket, Key=self._key(path)))
+
+    def upload(self, path: str, file: Path) -> tuple[int, str]:
+        size, digest = _measure(file)
+        self._try(path, lambda: self._files.put_file(str(file), self._full(path), chunksize=_ONE_REQUEST))
+        return size, digest
+
+    def download(self, path: str, file: Path) -> tuple[int, str]:
+        self._try(path, lambda: self._files.get_file(self._full(path), str(file)))
+        return _measure(file)
+
+    def read_columns(self, path: str, columns: Sequence[str] | None) -> pa.Table:
+        def read() -> pa.Table:
+            if columns is None:
+                source: Any = pa.BufferReader(self._files.cat_file(self._full(path)))
+            else:  # only the footer and the columns asked for travel
+                source = self._files.open(self._full(path), "rb", block_size=256 << 10, cache_type="readahead")
+            with source:
+                return read_parquet(source, columns, self.url(path))
+
+        return self._try(path, read)
+
+    def read_tagged(self, path: str) -> tuple[bytes, str]:
+        def read() -> tuple[bytes, str]:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._key(path))
+            data = answer["Body"].read()
+            return data, answer.get("ETag") or hashlib.sha256(data).hexdigest()
+
+        return self._try(path, read)
+
+    def create(self, path: str, data: bytes) -> str:
+        return self._put_if(path, data, IfNoneMatch="*")
+
+    def replace(self, path: str, data: bytes, etag: str) -> str:
+        return self._put_if(path, data, IfMatch=etag)
+
+    def _put_if(self, path: str, data: bytes, **condition: str) -> str:
+        # One attempt and no retry: a second PUT after a lost answer would be refused by our own first one.
+        try:
+            answer = self._client.put_object(
+                Bucket=self.bucket, Key=self._key(path), Body=data, ContentType="application/json", **condition
+            )
+        except Exception as error:
+            status = status_of(error)
+            if status == 412 or (status == 404 and "IfMatch" in condition):
+                raise ConditionFailed(path) from error
+            if status == 409:
+                raise StoreUnavailable(f"{self.url(path)}: another write was under way (409)") from error
+            if status == 501:
+                raise ConditionsUnsupported(f"{self.root} does not do conditional writes (501)") from error
+            raise translated(error, self.url(path)) from error
+        return answer.get("ETag") or hashlib.sha256(data).hexdigest()
+
+    def _try(self, path: str, call: Callable[[], T]) -> T:
+        """Run ``call``, again after growing random pauses while the trouble may pass."""
+        for attempt in Retrying(
+            stop=stop_after_attempt(self.settings.store_tries),
+            wait=wait_random_exponential(multiplier=0.4, max=8),
+            retry=retry_if_exception_type(StoreUnavailable),
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    return call()
+                except Exception as error:
+                    raise translated(error, self.url(path)) from error
+        raise AssertionError("unreachable")
+
+    @property
+    def _files(self) -> s3fs.S3FileSystem:
+        return self._once("files", lambda: open_s3fs(self.settings, self.settings.aws_endpoint_url))
+
+    @property
+    def _client(self) -> Any:
+        return self._once("client", self._open_client)
+
+    def _open_client(self) -> Any:
+        settings = self.settings
+        key, secret, token = credentials(settings)
+        session = boto3.Session(key, secret, token, region_name=settings.region)
+        config = BotoConfig(**boto_config(settings, settings.aws_endpoint_url))
+        return session.client("s3", endpoint_url=settings.aws_endpoint_url, config=config)
+
+    def _once(self, name: str, open_it: Callable[[], T]) -> T:
+        # Neither client survives a fork, so each process opens its own.
+        found = self._opened.get(name)
+        if found is None or found[0] != os.getpid():
+            with self._opening:
+                found = self._opened.get(name)
+                if found is None or found[0] != os.getpid():
+                    found = self._opened[name] = (os.getpid(), open_it())
+        return found[1]
+
+    def _key(self, path: str) -> str:
+        return f"{self.prefix}/{path}" if self.prefix else path
+
+    def _full(self, path: str) -> str:
+        return f"{self.bucket}/{self._key(path)}".rstrip("/")
+
+
+def _measure(file: Path) -> tuple[int, str]:
+    with file.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+        return source.tell(), digest

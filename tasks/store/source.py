@@ -1,0 +1,217 @@
+"""The shop's own files: below one folder or bucket, and pictures on the web. Read only, and never outside the root."""
+
+import os
+import posixpath
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from tasks.schema.errors import ArtifactMissing, SourceMissing, SourceRefused, SourceUnavailable, StoreUnavailable
+from tasks.schema.files import SourceFiles
+from tasks.store.settings import StoreSettings
+from tasks.store.store import local_path
+from tasks.store.web import WebPictures
+
+T = TypeVar("T")
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json", ".gz", ".zst", ".txt")
+
+
+class Root(Protocol):
+    """One place that files may be read from."""
+
+    uri: str
+
+    def holds(self, uri: str) -> str | None: ...
+    def read(self, path: str, limit_bytes: int | None) -> bytes: ...
+    def list(self, folder: str, suffix: str) -> list[str]: ...
+
+
+class ShopFiles:
+    """Files of one shop; see `tasks.schema.files.SourceFiles`. Thread-safe."""
+
+    def __init__(self, root: Root, others: tuple[Root, ...], web: WebPictures) -> None:
+        self.root = root.uri
+        self._root, self._others, self._web = root, others, web
+
+    def read(self, uri: str, limit_bytes: int | None = None) -> bytes:
+        """Bytes at ``uri``: http(s) anywhere; else below the root (or the images root), absolute or relative.
+
+        Raises SourceMissing, SourceRefused (outside, or more than ``limit_bytes``), SourceUnavailable.
+        """
+        scheme = urlsplit(uri).scheme.lower()
+        if scheme in ("http", "https"):
+            return self._web.read(uri, limit_bytes)
+        if _is_absolute(uri):
+            for root in (self._root, *self._others):
+                path = root.holds(uri)
+                if path is not None:
+                    return root.read(path, limit_bytes)
+            raise SourceRefused(
+                f"{uri!r:.200} is outside {self.root}; name it relative to the root, or set images_root to its folder"
+            )
+        return self._root.read(_inside(uri, self.root), limit_bytes)
+
+    def list(self, folder: str, suffix: str = "") -> list[str]:
+        """Names relative to the root of the files directly in ``folder`` ("" is the root), sorted."""
+        return self._root.list(_inside(folder, self.root) if folder.strip("/.") else "", suffix)
+
+
+def open_source(
+    uri: str,
+    *,
+    anonymous: bool = False,
+    images_root: str | None = None,
+    settings: StoreSettings | None = None,
+) -> SourceFiles:
+    """Files of the shop at ``uri``: a folder, file:// or s3://bucket/prefix.
+
+    A ``uri`` that names a table file has its folder as root. ``anonymous`` reads a public bucket without credentials,
+    at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows may name pictures in
+    by absolute path. Raises SourceMissing where the folder does not exist, ConfigError for another scheme.
+    """
+    settings = StoreSettings() if settings is None else settings
+    root = _open_root(uri, anonymous, settings)
+    others: tuple[Root, ...] = ()
+    if images_root and _is_absolute(images_root) and urlsplit(images_root).scheme.lower() not in ("http", "https"):
+        others = (_open_root(images_root, anonymous, settings),)
+    return ShopFiles(root, others, WebPictures())
+
+
+def _open_root(uri: str, anonymous: bool, settings: StoreSettings) -> Root:
+    if urlsplit(uri).scheme.lower() == "s3":
+        return BucketRoot(uri, anonymous, settings)
+    folder = local_path(uri, "the source").absolute()
+    if folder.is_file():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise SourceMissing(f"{folder} does not exist; check the source's path")
+    return FolderRoot(folder)
+
+
+class FolderRoot:
+    """Files below a local folder. A link that leads out of it is refused."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.uri = str(folder)
+        self._named = folder
+
+    def holds(self, uri: str) -> str | None:
+        """Path below the folder of an absolute path or file:// URI, None where it lies elsewhere."""
+        parts = urlsplit(uri)
+        if parts.scheme and parts.scheme.lower() != "file":
+            return None
+        path = Path(os.path.normpath(unquote(parts.path) if parts.scheme else uri.replace("\\", "/")))
+        for top in (self._named, self.folder):
+            if path.is_relative_to(top):
+                return path.relative_to(top).as_posix()
+        return None
+
+    def read(self, path: str, limit_bytes: int | None) -> bytes:
+        target = self._resolved(path)
+        try:
+            with target.open("rb") as file:
+                data = file.read(-1 if limit_bytes is None else limit_bytes + 1)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise SourceMissing(f"{target} is not there; check the row's path") from error
+        except PermissionError as error:
+            raise SourceMissing(f"{target} may not be read; give this user the right to") from error
+        except OSError as error:
+            raise SourceUnavailable(f"{target}: {error.strerror}; the file system may recover, try again") from error
+        return _within(data, limit_bytes, str(target))
+
+    def list(self, folder: str, suffix: str) -> list[str]:
+        target = self._resolved(folder or ".")
+        try:
+            names = sorted(entry.name for entry in os.scandir(target) if entry.is_file())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise SourceMissing(f"{target} is not there; check the source's layout") from error
+        return [posixpath.join(folder, name) for name in names if name.endswith(suffix)]
+
+    def _resolved(self, path: str) -> Path:
+        try:
+            target = (self.folder / path).resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL
+            raise SourceRefused(f"{path!r:.200} cannot be followed: {error}") from error
+        if not target.is_relative_to(self.folder):
+            raise SourceRefused(f"{path!r:.200} leads out of {self.folder} through a link; copy the file into the root")
+        return target
+
+
+class BucketRoot:
+    """Files below ``s3://bucket/prefix``."""
+
+    def __init__(self, uri: str, anonymous: bool, settings: StoreSettings) -> None:
+        from tasks.store.bucket import open_s3fs
+
+        parts = urlsplit(uri)
+        prefix = parts.path.strip("/")
+        if prefix.lower().endswith(_TABLES):
+            prefix = posixpath.dirname(prefix)
+        self._top = f"{parts.netloc}/{prefix}".rstrip("/")
+        self.uri = f"s3://{self._top}"
+        self._tries = settings.store_tries
+        endpoint = settings.source_endpoint_url or (None if anonymous else settings.aws_endpoint_url)
+        self._files = open_s3fs(settings, endpoint, anonymous)
+
+    def holds(self, uri: str) -> str | None:
+        """Path below the prefix of an s3:// URI, None where it lies elsewhere."""
+        if not uri.lower().startswith("s3://"):
+            return None
+        path = posixpath.normpath(uri[len("s3://") :])
+        return path.removeprefix(f"{self._top}/") if path.startswith(f"{self._top}/") else None
+
+    def read(self, path: str, limit_bytes: int | None) -> bytes:
+        full = f"{self._top}/{path}"
+        end = None if limit_bytes is None else limit_bytes + 1
+        data = self._try(full, lambda: self._files.cat_file(full, start=None if end is None else 0, end=end))
+        return _within(data, limit_bytes, f"s3://{full}")
+
+    def list(self, folder: str, suffix: str) -> list[str]:
+        full = posixpath.join(self._top, folder) if folder else self._top
+        found = self._try(full, lambda: self._files.ls(full, detail=True))
+        names = [info["name"] for info in found if info["type"] == "file" and info["name"].rstrip("/") != full]
+        return sorted(name.removeprefix(f"{self._top}/") for name in names if name.endswith(suffix))
+
+    def _try(self, full: str, call: Callable[[], T]) -> T:
+        from tasks.store.s3_errors import translated
+
+        for attempt in Retrying(
+            stop=stop_after_attempt(self._tries),
+            wait=wait_random_exponential(multiplier=0.4, max=8),
+            retry=retry_if_exception_type(SourceUnavailable),
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    return call()
+                except Exception as error:
+                    found = translated(error, f"s3://{full}")
+                    if isinstance(found, ArtifactMissing):
+                        raise SourceMissing(f"s3://{full} is not there; check the row's path") from error
+                    if isinstance(found, StoreUnavailable):
+                        raise SourceUnavailable(str(found)) from error
+                    raise found from error
+        raise AssertionError("unreachable")
+
+
+def _is_absolute(uri: str) -> bool:
+    drive = len(uri) > 2 and uri[0].isalpha() and uri[1] == ":" and uri[2] in "\\/"
+    return drive or "://" in uri or uri.startswith(("/", "\\", "file:"))
+
+
+def _inside(path: str, root: str) -> str:
+    """A relative path made plain. Raises SourceRefused where it climbs out of the root."""
+    plain = posixpath.normpath(path.replace("\\", "/"))
+    if plain == "." or plain.startswith("../") or plain == ".." or "\0" in plain:
+        raise SourceRefused(f"{path!r:.200} leads out of {root}; name a file below the root")
+    return plain
+
+
+def _within(data: bytes, limit_bytes: int | None, name: str) -> bytes:
+    if limit_bytes is not None and len(data) > limit_bytes:
+        raise SourceRefused(f"{name} is larger than the limit of {limit_bytes} bytes; raise it or shrink the file")
+    return data

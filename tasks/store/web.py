@@ -1,0 +1,148 @@
+"""Pictures that a shop names by http(s) URL: polite to the shop's server, and bounded in time and size."""
+
+import email.utils
+import ipaddress
+import random
+import socket
+import threading
+import time
+from collections import defaultdict
+from functools import lru_cache
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from tasks.schema.errors import SourceMissing, SourceRefused, SourceUnavailable
+
+USER_AGENT = "product-search/0.1 (catalogue import)"
+_AT_ONCE = 4  # requests to one host
+_TRIES = 4
+_REDIRECTS = 5
+_LONGEST_PAUSE = 30.0  # seconds; a server that asks for more is asked again on another run
+_GONE = {401, 403, 404, 410, 451}
+
+
+class WebPictures:
+    """Reads URLs. Thread-safe; at most four requests at once to one host, and none while it asked for a pause."""
+
+    def __init__(self, connect: float = 5.0, read: float = 15.0, total: float = 60.0) -> None:
+        self._total = total
+        timeout = httpx.Timeout(read, connect=connect, pool=None)
+        self._client = httpx.Client(timeout=timeout, headers={"User-Agent": USER_AGENT, "Accept": "image/*,*/*;q=0.5"})
+        self._slots: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_AT_ONCE))
+        self._not_before: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def read(self, url: str, limit_bytes: int | None = None) -> bytes:
+        """Bytes at ``url``.
+
+        Raises SourceMissing (the server says it is not there or not for us), SourceRefused (over the limit, too many
+        redirects, an address that no shop has), SourceUnavailable (429, 5xx or no answer after four tries).
+        """
+        for attempt in range(_TRIES):
+            try:
+                return self._follow(url, limit_bytes)
+            except _Later as later:
+                pause = later.seconds if later.seconds is not None else random.uniform(0.2, 0.5) * 2**attempt
+                if attempt == _TRIES - 1 or pause > _LONGEST_PAUSE:
+                    raise SourceUnavailable(f"{url}: {later}; the server may recover, run again later") from later
+                self._hold(urlsplit(url).netloc, pause)
+        raise AssertionError("unreachable")
+
+    def _follow(self, url: str, limit_bytes: int | None) -> bytes:
+        deadline = time.monotonic() + self._total
+        here = url
+        for _ in range(_REDIRECTS + 1):
+            found = self._get(here, url, limit_bytes, deadline)
+            if isinstance(found, bytes):
+                return found
+            here = urljoin(here, found)
+        raise SourceRefused(f"{url}: more than {_REDIRECTS} redirects, the last to {here!r:.120}; give the final URL")
+
+    def _get(self, url: str, named: str, limit_bytes: int | None, deadline: float) -> bytes | str:
+        """Body, or the address of a redirect."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SourceRefused(f"{named}: leads to {url!r:.120}; only http and https are followed")
+        if _is_link_local(parts.hostname):
+            raise SourceRefused(f"{named}: {parts.hostname} is link-local (a cloud's metadata service), not a shop")
+        try:
+            with self._slot(parts.netloc), self._client.stream("GET", url) as answer:
+                if answer.status_code in (301, 302, 303, 307, 308) and "location" in answer.headers:
+                    return str(answer.headers["location"])
+                _check(answer, named)
+                return _body(answer, named, limit_bytes, deadline)
+        except httpx.TransportError as error:
+            raise _Later(f"no answer ({type(error).__name__})") from error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise SourceMissing(f"{named!r:.200} is no URL ({error}); correct the row") from error
+
+    def _slot(self, host: str) -> threading.BoundedSemaphore:
+        with self._lock:
+            slot = self._slots[host]
+            pause = self._not_before.get(host, 0.0) - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        return slot
+
+    def _hold(self, host: str, seconds: float) -> None:
+        with self._lock:
+            self._not_before[host] = max(self._not_before.get(host, 0.0), time.monotonic() + seconds)
+
+
+class _Later(Exception):
+    """The same request may succeed later, after ``seconds`` where the server said so."""
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+def _check(answer: httpx.Response, named: str) -> None:
+    status = answer.status_code
+    if status == 200:
+        return
+    if status in (408, 425, 429) or status >= 500:
+        raise _Later(f"the server answered {status}", _retry_after(answer.headers.get("retry-after")))
+    if status in _GONE:
+        raise SourceMissing(f"{named}: the server answered {status}; check the URL and whether it is public")
+    raise SourceMissing(f"{named}: the server answered {status}, expected 200; check the URL")
+
+
+def _body(answer: httpx.Response, named: str, limit_bytes: int | None, deadline: float) -> bytes:
+    told = answer.headers.get("content-length", "")
+    if limit_bytes is not None and told.isdigit() and int(told) > limit_bytes:
+        raise _too_large(named, limit_bytes)
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if limit_bytes is not None and len(body) > limit_bytes:  # a length may be absent, or a lie
+            raise _too_large(named, limit_bytes)
+        if time.monotonic() > deadline:  # one byte every few seconds never times out by itself
+            raise _Later("the answer took too long")
+    return bytes(body)
+
+
+def _too_large(named: str, limit_bytes: int) -> SourceRefused:
+    return SourceRefused(f"{named} is larger than the limit of {limit_bytes} bytes; raise the limit or shrink the file")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header (a number or a date), None where it says nothing useful."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _is_link_local(host: str) -> bool:
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False  # the request itself will tell, or a proxy resolves the name
+    return any(ipaddress.ip_address(str(address).split("%")[0]).is_link_local for address in found)
