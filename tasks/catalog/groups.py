@@ -1,0 +1,77 @@
+"""Which products are variants of one design: the same thing in another colour or size."""
+
+import hashlib
+import re
+import unicodedata
+
+from tasks.catalog.listing import Listing
+
+#: Colour words of shop titles, in the languages of the larger marketplaces. Compared without accents.
+COLOR_WORDS = frozenset(
+    """
+    black white red blue green yellow orange purple pink brown gray grey silver gold golden beige ivory cream tan navy
+    teal turquoise aqua cyan magenta maroon burgundy violet lavender lilac mauve olive khaki mint lime coral peach salmon
+    rose charcoal slate graphite espresso walnut oak chestnut cherry mahogany natural multi multicolor multicolour
+    multicolored multicoloured assorted clear transparent bronze copper brass chrome champagne mustard rust terracotta
+    plum indigo sage emerald crimson scarlet fuchsia amber aubergine blush taupe sand stone smoke snow midnight denim
+    camel cognac mocha chocolate coffee heather dark light pale bright deep matte glossy metallic neon pastel color
+    colour colors colours off ebony pewter gunmetal onyx sapphire ruby cobalt
+    schwarz weiss rot blau grun gelb orange lila rosa braun grau silber gold hellblau dunkelblau hellgrau dunkelgrau
+    mehrfarbig turkis farbe farben
+    noir noire blanc blanche rouge bleu bleue vert verte jaune violet rose marron gris grise argent dore doree
+    multicolore couleur
+    negro negra blanco blanca rojo roja azul verde amarillo amarilla naranja morado rosado marron plata plateado dorado
+    multicolor
+    nero nera bianco bianca rosso rossa blu giallo gialla arancione viola marrone grigio grigia argento oro
+    zwart wit rood blauw groen geel paars roze bruin grijs
+    ブラック ホワイト レッド ブルー グリーン イエロー オレンジ パープル ピンク ブラウン グレー シルバー ゴールド ベージュ ネイビー
+    """.split()
+)
+
+_SIZE_WORDS = frozenset(
+    """
+    xxs xs s m l xl xxl xxxl small medium large extra regular petite plus size sizes one
+    king queen twin inch inches in cm mm m ft feet oz ounce ounces ml l liter litre liters
+    lb lbs pound pounds kg g gram grams pack packs count ct pc pcs piece pieces set of pair pairs
+    us uk eu w h d x and with for by mit und et avec con y e grosse taille talla taglia maat
+    """.split()
+)
+
+
+def group_of(listing: Listing) -> str:
+    """The id of the design a listing belongs to.
+
+    The shop's own group where it has one; else brand + model + type; else brand + the title without colours,
+    sizes and numbers, whatever the order. A title of nothing else is a design of its own.
+    """
+    if listing.group:
+        return listing.group
+    if listing.design:
+        return _identifier(listing.design, (listing.brand, listing.design, listing.product_type))
+    words = design_words(listing.title, listing.color)
+    if not words:
+        return f"item-{listing.item_id}"
+    return _identifier(" ".join(words), (listing.brand, " ".join(sorted(set(words)))))
+
+
+def design_words(title: str, color: str) -> list[str]:
+    """Words of a title that all colours and sizes of a design share, in their order."""
+    dropped = COLOR_WORDS | _SIZE_WORDS | set(_words(color))
+    return [found for found in _words(title) if found not in dropped and not any(map(str.isdigit, found))]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", _fold(text))
+
+
+def _fold(text: str) -> str:
+    """Lower case without Latin accents. Marks of other scripts stay: without them Japanese reads differently."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
+
+
+def _identifier(label: str, made_of: tuple[str, ...]) -> str:
+    """Readable, and distinct where the label is not: "chaz-kangeroo-hoodie-1f3a9c20b7"."""
+    key = "\x1f".join(_fold(part).strip() for part in made_of)
+    slug = "-".join(_words(label))[:48].strip("-")
+    return f"{slug}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"

@@ -1,0 +1,49 @@
+"""One row of a shop in our words, before its picture was read, and one row that was refused."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Listing:
+    """One product as the shop tells of it. Texts are clean; ``""`` where the shop says nothing."""
+
+    row: int  # 0-based position in the source
+    source: str  # file and line
+    item_id: str
+    title: str
+    image: str  # where the picture lies: relative to the source's root, or a URI
+    description: str = ""
+    brand: str = ""
+    category: tuple[str, ...] = ()
+    product_type: str = ""
+    color: str = ""
+    material: str = ""
+    pattern: str = ""
+    price: float | None = None
+    language: str = ""
+    group: str = ""  # the shop's own group of variants
+    design: str = ""  # model name or number, which variants share
+    foreign: bool = False  # title and attributes are in a language nobody asked for
+    category_l1: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One refused row; fields as in the REJECTS table."""
+
+    row: int
+    item_id: str
+    reason: str
+    detail: str
+    source: str
+
+
+@dataclass(slots=True)
+class SourceRows:
+    """Everything read from a source: good rows, refused rows, and what to tell about the reading."""
+
+    listings: list[Listing]
+    rejects: list[Reject]
+    rows: int  # rows of the source, good or refused
+    facts: dict[str, object] = field(default_factory=dict)

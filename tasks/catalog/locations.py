@@ -1,0 +1,91 @@
+"""Where a picture lies, from what a shop writes in its picture cell; nothing outside the shop's own folder."""
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from tasks.catalog.config import CatalogConfig, store_of
+from tasks.catalog.text import cell_text, word
+
+#: Prefix of a location that was refused before anything was read; the rest is what the shop wrote.
+OUTSIDE = "outside:"
+
+_ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)$", re.IGNORECASE)
+_BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
+
+
+def first_image(value: object) -> str:
+    """The first picture a cell names: of a list, a JSON list, or several separated by comma, semicolon or bar."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            pass
+    if isinstance(value, dict):  # {"bytes", "path"} of data sets, {"url"} or {"src"} of shop exports
+        value = value.get("path") or value.get("url") or value.get("src")
+    if isinstance(value, (list, tuple)):
+        return next((image for image in map(first_image, value) if image), "")
+    text = cell_text(value).strip()
+    if not word(text):
+        return ""
+    text = re.split(r"[|\n]", text, maxsplit=1)[0].strip()
+    text = _BEFORE_URI.split(text, maxsplit=1)[0].strip() or text
+    if "://" not in text:
+        text = _first_of_paths(text)
+    return text.strip(" ,;\"'")
+
+
+def _first_of_paths(text: str) -> str:
+    """Commas and semicolons may also stand in a file name: only the one after a picture's ending separates."""
+    for at in (match.start() for match in re.finditer(r"[,;]", text)):
+        if _ENDING.search(text[:at].strip()):
+            return text[:at]
+    return text
+
+
+@dataclass(frozen=True)
+class Base:
+    """The folder that relative picture paths start from, and the root that everything local must stay below.
+
+    ``folder`` is relative to the source's root ("" is the root itself) or a URI in another store.
+    """
+
+    root: str
+    folder: str
+
+    def locate(self, image: str) -> str:
+        """What to ask the source for: a path relative to its root, or a URI. ``outside:...`` where it would escape."""
+        scheme = urlsplit(image).scheme if "://" in image else ""
+        if scheme in ("http", "https", "s3", "gs", "az"):
+            return image
+        if scheme == "file":
+            return self._absolute(unquote(urlsplit(image).path), image)
+        path = image.replace("\\", "/")
+        if path.startswith("/") or re.match(r"^[a-zA-Z]:/", path) or scheme:
+            return self._absolute(path, image)
+        return self._relative(path, image)
+
+    def _relative(self, path: str, image: str) -> str:
+        inside = posixpath.normpath(path)
+        if inside == ".." or inside.startswith("../"):
+            return OUTSIDE + image
+        scheme = store_of(self.folder)
+        return scheme + posixpath.normpath(posixpath.join(self.folder[len(scheme) :], inside)) if self.folder else inside
+
+    def _absolute(self, path: str, image: str) -> str:
+        """An absolute path is fine where it leads into the folder anyway."""
+        if store_of(self.folder) not in ("", "file://") or store_of(self.root) not in ("", "file://"):
+            return OUTSIDE + image
+        root = self.root.removeprefix("file://")
+        folder = posixpath.normpath(posixpath.join(root, self.folder.removeprefix("file://")))
+        wanted = posixpath.normpath(path)
+        if not wanted.startswith(folder.rstrip("/") + "/"):
+            return OUTSIDE + image
+        return posixpath.relpath(wanted, posixpath.normpath(root))
+
+
+def pictures_base(config: CatalogConfig, root: str) -> Base:
+    """Where picture paths of a table start: ``images_root`` if set, else the table's folder."""
+    return Base(root, config.anchor.images if config.images_root else posixpath.dirname(config.table))

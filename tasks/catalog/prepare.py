@@ -1,0 +1,240 @@
+"""Read a shop as one catalogue: a table of items, a table of refused rows, and the figures of both."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.catalog.abo import read_abo
+from tasks.catalog.captions import captions_of
+from tasks.catalog.categories import class_of
+from tasks.catalog.config import CatalogConfig
+from tasks.catalog.groups import group_of
+from tasks.catalog.listing import Listing, Reject, SourceRows
+from tasks.catalog.picture_reader import PictureReader, StoredPicture
+from tasks.catalog.pictures import PictureFault, PictureLimits
+from tasks.catalog.splits import Known, Member, assign_splits
+from tasks.catalog.subset import choose_subset
+from tasks.catalog.table import read_table
+from tasks.schema.errors import CatalogError
+from tasks.schema.files import SourceFiles
+from tasks.schema.manifest import canonical_json
+from tasks.schema.progress import Progress, silent
+from tasks.schema.tables import ITEMS, REJECTS, SPLITS
+
+
+@dataclass(frozen=True)
+class PreparedCatalog:
+    """``items`` sorted by item_id (ITEMS schema), ``rejects`` by row (REJECTS schema), ``summary`` is plain JSON."""
+
+    items: pa.Table
+    rejects: pa.Table
+    summary: dict[str, Any]
+
+
+class TooManyRejects(CatalogError):
+    """Raised when more rows were refused than allowed, or all were. ``rejects`` is the table of all of them."""
+
+    def __init__(self, message: str, rejects: pa.Table) -> None:
+        super().__init__(message)
+        self.rejects = rejects
+
+
+def prepare_catalog(
+    config: CatalogConfig,
+    files: SourceFiles,
+    *,
+    write_picture: Callable[[str, bytes], None],
+    parent: pa.Table | None = None,
+    progress: Progress = silent,
+) -> PreparedCatalog:
+    """Read the shop at ``files`` (opened at ``config.root``).
+
+    ``write_picture(sha256, jpeg)`` is called once for each distinct picture, from several threads. ``parent`` is the
+    previous catalogue's items: they keep their splits. Raises CatalogError when the source is no catalogue,
+    TooManyRejects when too much of it was refused, TransientError when its server did not answer.
+    """
+    progress(0.0, f"reading {config.source}")
+    source = read_table(config, files) if config.reads_table else read_abo(config, files)
+    for listing in source.listings:
+        listing.category_l1 = listing.category_l1 or class_of(
+            listing.category, listing.product_type, config.category_level
+        )
+    picked = _picked(config, source.listings, parent)
+    limits = PictureLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
+    reader = PictureReader(files, write_picture, limits, config.picture_threads)
+    pictures = reader.read_all(
+        [listing.image for listing in picked], lambda share, message: progress(0.05 + 0.9 * share, message)
+    )
+    good, refused = _by_picture(picked, pictures)
+    rejects = _rejects_table([*source.rejects, *refused])
+    _check(config, source, len(picked), len(refused), rejects)
+    items = _items_table(good, config, parent)
+    progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
+    return PreparedCatalog(items, rejects, _summary(config, source, len(picked), items, rejects))
+
+
+def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | None) -> list[Listing]:
+    if config.max_items is None:
+        return listings
+    incumbents = set(parent.column("item_id").to_pylist()) if parent is not None else set()
+    return choose_subset(listings, config.max_items, config.split_seed, incumbents)
+
+
+def _by_picture(
+    listings: Sequence[Listing], pictures: Mapping[str, StoredPicture | PictureFault]
+) -> tuple[list[tuple[Listing, StoredPicture]], list[Reject]]:
+    """Listings with their picture, sorted by item_id, and those whose picture cannot be used."""
+    good, refused = [], []
+    for listing in listings:
+        found = pictures[listing.image]
+        if isinstance(found, PictureFault):
+            source = f"{listing.source} {listing.image}"
+            refused.append(Reject(listing.row, listing.item_id, found.reason, found.detail, source))
+        else:
+            good.append((listing, found))
+    good.sort(key=lambda pair: pair[0].item_id)
+    return good, refused
+
+
+def _rejects_table(rejects: Sequence[Reject]) -> pa.Table:
+    ordered = sorted(rejects, key=lambda reject: (reject.row, reject.reason))
+    return pa.table(
+        {name: [getattr(reject, name) for reject in ordered] for name in REJECTS.names}, schema=REJECTS
+    )
+
+
+def _check(config: CatalogConfig, source: SourceRows, picked: int, refused: int, rejects: pa.Table) -> None:
+    """Raise TooManyRejects when nothing is left, or more was refused than ``max_reject_share``."""
+    share = reject_share(source.rows, len(source.rejects), picked, refused)
+    if picked > refused and share <= config.max_reject_share:
+        return
+    if not source.rows:
+        raise TooManyRejects(f"{config.source} has no rows: expected at least one product.", rejects)
+    found = f"{rejects.num_rows:,} of {source.rows:,} rows of {config.source} were refused ({share:.1%}"
+    allowed = f", allowed are {config.max_reject_share:.1%})" if picked > refused else "), no item is left)"
+    reasons = "; ".join(_commonest(rejects))
+    raise TooManyRejects(
+        f"{found}{allowed}. Commonest: {reasons}. Every refused row stands in the rejects table of this run, with its "
+        "reason. Mend the shop's data or the parameters, or raise max_reject_share if this is as it should be.",
+        rejects,
+    )
+
+
+def reject_share(rows: int, row_rejects: int, picked: int, picture_rejects: int) -> float:
+    """Share of the source that was refused; of a subset's pictures, their share stands for the rest."""
+    of_rows = row_rejects / rows if rows else 1.0
+    of_pictures = picture_rejects / picked if picked else 0.0
+    return 1 - (1 - of_rows) * (1 - of_pictures)
+
+
+def _commonest(rejects: pa.Table) -> list[str]:
+    """The three commonest reasons, each with its count and an example."""
+    rows = rejects.to_pylist()
+    counts = Counter(row["reason"] for row in rows)
+    first: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault(row["reason"], row)
+    return [
+        f"{reason} {count:,} times (e.g. row {first[reason]['row']}, {first[reason]['source']}: "
+        f"{first[reason]['detail']})"
+        for reason, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
+    ]
+
+
+def _items_table(
+    good: Sequence[tuple[Listing, StoredPicture]], config: CatalogConfig, parent: pa.Table | None
+) -> pa.Table:
+    members = [Member(one.item_id, group_of(one), picture.sha256) for one, picture in good]
+    splits = assign_splits(members, config.split_seed, config.train_share, config.val_share, _known(parent))
+    rows = [
+        _row(listing, picture, member.group_id, split, config.root)
+        for (listing, picture), member, split in zip(good, members, splits, strict=True)
+    ]
+    return pa.table({name: [row[name] for row in rows] for name in ITEMS.names}, schema=ITEMS)
+
+
+def _known(parent: pa.Table | None) -> Known | None:
+    if parent is None:
+        return None
+    columns = parent.select(["item_id", "group_id", "image_sha256", "split"]).to_pydict()
+    members = map(Member, columns["item_id"], columns["group_id"], columns["image_sha256"])
+    return Known.of(members, columns["split"])
+
+
+def _row(listing: Listing, picture: StoredPicture, group_id: str, split: str, root: str) -> dict[str, Any]:
+    texts = {
+        "title": listing.title,
+        "description": listing.description,
+        "brand": listing.brand,
+        "category": "/".join(listing.category),
+        "product_type": listing.product_type,
+        "color": listing.color,
+        "material": listing.material,
+        "pattern": listing.pattern,
+    }
+    return texts | {
+        "item_id": listing.item_id,
+        "group_id": group_id,
+        "split": split,
+        "category_l1": listing.category_l1,
+        "price": listing.price,
+        "language": listing.language,
+        "captions": list(captions_of(listing).items()),
+        "attributes": sorted(listing.attributes.items()),
+        "image_sha256": picture.sha256,
+        "image_width": picture.width,
+        "image_height": picture.height,
+        "source_uri": listing.image if "://" in listing.image else f"{root.rstrip('/')}/{listing.image}",
+        "source_sha256": picture.source_sha256,
+        "text_sha256": hashlib.sha256(canonical_json(texts).encode()).hexdigest(),
+    }
+
+
+def _summary(
+    config: CatalogConfig, source: SourceRows, picked: int, items: pa.Table, rejects: pa.Table
+) -> dict[str, Any]:
+    splits = Counter(items.column("split").to_pylist())
+    groups = Counter(items.column("group_id").to_pylist())
+    reasons = Counter(rejects.column("reason").to_pylist())
+    summary = {
+        "source": config.source,
+        "format": "table" if config.reads_table else "abo",
+        "rows": source.rows,
+        "items": items.num_rows,
+        "rejected": rejects.num_rows,
+        "left_out": len(source.listings) - picked,
+        "groups": len(groups),
+        "largest_group": max(groups.values(), default=0),
+        "pictures": len(set(items.column("image_sha256").to_pylist())),
+        "splits": {split: splits[split] for split in SPLITS},
+        "rejects": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        "categories": _counted(items, "category_l1"),
+        "languages": _counted(items, "language"),
+        **source.facts,
+    }
+    return summary | {"warnings": _warnings(summary)}
+
+
+def _counted(items: pa.Table, column: str) -> dict[str, int]:
+    counts = Counter(items.column(column).to_pylist())
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _warnings(summary: Mapping[str, Any]) -> list[str]:
+    """What a careful reader would notice in the figures."""
+    warnings = []
+    for split in ("train", "val", "test"):
+        if not summary["splits"][split]:
+            warnings.append(f"No item is in {split}: the shop has too few groups ({summary['groups']}) for its shares.")
+    if summary["largest_group"] > max(20, summary["items"] * 0.05):
+        warnings.append(
+            f"One group has {summary['largest_group']} of {summary['items']} items: "
+            "titles may be too alike to tell designs apart; map group_id."
+        )
+    if len(summary["categories"]) == 1 and summary["items"] > 1:
+        warnings.append("Every item has the same category: a classifier has nothing to learn; see category_level.")
+    return warnings
