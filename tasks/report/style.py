@@ -1,4 +1,4 @@
-"""One look for every figure: colours that colour-blind readers tell apart, quiet axes, words in the reader's own font."""
+"""One look for every figure: colours that colour-blind readers tell apart, quiet axes, the reader's own font."""
 
 import base64
 import io
@@ -52,7 +52,7 @@ _FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', Roboto, Arial, sans-serif"
 
 @contextmanager
 def canvas(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """Figure of ``width`` x ``height`` inches and its one axes, drawn in the house style, without pyplot's global state."""
+    """Figure of ``width`` x ``height`` inches and its one axes in the house style (without pyplot's global state)."""
     with mpl.rc_context(_RC):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.add_subplot()

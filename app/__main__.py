@@ -1,0 +1,56 @@
+"""Starts the app: ``python -m app``, ``python -m app --help``."""
+
+import errno
+import logging
+import socket
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from app.settings import AppSettings
+
+
+def _listen(settings: AppSettings) -> socket.socket:
+    """Take the address first, so that a taken port is told in one line and before a model is loaded."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((settings.host, settings.port))
+    except OSError as error:
+        words = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise SystemExit(
+            f"Port {settings.port} on {settings.host} {words}. Take another: python -m app --port {settings.port + 1}, "
+            f"or --port 0 for any free one."
+        ) from None
+    return taken
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    try:
+        settings = CliApp.run(AppSettings, cli_args=sys.argv[1:] if arguments is None else arguments)
+    except ValidationError as error:
+        faults = "\n".join(f"  --{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise SystemExit(f"python -m app: {error.error_count()} fault(s)\n{faults}") from None
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    listening = _listen(settings)
+    from app.main import create_app  # seconds of imports: after --help and after the port
+
+    if settings.threads:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    app = create_app(settings)
+    port = listening.getsockname()[1]
+    shown = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
+    logging.getLogger("app").info("Product search is at http://%s:%d (channel %s)", shown, port, settings.channel)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What a request can do wrong, and what the app cannot do yet: each becomes a problem+json with its status.
+
+AppError
+|-- BadRequest          400   the request contradicts itself or the limits
+|-- BadPicture          422   the upload is no picture the app takes (413 where it is too large)
+|-- UnknownItem         404   no such product in the live release
+|-- NoClassifier        409   the live release has no category classifier
+`-- NothingPublished    503   no release has been loaded yet
+"""
+
+
+class AppError(Exception):
+    """Root of what a caller is told. The message says what to change."""
+
+    status = 500
+    title = "Something went wrong"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status or self.status
+
+
+class BadRequest(AppError):
+    """Raised when a request contradicts itself or the limits."""
+
+    status = 400
+    title = "The request cannot be answered"
+
+
+class BadPicture(AppError):
+    """Raised when an upload is not a picture the app takes."""
+
+    status = 422
+    title = "The picture cannot be used"
+
+
+class UnknownItem(AppError):
+    """Raised when the live release has no such product."""
+
+    status = 404
+    title = "No such product"
+
+
+class NoClassifier(AppError):
+    """Raised when a category is asked for and the live release has no classifier."""
+
+    status = 409
+    title = "No classifier in this release"
+
+
+class NothingPublished(AppError):
+    """Raised when no release has been loaded yet."""
+
+    status = 503
+    title = "Nothing published yet"

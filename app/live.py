@@ -1,0 +1,283 @@
+"""Follows the live release and swaps to it under running queries.
+
+One background thread looks at the live pointer, loads the next release beside the current one, tests it, and then
+replaces one reference. A query holds the release it began with; a release is closed when its last query ends.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from app.errors import NothingPublished
+from app.remembered import Remembered
+from app.settings import AppSettings
+from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot
+from tasks.schema.errors import ProductSearchError, TransientError
+from tasks.schema.release import LivePointer, Release
+from tasks.store.live import read_live
+from tasks.store.releases import read_release
+from tasks.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_MOST_RESIDENT = 2  # the one that answers and the one being loaded, or still answering its last queries
+_LONGEST_WAIT = 600.0
+_DEPARTED_KEPT = 4
+
+
+@dataclass
+class _Resident:
+    """A snapshot with the number of queries that hold it. Guarded by Live's lock."""
+
+    snapshot: Snapshot
+    users: int = 0
+    retired: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A release that would not load: why, how often it was tried, and when it is tried again (monotonic seconds)."""
+
+    release: str
+    reason: str
+    attempts: int
+    again_at: float
+
+
+@dataclass(frozen=True)
+class LiveStatus:
+    """What /readyz and the foot of the page tell."""
+
+    snapshot: Snapshot | None
+    resident: int
+    loading: str | None
+    refused: Refused | None
+    store_error: str | None
+    checked_at: datetime | None
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is served may be older than what is live."""
+        return self.snapshot is not None and (self.store_error is not None or self.snapshot.stale)
+
+
+@dataclass
+class _Seen:
+    refused: dict[str, Refused] = field(default_factory=dict)
+    wanted: str | None = None
+    store_error: str | None = None
+    checked_at: datetime | None = None
+    loading: str | None = None
+
+
+class Live:
+    """The current snapshot of a channel. ``start`` once, ``acquire`` for each query, ``stop`` at the end."""
+
+    def __init__(self, store: Store, settings: AppSettings, remembered: Remembered) -> None:
+        self._store, self._settings, self._remembered = store, settings, remembered
+        self._changed = threading.Condition()  # guards everything below
+        self._current: _Resident | None = None
+        self._residents: list[_Resident] = []
+        self._departed: list[dict[str, str]] = []
+        self._seen = _Seen()
+        self.most_resident = 0
+        self._one_check = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.on_swap: list[Callable[[Snapshot], None]] = []
+
+    # Queries
+
+    @contextmanager
+    def acquire(self) -> Iterator[Snapshot]:
+        """Hold the current snapshot for one query. Never waits for a load. Raises NothingPublished where there is none."""
+        with self._changed:
+            resident = self._current
+            if resident is None:
+                raise NothingPublished(self._why_nothing())
+            resident.users += 1
+            snapshot = resident.snapshot
+        try:
+            yield snapshot
+        finally:
+            with self._changed:
+                resident.users -= 1
+                self._close_if_done(resident)
+
+    def departed_picture(self, item_id: str, sha256: str) -> bool:
+        """Whether a recently replaced release showed this picture for this item: its pages may still be open."""
+        with self._changed:
+            return any(gone.get(item_id) == sha256 for gone in self._departed)
+
+    def status(self) -> LiveStatus:
+        """A consistent view of what is served and what is wrong."""
+        with self._changed:
+            seen = self._seen
+            return LiveStatus(
+                snapshot=self._current.snapshot if self._current else None,
+                resident=len(self._residents) + (seen.loading is not None),
+                loading=seen.loading,
+                refused=seen.refused.get(seen.wanted or ""),
+                store_error=seen.store_error,
+                checked_at=seen.checked_at,
+            )
+
+    # Following
+
+    def start(self) -> None:
+        """Begin to follow the channel in a background thread."""
+        self._thread = threading.Thread(target=self._follow, name="live-release", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the background thread; queries under way keep their snapshot."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.check()
+            except Exception:  # the thread must outlive whatever a release or a store comes up with
+                log.exception("Looking for the live release failed; trying again")
+            jitter = random.uniform(0.8, 1.2)  # many processes do not ask in step
+            self._stopping.wait(self._settings.poll_seconds * jitter)
+
+    def check(self) -> None:
+        """Look once at the live pointer and load what is new. Safe to call at any time; one call works at a time."""
+        with self._one_check:
+            try:
+                state = read_live(self._store, self._settings.channel)
+            except ProductSearchError as error:
+                self._note_store(f"{error}")
+                self._serve_remembered()
+                return
+            self._note_store(None)
+            if state is not None:
+                self._follow_pointer(state.pointer)
+
+    def _follow_pointer(self, pointer: LivePointer) -> None:
+        with self._changed:
+            self._seen.wanted = pointer.release
+            current = self._current.snapshot if self._current else None
+            refused = self._seen.refused.get(pointer.release)
+        if current and current.release.id == pointer.release:
+            self._relabel(pointer)
+        elif (current is None or _newer(pointer, current.pointer)) and (
+            not refused or time.monotonic() >= refused.again_at
+        ):
+            self._load(pointer)
+
+    def _load(self, pointer: LivePointer) -> None:
+        if not self._make_room(pointer.release):
+            return
+        try:
+            release = read_release(self._store, pointer.release)
+            parts = fetch_parts(self._store, release)
+            with self._changed:
+                beside = self._current.snapshot if self._current else None
+            snapshot = load_snapshot(release, pointer, parts, self._settings, beside)
+        except Exception as error:
+            self._refuse(pointer.release, error)
+            return
+        self._swap(snapshot)
+        self._remembered.write(release, pointer, parts)
+
+    def _serve_remembered(self) -> None:
+        with self._changed:
+            if self._current is not None or self._seen.refused.get("remembered"):
+                return
+        found: tuple[Release, LivePointer, Parts] | None = None
+        try:
+            found = self._remembered.read()
+            if found and self._make_room(found[0].id):
+                self._swap(load_snapshot(*found, self._settings, stale=True))
+                log.warning("The store does not answer: serving the last release seen, %s", found[0].id)
+        except Exception as error:
+            self._refuse("remembered", error)
+
+    def _make_room(self, release: str) -> bool:
+        """Wait until a further release may be resident, and count it as such from here on."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._residents) < _MOST_RESIDENT or self._stopping.is_set())
+            if self._stopping.is_set():
+                return False
+            self._seen.loading = release
+            self.most_resident = max(self.most_resident, len(self._residents) + 1)
+            return True
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        with self._changed:
+            before = self._current
+        gone = before.snapshot.items.pictures_not_in(snapshot.items) if before else {}
+        with self._changed:
+            self._current = _Resident(snapshot)
+            self._residents.append(self._current)
+            self._seen.loading = None
+            self._seen.refused.pop(snapshot.release.id, None)
+            self._departed = [gone, *self._departed][:_DEPARTED_KEPT]
+            if before:
+                before.retired = True
+                self._close_if_done(before)
+        log.info("Serving release %s, %d products", snapshot.label, len(snapshot.items))
+        for told in self.on_swap:
+            told(snapshot)
+
+    def _relabel(self, pointer: LivePointer) -> None:
+        """The same release under a newer pointer (rolled back and forth), or reached again after an outage."""
+        with self._changed:
+            resident = self._current
+            if resident and (resident.snapshot.pointer != pointer or resident.snapshot.stale):
+                resident.snapshot = replace(resident.snapshot, pointer=pointer, stale=False)
+
+    def _refuse(self, release: str, error: Exception) -> None:
+        with self._changed:
+            self._seen.loading = None
+            before = self._seen.refused.get(release)
+            attempts = before.attempts + 1 if before else 1
+            wait = min(self._settings.poll_seconds * 2**attempts, _LONGEST_WAIT)
+            reason = str(error) if isinstance(error, ProductSearchError) else f"{type(error).__name__}: {error}"
+            self._seen.refused[release] = Refused(release, reason, attempts, time.monotonic() + wait)
+            serving = self._current.snapshot.label if self._current else "nothing"
+        known = isinstance(error, (ProductSearchError, OSError))
+        log.log(
+            logging.WARNING if isinstance(error, TransientError) else logging.ERROR,
+            "Release %s is not taken (attempt %d, next in %.0f s), still serving %s: %s",
+            release, attempts, wait, serving, reason, exc_info=None if known else error,
+        )  # fmt: skip
+
+    def _note_store(self, problem: str | None) -> None:
+        with self._changed:
+            if problem and problem != self._seen.store_error:
+                log.warning("The live pointer cannot be read: %s", problem)
+            self._seen.store_error = problem
+            self._seen.checked_at = datetime.now(UTC) if problem is None else self._seen.checked_at
+
+    def _close_if_done(self, resident: _Resident) -> None:
+        """Forget a replaced release when nobody uses it. Call with the lock held; memory goes with the reference."""
+        if resident.retired and resident.users == 0 and resident in self._residents:
+            self._residents.remove(resident)
+            self._changed.notify_all()
+
+    def _why_nothing(self) -> str:
+        seen = self._seen
+        if seen.store_error:
+            return f"The store does not answer, and no release is kept on this machine. {seen.store_error}"
+        if seen.loading:
+            return f"Release {seen.loading} is being loaded. Ask again in a few seconds."
+        if refused := seen.refused.get(seen.wanted or ""):
+            return f"Release {refused.release} cannot be loaded: {refused.reason}"
+        return f"No release is live on channel {self._settings.channel!r} yet. Run the pipeline, e.g. python -m flows.pipeline."
+
+
+def _newer(pointer: LivePointer, than: LivePointer) -> bool:
+    # a lower generation published later means that the store was emptied and filled anew
+    return pointer.generation > than.generation or pointer.published_at > than.published_at

@@ -1,0 +1,50 @@
+"""Puts the app together: the store, what is live, the API, and the page at ``/``."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing calls home
+
+import gradio as gr
+from fastapi import FastAPI
+
+from app.api import add_api
+from app.guards import BodyLimit, SafeHeaders
+from app.live import Live
+from app.page import CSS, build_page, theme
+from app.pictures import Pictures
+from app.remembered import Remembered
+from app.search import Search
+from app.settings import AppSettings
+from tasks.store.settings import StoreSettings
+from tasks.store.store import open_store
+
+
+def create_app(settings: AppSettings | None = None, store_settings: StoreSettings | None = None) -> FastAPI:
+    """The app over the store that ``store_settings`` (default: the environment) name. Follows the live release while it runs.
+
+    ``app.state.search`` and ``app.state.live`` are its parts, for tests and for whoever extends it.
+    """
+    settings = settings or AppSettings()
+    store = open_store(store_settings)
+    live = Live(store, settings, Remembered(store.settings.store_cache, settings.channel))
+    search = Search(live, Pictures(store, settings.picture_cache_mb * 1_000_000), settings)
+
+    @asynccontextmanager
+    async def follow(app: FastAPI) -> AsyncIterator[None]:
+        live.start()
+        yield
+        live.stop()
+
+    # FastAPI's own documentation page loads scripts from a CDN; /openapi.json stays
+    app = FastAPI(title="Product search", lifespan=follow, docs_url=None, redoc_url=None)
+    app.state.search, app.state.live = search, live
+    add_api(app, search)
+    app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_bytes * 1.4) + 100_000)  # base64 is a third longer
+    app.add_middleware(SafeHeaders)
+    return gr.mount_gradio_app(
+        app, build_page(search), path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
+        run_history=False, theme=theme(), css_paths=[CSS], max_file_size=settings.max_upload_bytes, show_error=True,
+        ssr_mode=False, enable_monitoring=False, pwa=False,
+    )  # fmt: skip

@@ -1,0 +1,33 @@
+"""What an operator may set about the app: environment variables ``APP_*``, or flags of ``python -m app``."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.schema.release import CHANNEL
+
+
+class AppSettings(BaseSettings):
+    """Serve product search by words and by picture from the live release. The store comes from STORE_URI."""
+
+    model_config = SettingsConfigDict(env_prefix="APP_", frozen=True, extra="ignore", cli_prog_name="python -m app")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
+    channel: str = Field("production", pattern=CHANNEL, description="Which live pointer to follow")
+    poll_seconds: float = Field(5.0, gt=0, le=3600, description="How often to look for a newer release")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where queries are encoded")
+    threads: int = Field(0, ge=0, le=256, description="CPU threads of the encoder; 0 leaves the choice to torch")
+    max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest uploaded picture in megabytes")
+    max_pixels: int = Field(40_000_000, ge=10_000, le=1_000_000_000, description="Largest uploaded picture in pixels")
+    top_k: int = Field(12, ge=1, le=100, description="Results on the page and default of the API")
+    max_top_k: int = Field(100, ge=1, le=1000, description="Most results one request may ask for")
+    max_query_chars: int = Field(1000, ge=10, le=100_000, description="Longest text query")
+    picture_cache_mb: int = Field(256, ge=1, le=100_000, description="Memory for product pictures that were shown")
+    prefect_url: str = Field("", description="Address of the Prefect UI; with it, the page links the run of a release")
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest uploaded picture in bytes."""
+        return int(self.max_upload_mb * 1_000_000)

@@ -1,0 +1,200 @@
+"""Fixtures of all tests: a quiet, offline environment, and a tiny shop published through the real rooms."""
+
+import os
+
+# before any library reads them: nothing may reach for a network, and no terminal decoration
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    GRADIO_ANALYTICS_ENABLED="False",
+    DO_NOT_TRACK="1",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_CLIENT_METRICS_ENABLED="false",
+    PREFECT_CLI_COLORS="false",
+    PREFECT_LOGGING_LEVEL="WARNING",
+    PREFECT_LOGGING_SERVER_LEVEL="ERROR",
+    TQDM_DISABLE="1",
+)
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, ImageDraw
+
+from tasks.schema.manifest import ArtifactRef
+from tasks.schema.release import Release
+from tasks.schema.tables import ITEMS
+from tasks.store.settings import StoreSettings
+from tasks.store.store import Store, open_store
+
+COLORS = {"red": "#c8312b", "blue": "#2b5fc8", "green": "#2f8f4e", "yellow": "#e3b02c"}
+SHAPES = ("mug", "chair", "lamp")
+
+
+def draw_product(color: str, shape: str, side: int = 160) -> bytes:
+    """JPEG of one made-up product on white."""
+    picture = Image.new("RGB", (side, side), "white")
+    pen, paint = ImageDraw.Draw(picture), COLORS[color]
+    if shape == "mug":
+        pen.rounded_rectangle((40, 50, 105, 125), 10, fill=paint)
+        pen.arc((90, 65, 130, 108), -90, 90, fill=paint, width=9)
+    elif shape == "chair":
+        pen.rectangle((45, 25, 57, 130), fill=paint)
+        pen.rectangle((45, 80, 115, 92), fill=paint)
+        pen.rectangle((103, 80, 115, 130), fill=paint)
+    else:
+        pen.polygon([(80, 25), (40, 80), (120, 80)], fill=paint)
+        pen.rectangle((76, 80, 84, 130), fill="#555555")
+        pen.ellipse((55, 122, 105, 136), fill="#555555")
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def item(color: str, shape: str, **changes: Any) -> dict[str, Any]:
+    """One row of ITEMS for a drawn product; ``changes`` replace fields."""
+    title = f"Acme {color} {shape}"
+    row: dict[str, Any] = {name: "" for name in ITEMS.names if pa.types.is_string(ITEMS.field(name).type)}
+    row |= {
+        "item_id": f"{color}-{shape}",
+        "group_id": shape,
+        "split": "test",
+        "title": title,
+        "brand": "Acme",
+        "category": f"Home/{shape}s",
+        "category_l1": "Home",
+        "product_type": shape,
+        "color": color,
+        "price": 9.5,
+        "language": "en",
+        "captions": {"title": title, "color_type": f"{color} {shape}", "type": shape},
+        "attributes": {},
+        "image_sha256": hashlib.sha256(draw_product(color, shape)).hexdigest(),
+        "image_width": 160,
+        "image_height": 160,
+    }
+    return row | changes
+
+
+@dataclass
+class TinyShop:
+    """A store with published releases of a dozen drawn products and a small random model."""
+
+    store: Store
+    settings: StoreSettings
+    channel: str = "production"
+    _model: dict[int, ArtifactRef] = field(default_factory=dict)
+
+    def model(self, seed: int = 0) -> ArtifactRef:
+        """The demo model with random weights of ``seed``, stored once."""
+        from tasks.clip.pretrained import materialise
+        from tasks.store.artifacts import commit
+
+        ref = ArtifactRef(kind="model", id=f"tiny-{seed}")
+        if seed not in self._model:
+            folder = Path(self.settings.store_cache) / f"made-{seed}"
+            card = materialise("small", folder, seed=seed)
+            commit(self.store, "model", ref.id, folder, recipe=1, parameters={"pretrained": "small"}, summary=card)
+            self._model[seed] = ref
+        return ref
+
+    def publish(
+        self,
+        name: str,
+        rows: list[dict[str, Any]] | None = None,
+        *,
+        seed: int = 0,
+        classifier: ArtifactRef | None = None,
+    ) -> Release:
+        """Build, store and make live a release called ``name`` of ``rows`` (default: every colour in every shape)."""
+        from tasks.clip.encoder import Encoder
+        from tasks.retrieval.config import IndexConfig
+        from tasks.retrieval.index import build_index, save_index
+        from tasks.store.artifacts import commit, fetch
+        from tasks.store.live import read_live, swap_live
+        from tasks.store.pictures import read_picture, write_picture
+        from tasks.store.releases import write_release
+
+        rows = [item(color, shape) for color in COLORS for shape in SHAPES] if rows is None else rows
+        for color in COLORS:
+            for shape in SHAPES:
+                picture = draw_product(color, shape)
+                write_picture(self.store, hashlib.sha256(picture).hexdigest(), picture)
+        model = self.model(seed)
+        encoder = self._encoder(Encoder, fetch(self.store, model), seed)
+        vectors = encoder.encode_images([read_picture(self.store, row["image_sha256"]) for row in rows])
+        queries = encoder.encode_texts([row["title"] for row in rows])
+        built = build_index(vectors, queries, IndexConfig(kind="flat"))
+        folder = Path(self.settings.store_cache) / f"index-{name}"
+        folder.mkdir(parents=True)
+        save_index(built, folder / "index.faiss")
+        table = pa.Table.from_pylist(rows, schema=ITEMS)
+        pq.write_table(table, folder / "items.parquet")
+        summary = {"search_params": built.search_params, "items": len(rows), "dim": int(vectors.shape[1])}
+        index = commit(
+            self.store, "index", f"index-{name}", folder, recipe=1, parents={"model": model}, summary=summary
+        )
+        release = Release(
+            id=name,
+            created_at=datetime.now(UTC),
+            catalog=ArtifactRef(kind="catalog", id="tiny"),
+            model=model,
+            index=index.ref,
+            classifier=classifier,
+            items=len(rows),
+            why="test",
+        )
+        write_release(self.store, release)
+        swap_live(self.store, self.channel, name, reason="test", run=None, expected=read_live(self.store, self.channel))
+        return release
+
+    _encoders: dict[int, Any] = field(default_factory=dict)
+
+    def _encoder(self, kind: Any, folder: Path, seed: int) -> Any:
+        if seed not in self._encoders:
+            self._encoders[seed] = kind.load(folder, device="cpu")
+        return self._encoders[seed]
+
+
+def _shop(root: Path) -> TinyShop:
+    settings = StoreSettings(store_uri=str(root / "store"), store_cache=root / "cache")
+    return TinyShop(open_store(settings), settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
+    """A shop with one live release, ``first``. Shared by all tests: read it, do not publish into it."""
+    shop = _shop(tmp_path_factory.mktemp("tiny"))
+    shop.publish("first")
+    return shop
+
+
+@pytest.fixture
+def own_store(tiny_store: TinyShop, tmp_path: Path) -> TinyShop:
+    """A copy of ``tiny_store`` that the test may publish into, break or delete."""
+    shutil.copytree(Path(tiny_store.settings.store_uri), tmp_path / "store")
+    shop = _shop(tmp_path)
+    shop._model.update(tiny_store._model)
+    shop._encoders.update(tiny_store._encoders)
+    return shop
+
+
+@pytest.fixture
+def empty_store(tmp_path: Path) -> TinyShop:
+    """A shop in which nothing was published yet."""
+    return _shop(tmp_path)
+
+
+@pytest.fixture
+def publish_next(own_store: TinyShop) -> Callable[..., Release]:
+    """Publish a further release into ``own_store``: ``publish_next("second", rows=..., seed=...)``."""
+    return own_store.publish
