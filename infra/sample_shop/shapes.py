@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
+from . import shapes_bags as bags
+from . import shapes_clothing as clothing
+from . import shapes_flat as flat
+from . import shapes_footwear as footwear
+from . import shapes_gadgets as gadgets
+from . import shapes_lights as lights
+from . import shapes_seating as seating
+from . import shapes_storage as storage
+from . import shapes_vessels as vessels
 from .designs import Product
 from .mesh import Scene
 
+Shape = Callable[[Scene, Product, np.random.Generator], None]
+_FORM = 41  # purpose number of the design's own proportions
+
+SHAPES: dict[str, Shape] = {
+    "CELLULAR_PHONE_CASE": flat.phone_case, "SHOES": footwear.shoe, "CHAIR": seating.chair, "SOFA": seating.sofa,
+    "TABLE": storage.table, "HANDBAG": bags.handbag, "RUG": flat.rug, "DRINKING_CUP": vessels.cup, "LAMP": lights.lamp,
+    "PILLOW": flat.pillow, "SHIRT": clothing.shirt, "BOOT": footwear.boot, "VASE": vessels.vase, "HAT": clothing.hat,
+    "BACKPACK": bags.backpack, "SANDAL": footwear.sandal, "WALL_ART": flat.wall_art, "CLOCK": flat.clock,
+    "OTTOMAN": seating.ottoman, "STOOL_SEATING": seating.stool, "BED": seating.bed, "SUITCASE": bags.suitcase,
+    "CABINET": storage.cabinet, "LIGHT_FIXTURE": lights.light_fixture, "WATCH": gadgets.watch,
+    "SUNGLASSES": gadgets.sunglasses, "HEADPHONES": gadgets.headphones, "COOKWARE": vessels.cookware,
+    "BOTTLE": vessels.bottle, "MIRROR": flat.mirror, "PLANTER": vessels.planter, "SHELF": storage.shelf,
+    "BASKET": vessels.basket, "UMBRELLA": gadgets.umbrella,
+}
+
 
 def build_scene(product: Product) -> Scene:
-    """The geometry of a product."""
+    """The geometry of a product; colours of one design share it."""
     scene = Scene()
-    scene.lathe([(0, 0), (.35, 0), (.5, .3), (.3, .8), (.35, 1), (.3, 1), (.25, .8)], smooth=True)
+    source = product.copy_of or product.key  # a copied listing shows the very same thing
+    rng = np.random.default_rng([product.seed, *source, _FORM])
+    SHAPES[product.type](scene, product, rng)
     return scene

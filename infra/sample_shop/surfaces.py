@@ -27,8 +27,11 @@ FIXED: dict[str, tuple[str, tuple[int, int, int]]] = {
     "book1": ("Paper", (168, 60, 52)), "book2": ("Paper", (52, 84, 118)), "book3": ("Paper", (206, 178, 116)),
     "mattress": ("Cotton", (240, 238, 232)), "skin": ("Cotton", (232, 196, 168)), "grey": ("Plastic", (120, 122, 126)),
     "lace": ("Cotton", (242, 240, 236)), "screw": ("Brass", (150, 152, 156)),
-    "brick": ("Terracotta Clay", (178, 92, 62)),
+    "fluff": ("Faux Fur", (236, 226, 208)),
 }
+
+
+_TRIM_AS = {"trimcloth": "Linen", "trimpaint": "Plastic", "lens": "Glass"}  # the trim's colour on another material
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ def _color(rgb: tuple[int, int, int]) -> Array:
     return np.float32(rgb) / np.float32(255)
 
 
+def trim_color(product: Product) -> tuple[int, int, int]:
+    """The colour of the part that a title calls "with ... legs", "dial" and so on."""
+    return TRIMS.get(product.trim, TRIMS["white"])[1]
+
+
 def _made_of(material: str, rgb: Array) -> Surface:
     """A plain surface; white mirrors would burn out, dark ones would vanish, so both are drawn in a little."""
     look = MATERIALS[material]
@@ -87,12 +95,9 @@ def surface_of(slot: str, product: Product, scene: Scene) -> Surface:
         contrast = np.float32([0.95] * 3) if own.sum() < 1.9 else np.float32([0.13] * 3)
         return _made_of("Plastic", second if second is not None else contrast)
     if slot == "trim":
-        material, rgb = TRIMS.get(product.trim, TRIMS["black"])
-        return _made_of(material, _color(rgb))
-    if slot == "trimcloth":
-        return _made_of("Linen", _color(TRIMS.get(product.trim, TRIMS["white"])[1]))
-    if slot == "trimpaint":
-        return _made_of("Plastic", _color(TRIMS.get(product.trim, TRIMS["white"])[1]))
+        return _made_of(TRIMS.get(product.trim, TRIMS["white"])[0], _color(trim_color(product)))
+    if slot in _TRIM_AS:
+        return _made_of(_TRIM_AS[slot], _color(trim_color(product)))
     material, rgb = FIXED[slot]
     made = _made_of(material, _color(rgb))
     return replace(made, glow=True) if slot == "bulb" else made
