@@ -1,0 +1,148 @@
+"""Tasks: read the shop as a catalogue, and compare two catalogues."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from prefect.logging import get_run_logger
+
+from tasks.catalog.changes import compare
+from tasks.catalog.config import CatalogConfig
+from tasks.policies import io_task
+from tasks.schema.errors import ArtifactMissing, CatalogError
+from tasks.schema.manifest import ArtifactRef, artifact_id
+from tasks.schema.release import Release
+from tasks.show import show_figure, show_markdown, show_table, track
+from tasks.store import artifacts
+from tasks.store.cache import fetch_table
+from tasks.store.live import read_live
+from tasks.store.parquet import table_bytes
+from tasks.store.releases import read_release
+from tasks.store.store import Store, open_store
+
+RECIPE = 1
+_SHOWN_REJECTS = 500
+
+
+@io_task(name="prepare-catalog")
+def prepare(config: CatalogConfig, parent: ArtifactRef | None = None) -> ArtifactRef:
+    """Read the shop, store every good picture once, and write items and rejects.
+
+    The id follows from the content: an unchanged shop gives the catalogue that is already stored.
+    """
+    from tasks.catalog.prepare import prepare_catalog
+    from tasks.store.pictures import picture_writer
+    from tasks.store.source import open_source
+
+    store = open_store()
+    known = fetch_table(store, parent, "items.parquet") if parent else None
+    files = open_source(config.root, anonymous=config.anonymous)
+    try:
+        with track("prepare-catalog", "reading the shop") as progress, picture_writer(store) as write_picture:
+            prepared = prepare_catalog(config, files, write_picture=write_picture, parent=known, progress=progress)
+    except CatalogError as error:
+        _keep_rejects(store, getattr(error, "rejects", None))
+        raise
+    catalog = _store_catalog(store, prepared.items, prepared.rejects, prepared.summary, config, parent)
+    _show(catalog, prepared.rejects, prepared.summary)
+    return catalog
+
+
+def _store_catalog(
+    store: Store,
+    items: pa.Table,
+    rejects: pa.Table,
+    summary: dict[str, Any],
+    config: CatalogConfig,
+    parent: ArtifactRef | None,
+) -> ArtifactRef:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        content = {}
+        for name, table in (("items.parquet", items), ("rejects.parquet", rejects)):
+            data = table_bytes(table)
+            (folder / name).write_bytes(data)
+            content[name] = hashlib.sha256(data).hexdigest()
+        catalog_id = artifact_id("catalog", {}, content, RECIPE)
+        known = artifacts.find(store, ArtifactRef(kind="catalog", id=catalog_id))
+        if known:
+            return known.ref
+        return artifacts.commit(
+            store,
+            "catalog",
+            catalog_id,
+            folder,
+            recipe=RECIPE,
+            parents={"previous": parent} if parent else {},
+            parameters=config.model_dump(mode="json"),
+            summary=summary,
+            rows={"items.parquet": items.num_rows, "rejects.parquet": rejects.num_rows},
+        ).ref
+
+
+def _keep_rejects(store: Store, rejects: pa.Table | None) -> None:
+    """Nothing is lost: what was refused stays readable although the catalogue was."""
+    if rejects is None:
+        return
+    path = "catalogs/refused/rejects.parquet"
+    store.write_table(path, rejects)
+    get_run_logger().error("The refused rows are in %s", store.url(path))
+    show_table("refused-rows", rejects.slice(0, _SHOWN_REJECTS).to_pylist(), "Rows of the shop that were refused")
+
+
+def _show(catalog: ArtifactRef, rejects: pa.Table, summary: dict[str, Any]) -> None:
+    from tasks.report.figures import data_uri, label_distribution
+
+    counts = summary.get("categories", {})
+    if counts:
+        show_figure(
+            "label-distribution", data_uri(label_distribution(counts), "image/svg+xml"), "Products in each category"
+        )
+    if rejects.num_rows:
+        show_table("refused-rows", rejects.slice(0, _SHOWN_REJECTS).to_pylist(), "Rows of the shop that were refused")
+    lines = [f"| {name} | {value} |" for name, value in summary.items() if not isinstance(value, (dict, list))]
+    reasons = [f"| refused: {reason} | {count} |" for reason, count in summary.get("rejects", {}).items()]
+    table = "\n".join(["| what | count |", "|---|---|", *lines, *reasons])
+    show_markdown("catalog", f"# Catalogue `{catalog.id}`\n\n{table}", "What came in, what went out, what was refused")
+
+
+@io_task(name="find-live-catalog")
+def live_catalog(channel: str = "production") -> ArtifactRef | None:
+    """The catalogue of the live release, whose splits a new catalogue keeps; None before the first release."""
+    store = open_store()
+    live = read_live(store, channel)
+    return read_release(store, live.pointer.release).catalog if live else None
+
+
+@io_task(name="read-live-release")
+def read_live_release(channel: str) -> Release:
+    """The release that ``channel`` serves. Raises ArtifactMissing where nothing was published yet."""
+    store = open_store()
+    live = read_live(store, channel)
+    if live is None:
+        raise ArtifactMissing(
+            f"Nothing is live on channel {channel!r} of {store.root}: run the pipeline once before its nightly reindex."
+        )
+    return read_release(store, live.pointer.release)
+
+
+def shop_of(release: Release, source: str | None) -> CatalogConfig:
+    """How the release's catalogue was read, from ``source`` instead if one is given."""
+    parameters = artifacts.load_manifest(open_store(), release.catalog).parameters
+    return CatalogConfig.model_validate({**parameters, **({"source": source} if source else {})})
+
+
+@io_task(name="plan-changes")
+def plan_changes(old: ArtifactRef, new: ArtifactRef) -> dict[str, int]:
+    """How many items are new, changed or gone between two catalogues, told at the run. No entry for unchanged ones."""
+    if old == new:
+        return {}
+    store = open_store()
+    tables = (fetch_table(store, ref, "items.parquet") for ref in (old, new))
+    changes = compare(*tables)
+    kinds = ("new", "gone", "image_changed", "text_changed", "metadata_only")
+    rows = [{"change": kind, "item_id": item} for kind in kinds for item in getattr(changes, kind)]
+    show_table("changes", rows[:_SHOWN_REJECTS] or [{"change": "none", "item_id": ""}], "What changed in the shop")
+    return {kind: len(getattr(changes, kind)) for kind in kinds}

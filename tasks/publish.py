@@ -1,0 +1,178 @@
+"""Tasks: make a release, move the live pointer, and sum up a run."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from tasks.index import index_gates
+from tasks.policies import io_task
+from tasks.schema.errors import ArtifactMissing, GateRefused
+from tasks.schema.manifest import ArtifactRef, canonical_json
+from tasks.schema.release import Gate, LivePointer, Release, ReleaseParts
+from tasks.show import show_markdown, show_table
+from tasks.store import artifacts
+from tasks.store.live import read_live, swap_live
+from tasks.store.releases import read_release, write_release
+from tasks.store.store import Store, open_store
+
+_HEADLINE = ("recall@1", "recall@10", "mrr")
+
+
+@io_task(name="make-release")
+def make_release(parts: ReleaseParts, channel: str, why: str, publish_anyway: bool = False) -> str:
+    """Store the release of these parts and return its id. The same parts are the same release.
+
+    Raises GateRefused where a gate says no, unless ``publish_anyway``; the release stays stored as a candidate.
+    """
+    store = open_store()
+    release = write_release(store, _describe(store, parts, channel, why))
+    _show_release(release)
+    failed = [gate for gate in release.gates if not gate.passed]
+    if failed and not publish_anyway:
+        found = "; ".join(f"{gate.name} is {gate.value:.4g}, expected {gate.limit}" for gate in failed)
+        raise GateRefused(
+            f"Release {release.id} is refused and stays a candidate; {channel} stays as it is. {found}. "
+            f"To publish it all the same: python -m flows.publish promote --release {release.id} --channel {channel}"
+        )
+    return release.id
+
+
+def _describe(store: Store, parts: ReleaseParts, channel: str, why: str) -> Release:
+    live = read_live(store, channel)
+    content = canonical_json(parts.model_dump(mode="json"))
+    index = artifacts.load_manifest(store, parts.index)
+    return Release(
+        id=hashlib.sha256(content.encode()).hexdigest()[:16],
+        created_at=datetime.now(UTC),
+        catalog=parts.catalog,
+        model=parts.model,
+        index=parts.index,
+        classifier=parts.classifier,
+        evaluations={"report": parts.evaluation} if parts.evaluation else {},
+        quality=_quality(store, parts),
+        gates=(*index_gates(store, index), *_training_gates(store, parts)),
+        items=index.summary["items"],
+        parent=live.pointer.release if live else None,
+        why=why,
+        run=str(flow_run.id) if flow_run.id else None,
+    )
+
+
+def _quality(store: Store, parts: ReleaseParts) -> dict[str, float]:
+    index = artifacts.load_manifest(store, parts.index).summary
+    quality = {"index_recall_text": float(index["recall"])}
+    if parts.evaluation:
+        quality |= artifacts.load_manifest(store, parts.evaluation).summary.get("headline", {})
+    if parts.classifier:
+        summary = artifacts.load_manifest(store, parts.classifier).summary
+        quality |= {name: float(summary[name]) for name in ("top1", "macro_f1") if name in summary}
+    return quality
+
+
+def _training_gates(store: Store, parts: ReleaseParts) -> tuple[Gate, ...]:
+    """Fine-tuning must not have made search worse: the paired interval of the difference reaches zero or above."""
+    if parts.evaluation is None:
+        return ()
+    difference = artifacts.load_manifest(store, parts.evaluation).summary.get("difference")
+    if not difference:
+        return ()
+    high = float(difference["high"])
+    return (Gate(name="recall@10_against_baseline", value=high, limit=">= 0 (upper end of 95 %)", passed=high >= 0),)
+
+
+@io_task(name="swap-live")
+def swap_to(release: str, channel: str, reason: str) -> LivePointer:
+    """Make ``release`` live with one compare-and-swap; nothing moves if it is live already."""
+    store = open_store()
+    stored = read_release(store, release)
+    before = read_live(store, channel)
+    if before and before.pointer.release == release:
+        get_run_logger().info("Release %s is live already (generation %d)", release, before.pointer.generation)
+        pointer = before.pointer
+    else:
+        run = str(flow_run.id) if flow_run.id else None
+        pointer = swap_live(store, channel, release, reason=reason, run=run, expected=before)
+    show_markdown(
+        "live",
+        f"**{channel}** serves release `{pointer.release}`, generation **{pointer.generation}** "
+        f"({stored.items} products). Before: `{pointer.previous or 'nothing'}`. Reason: {pointer.reason}\n\n"
+        f"To undo: `python -m flows.publish roll_back --channel {channel}`",
+        "What is live now",
+    )
+    return pointer
+
+
+@io_task(name="swap-live-to-previous")
+def swap_to_previous(channel: str, reason: str) -> LivePointer:
+    """Make the release that was live before live again. Raises ArtifactMissing where there was none."""
+    store = open_store()
+    before = read_live(store, channel)
+    if before is None or before.pointer.previous is None:
+        found = "nothing was ever published" if before is None else f"{before.pointer.release} was the first release"
+        raise ArtifactMissing(f"Channel {channel!r} has no previous release to go back to: {found}.")
+    return swap_to.fn(before.pointer.previous, channel, reason)
+
+
+@io_task(name="nothing-changed")
+def say_nothing_changed(live: Release) -> dict[str, Any]:
+    """Say at the run that the shop is as the live release knows it."""
+    show_markdown("changes", f"Nothing changed since release `{live.id}`: no new release.", "What changed in the shop")
+    return {"release": live.id, "changes": {}}
+
+
+@io_task(name="summarise")
+def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str) -> dict[str, Any]:
+    """One line a step: what it made and its figures, as an artifact and as the flow's result."""
+    store = open_store()
+    catalog, index = (artifacts.load_manifest(store, ref) for ref in (parts.catalog, parts.index))
+    rows = [
+        _row("catalogue", parts.catalog, items=catalog.summary.get("items"), refused=catalog.summary.get("refused")),
+        _row("baseline", baseline, **_figures(store, parts, "baseline")),
+        _row("fine-tuned" if parts.model != baseline else "served model", parts.model, **_figures(store, parts, "model")),
+        _row("index", parts.index, kind=index.summary["factory"], recall=index.summary["recall"]),
+    ]
+    if parts.classifier:
+        summary = artifacts.load_manifest(store, parts.classifier).summary
+        rows.append(_row("classifier", parts.classifier, top1=summary.get("top1"), macro_f1=summary.get("macro_f1")))
+    stored = read_release(store, release)
+    rows.append({"step": "release", "artifact": f"releases/{release}.json", "figures": f"{stored.items} products"})
+    report = store.url(f"{parts.evaluation.folder}/report.html") if parts.evaluation else None
+    show_table("summary", rows, "What each step made")
+    return {"release": release, "report": report, "summary": rows}
+
+
+def _figures(store: Store, parts: ReleaseParts, which: str) -> dict[str, Any]:
+    if parts.evaluation is None:
+        return {}
+    headline = artifacts.load_manifest(store, parts.evaluation).summary
+    chosen = headline.get("baseline_headline" if which == "baseline" else "headline") or headline.get("headline", {})
+    return {name: chosen[name] for name in _HEADLINE if name in chosen}
+
+
+def _row(step: str, ref: ArtifactRef, **figures: Any) -> dict[str, str]:
+    told = (f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items())
+    return {"step": step, "artifact": str(ref), "figures": ", ".join(told)}
+
+
+def _show_release(release: Release) -> None:
+    quality = "\n".join(f"| {name} | {value:.4f} |" for name, value in release.quality.items())
+    made_of = "\n".join(
+        f"| {role} | `{ref}` |"
+        for role, ref in (
+            ("catalogue", release.catalog),
+            ("model", release.model),
+            ("index", release.index),
+            ("classifier", release.classifier),
+        )
+        if ref
+    )
+    show_markdown(
+        "release",
+        f"# Release `{release.id}`\n\n{release.items} products. {release.why}\n\n"
+        f"| part | artifact |\n|---|---|\n{made_of}\n\n| figure | value |\n|---|---|\n{quality}",
+        "What the release is made of and how good it is",
+    )
+    show_table("release-gates", [gate.model_dump() for gate in release.gates], "Gates of the release")
