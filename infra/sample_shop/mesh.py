@@ -46,7 +46,7 @@ class Part:
         self.points = function(self.points).astype(np.float32)
         old = self.normals
         self.normals = _grid_normals(self.points)
-        flip = (self.normals * old).sum(-1, keepdims=True) < 0
+        flip = (dot(self.normals, old) < 0)[..., None]
         self.normals = np.where(flip, -self.normals, self.normals)
         return self
 
@@ -101,7 +101,13 @@ class Scene:
 
 def unit(v: Array) -> Array:
     """Vectors of length one along the last axis."""
-    return v / np.maximum(np.sqrt((v * v).sum(-1, keepdims=True)), 1e-9)
+    return v / np.maximum(np.sqrt(dot(v, v)), 1e-9)[..., None]
+
+
+def dot(a: Array, b: Array) -> Array:
+    """Products of vectors along the last axis, written out because numpy is slow to sum axes of length 2 or 3."""
+    total = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1]
+    return total + a[..., 2] * b[..., 2] if a.shape[-1] == 3 else total
 
 
 def rotation_about(axis: str, degrees: float) -> Array:
@@ -145,8 +151,9 @@ def _grid_normals(points: Array) -> Array:
 
 def _arc_uv(points: Array) -> Array:
     """Surface coordinates in length units, measured along both directions of each grid."""
-    across = np.linalg.norm(np.diff(points, axis=2), axis=-1).max(axis=1)
-    along = np.linalg.norm(np.diff(points, axis=1), axis=-1).mean(axis=2)
+    step_u, step_v = points[:, :, 1:] - points[:, :, :-1], points[:, 1:] - points[:, :-1]
+    across = np.sqrt(dot(step_u, step_u)).max(axis=1)
+    along = np.sqrt(dot(step_v, step_v)).mean(axis=2)
     u = np.pad(np.cumsum(across, axis=1), ((0, 0), (1, 0)))[:, None, :]
     v = np.pad(np.cumsum(along, axis=1), ((0, 0), (1, 0)))[:, :, None]
     shape = points.shape[:3]
@@ -190,7 +197,7 @@ def _creased(profile: Array) -> tuple[Array, Array]:
     step = step[keep]
     normal = unit(np.stack([step[:, 1], -step[:, 0]], 1))
     normals = np.stack([normal, normal], 1)
-    gentle = (normal[1:] * normal[:-1]).sum(1) > 0.72
+    gentle = dot(normal[1:], normal[:-1]) > 0.72
     mean = unit(normal[1:] + normal[:-1])
     normals[1:, 0] = np.where(gentle[:, None], mean, normals[1:, 0])
     normals[:-1, 1] = np.where(gentle[:, None], mean, normals[:-1, 1])
@@ -239,7 +246,7 @@ def tube(path: Points, radius: float | Sequence[float], slot: str = "main", n: i
         ends = np.broadcast_to(tangent[:, None], normals.shape)
         normals = np.concatenate([-ends[:1], normals, ends[-1:]])
     points = points[None].astype(np.float32)
-    return Part(points, normals[None].astype(np.float32), _arc_uv(points), slot, False)
+    return Part(points, normals[None].astype(np.float32), _arc_uv(points), slot, True)
 
 
 def loft(sections: Array, slot: str = "main", caps: bool = True) -> Part:
@@ -252,9 +259,9 @@ def loft(sections: Array, slot: str = "main", caps: bool = True) -> Part:
     points = rings[None]
     normals = _grid_normals(points)
     away = unit(points - rings.mean(axis=1)[None, :, None])
-    if (normals * away).sum() < 0:
+    if float(dot(normals, away).sum()) < 0:
         normals = -normals
-    return Part(points, normals, _arc_uv(points), slot, False)
+    return Part(points, normals, _arc_uv(points), slot, True)
 
 
 def sheet(points: Array, slot: str = "main") -> Part:
@@ -282,5 +289,5 @@ def plate(outline: Points | Array, depth: float, slot: str = "main", bevel: floa
     if not puff:
         normals[0, :2], normals[0, -2:] = np.float32([0, 0, 1]), np.float32([0, 0, -1])
     toward = np.concatenate([flat - middle, np.broadcast_to(height[:, None, None], (*flat.shape[:2], 1))], -1)[None]
-    normals = np.where((normals * toward).sum(-1, keepdims=True) < 0, -normals, normals)
-    return Part(points, normals.astype(np.float32), points[..., :2].copy(), slot, False)
+    normals = np.where((dot(normals, toward) < 0)[..., None], -normals, normals)
+    return Part(points, normals.astype(np.float32), points[..., :2].copy(), slot, True)

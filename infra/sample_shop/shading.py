@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .mesh import unit
+from .mesh import dot, unit
 from .surfaces import Surface
 
 Array = NDArray[np.float32]
@@ -31,9 +31,9 @@ def shade(albedo: Array, normal: Array, occlusion: Array, surface: Surface, ligh
     if surface.glow:
         return np.clip(albedo * (0.9 + 0.2 * normal[:, 2:3]), 0, 1)
     key = _key_light(light_turned)
-    lit = np.clip((normal * key).sum(1), 0, 1)
-    side = np.clip((normal * np.float32([0.75, 0.15, 0.62])).sum(1), 0, 1)
-    diffuse = (0.40 + 0.13 * normal[:, 1] + 0.52 * lit + 0.13 * side) * occlusion
+    lit = np.clip(dot(normal, key), 0, 1)
+    side = np.clip(dot(normal, np.float32([0.75, 0.15, 0.62])), 0, 1)
+    diffuse = (0.48 + 0.12 * normal[:, 1] + 0.50 * lit + 0.12 * side) * occlusion
     color = albedo * diffuse[:, None]
     if surface.sheen:
         rim = (1 - np.clip(normal[:, 2], 0, 1)) ** 2 * surface.sheen * occlusion
@@ -44,6 +44,6 @@ def shade(albedo: Array, normal: Array, occlusion: Array, surface: Surface, ligh
         color = color * (1 - surface.mirror) + seen * (albedo * 0.92 + 0.05) * surface.mirror
     if surface.shine:
         halfway = unit(key + np.float32([0, 0, 1]))
-        spot = np.clip((normal * halfway).sum(1), 0, 1) ** np.float32(surface.gloss)
+        spot = np.clip(dot(normal, halfway), 0, 1) ** np.float32(surface.gloss)
         color = color + (spot * occlusion * np.float32(surface.shine * 0.62))[:, None]
     return np.clip(color, 0, 1)

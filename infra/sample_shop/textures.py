@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TILE = 128  # texels along each side
-TILES_PER_UNIT = 2.2  # how often a tile repeats over the size of the product
+TILES_PER_UNIT = 1.45  # how often a tile repeats over the size of the product
 Texture = NDArray[np.float32]
 
 
@@ -115,7 +115,7 @@ def texture(name: str) -> Texture:
         "leather": lambda: _emboss(np.abs(_noise(20, 3.2, 3.2)), 0.055),
         "suede": lambda: 1 + 0.035 * _noise(21, 2, 2) + 0.05 * _noise(22, 14, 14),
         "velvet": lambda: 1 + 0.09 * _noise(23, 22, 22) + 0.02 * _noise(24, 1, 1),
-        "weave": lambda: _weave(4, 0.1) + 0.06 * _noise(25, 1, 12), "cotton": lambda: 1 + 0.02 * _noise(26, 1, 1),
+        "weave": lambda: _weave(4, 0.09) + 0.025 * _noise(25, 1, 8), "cotton": lambda: 1 + 0.02 * _noise(26, 1, 1),
         "canvas": lambda: _weave(6, 0.12), "nylon": lambda: _weave(3, 0.05),
         "wool": lambda: 1 + 0.13 * _noise(27, 2.2, 2.2), "fur": lambda: 1 + 0.2 * _noise(28, 1.6, 9),
         "rattan": lambda: _basket(16, 0.36), "wicker": lambda: _basket(24, 0.46), "straw": lambda: _basket(10, 0.26),
