@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from deployments.settings import StackSettings
 
@@ -67,9 +68,14 @@ def stack_environment(
     }
     environment["no_proxy"] = environment["NO_PROXY"]
     # Flow runs start in another folder than the app: a relative store would be two stores.
-    environment.setdefault("STORE_URI", str(settings.var / "store"))
-    environment.setdefault("STORE_CACHE", str(settings.var / "cache"))
+    environment["STORE_URI"] = absolute(environment.get("STORE_URI") or str(settings.var / "store"))
+    environment["STORE_CACHE"] = absolute(environment.get("STORE_CACHE") or str(settings.var / "cache"))
     return environment
+
+
+def absolute(location: str) -> str:
+    """A path made absolute; a URI as it is."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
 def _without_proxy(current: str, host: str) -> str:

@@ -96,11 +96,19 @@ class Processes:
                 start_new_session=True,
             )
         self._children[service.name] = child
-        record = Running(service.name, child.pid, _started(child.pid), service.url, self.owner)
-        path = self.folder / "run" / f"{service.name}.json"
+        return self.remember(service.name, child.pid, service.url)
+
+    def remember(self, name: str, pid: int, url: str = "") -> Running:
+        """Write down a process as one of the stack's."""
+        record = Running(name, pid, _started(pid), url, self.owner)
+        path = self._record(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(record)))
         return record
+
+    def forget(self, name: str) -> None:
+        """Remove what `remember` wrote."""
+        self._record(name).unlink(missing_ok=True)
 
     def wait_until_ready(
         self, service: Service, seconds: float, waiting: Callable[[float], None] = lambda elapsed: None
@@ -141,12 +149,12 @@ class Processes:
         self._wait(lambda: not self._lives(record), seconds)
         _signal(os.killpg, record.pid, signal.SIGKILL)  # the group may outlive its first process
         self._wait(lambda: not self._lives(record), 5.0)
-        (self.folder / "run" / f"{name}.json").unlink(missing_ok=True)
+        self.forget(name)
         return True
 
     def stop_all(self, order: Sequence[str] = (), seconds: float = 10.0) -> list[str]:
         """End every service (first those in ``order``), then whatever else carries the stack's mark. Names stopped."""
-        names = [record.name for record in self.running()]
+        names = [record.name for record in self.running() if record.pid != os.getpid()]
         ordered = [name for name in order if name in names] + [name for name in names if name not in order]
         stopped = [name for name in ordered if self.stop(name, seconds)]
         self._end_leftovers()
@@ -155,6 +163,9 @@ class Processes:
     def leftovers(self) -> list[int]:
         """Ids of processes that carry this stack's mark, ourselves and our ancestors excepted."""
         return [pid for pid in _marked(str(self.folder)) if pid not in _own_line()]
+
+    def _record(self, name: str) -> Path:
+        return self.folder / "run" / f"{name}.json"
 
     def _end_leftovers(self) -> None:
         for kind, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 2.0)):

@@ -19,3 +19,10 @@ def worker(pool: str, environment: Mapping[str, str], port: int = 0) -> Service:
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", f"{pool}-1"]
     command += ["--type", "process", "--install-policy", "never", "--no-create-pool-if-not-found"]
     return Service(f"worker-{pool}", command, environment, cwd=ROOT)
+
+
+def app(settings: StackSettings, port: int, prefect_url: str, environment: Mapping[str, str]) -> Service:
+    """The page and its API on ``port``; it links runs at ``prefect_url``."""
+    url = f"http://{settings.host}:{port}"
+    own = {"APP_HOST": settings.host, "APP_PORT": str(port), "APP_PREFECT_URL": prefect_url}
+    return Service("app", [sys.executable, "-m", "app"], {**environment, **own}, url, f"{url}/healthz", ROOT)

@@ -1,0 +1,185 @@
+"""The whole product on this machine: `make demo`.
+
+python -m deployments.demo                                 # the sample shop
+python -m deployments.demo --catalog path/to/products.csv  # your own
+"""
+
+import argparse
+import os
+import time
+
+import httpx
+from rich.markup import escape
+
+from deployments.processes import ServiceFailed
+from deployments.settings import StackSettings
+from deployments.shop import SAMPLE_ITEMS, check_catalog, sample_shop
+from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
+from deployments.terminal import Stages, console, summary_table
+
+_SECONDS_FOR_SERVER = 120.0
+_SECONDS_FOR_PAGE = 120.0
+_STAGES = 5
+
+
+def demo(settings: StackSettings, catalog: str, items: int, once: bool, detach: bool) -> int:
+    """Start everything, run the pipeline, show where the page is, and stay until stopped. Returns the exit code."""
+    stack = LocalStack(settings, "demo")
+    os.environ.update(stack.environment)  # before Prefect is imported, which reads its settings once
+    keep = False
+    try:
+        code = _bring_up(stack, catalog, items)
+        if once:
+            return code
+        if detach and code == 0:
+            keep = True
+            console.print("Everything stays on. To stop it: [bold]make stop[/]")
+            return code
+        if code == 0 or console.is_terminal:
+            console.print("Press [bold]Ctrl-C[/] to stop (or `make stop` elsewhere).")
+            _stay(stack)
+        return code
+    except KeyboardInterrupt:
+        console.print()
+        return code if "code" in locals() else 130
+    finally:
+        if not keep:
+            with undisturbed(), console.status("stopping"):
+                stack.stop()
+            console.print("Stopped; what was made stays in", escape(str(settings.var)))
+
+
+def _bring_up(stack: LocalStack, catalog: str, items: int) -> int:
+    stages = Stages(_STAGES)
+    _say_ports(stack)
+    server = stack.start_prefect()
+    page = stack.start_app()
+    source = _shop(stages, stack.settings, catalog, items)
+    with stages.stage("Prefect server") as stage:
+        stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
+        stage.note = stack.prefect_url
+    _deploy(stages, stack)
+    code = _run_pipeline(stages, stack, source)
+    if code == 0:
+        _show_page(stages, stack, page.health.replace("healthz", "readyz"))
+    return code
+
+
+def _say_ports(stack: LocalStack) -> None:
+    for what, wanted, got in (
+        ("Prefect", stack.settings.prefect_port, stack.prefect_port),
+        ("the page", stack.settings.app_port, stack.app_port),
+    ):
+        if wanted != got:
+            console.print(f"Port {wanted} is in use by another program: {what} takes {got}.")
+
+
+def _shop(stages: Stages, settings: StackSettings, catalog: str, items: int) -> str:
+    if catalog:
+        with stages.stage(f"Catalogue {escape(catalog)}"):
+            return catalog
+    with stages.stage("Sample shop") as stage:
+        source, words = sample_shop(settings, items)
+        stage.note = escape(words)
+        return source
+
+
+def _deploy(stages: Stages, stack: LocalStack) -> None:
+    from deployments.apply import apply, wanted_deployments
+    from deployments.interrupted import settle_runs
+
+    with stages.stage("Deployments and worker") as stage:
+        settle_runs(stack.api_url, "the stack was off")
+        changes = apply(stack.settings, stack.environment)
+        stack.start_worker()
+        stage.note = f"{len(wanted_deployments())} deployments" + ("" if changes else ", as they were")
+
+
+def _run_pipeline(stages: Stages, stack: LocalStack, source: str) -> int:
+    from prefect.client.orchestration import get_client
+
+    from deployments.follow import Follower, RunFailed
+
+    def check() -> None:
+        if name := stack.ended():
+            raise ServiceFailed(f"{name} ended.\n{stack.processes.tail(name)}")
+
+    parameters = {"config": {"catalog": {"source": source}, "model": {"pretrained": stack.settings.model}}}
+    run_url = stack.prefect_url
+    try:
+        with stages.stage("Pipeline") as stage, get_client(sync_client=True) as client:
+            follower = Follower(client, stage.line, stage.now)
+            run = follower.start("pipeline/pipeline", parameters)
+            run_url = f"{stack.prefect_url}/runs/flow-run/{run.id}"
+            stage.line(f"[dim]{run_url}[/]")
+            follower.follow(run, check)
+            rows = follower.summary(run)
+    except RunFailed as error:
+        console.print(f"[red]The pipeline did not finish:[/] {escape(str(error))}\nThe run, with its logs: {run_url}")
+        return 1
+    if rows:
+        console.print(summary_table(rows))
+    return 0
+
+
+def _show_page(stages: Stages, stack: LocalStack, ready: str) -> None:
+    with stages.stage("Search page") as stage, httpx.Client(trust_env=False, timeout=5.0) as client:
+        end = time.monotonic() + _SECONDS_FOR_PAGE
+        while not _is_ready(client, ready):
+            if (name := stack.ended()) or time.monotonic() > end:
+                found = f"{name} ended" if name else f"the page did not become ready within {_SECONDS_FOR_PAGE:.0f} s"
+                raise ServiceFailed(f"{found}.\n{stack.processes.tail('app')}")
+            stage.now("loading the release")
+            time.sleep(0.5)
+    console.print(f"\n  Search page   [bold]{stack.app_url}[/]")
+    console.print(f"  Prefect       [bold]{stack.prefect_url}[/]   (runs, schedules, forms to start a flow)\n")
+
+
+def _is_ready(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(url).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _stay(stack: LocalStack) -> None:
+    while True:
+        if name := stack.ended():
+            raise ServiceFailed(f"{name} ended by itself.\n{stack.processes.tail(name)}")
+        time.sleep(1.0)
+
+
+def _flags() -> argparse.Namespace:
+    given = {name: os.environ.get(name, "") for name in ("CATALOG", "ITEMS", "PORT", "DETACH")}
+    parser = argparse.ArgumentParser(prog="python -m deployments.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--catalog", default=given["CATALOG"], help="ABO folder or csv/tsv/parquet/jsonl; path or URI")
+    parser.add_argument(
+        "--items", type=int, default=int(given["ITEMS"] or SAMPLE_ITEMS), help="size of the sample shop"
+    )
+    parser.add_argument("--port", type=int, default=int(given["PORT"] or 0), help="port of the search page")
+    parser.add_argument("--once", action="store_true", help="stop everything when the pipeline has run")
+    parser.add_argument("--detach", action="store_true", default=given["DETACH"] not in ("", "0"), help="leave it on")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the demo; exit code 0 only if the pipeline completed."""
+    flags = _flags()
+    catalog = check_catalog(flags.catalog)
+    settings = StackSettings()
+    if flags.port:
+        settings = settings.model_copy(update={"app_port": flags.port})
+    try:
+        with stops_are_interrupts(), only_one(settings, "demo"):
+            raise SystemExit(demo(settings, catalog, flags.items, flags.once, flags.detach))
+    except AlreadyRunning as error:
+        urls = "\n".join(f"  {service.name:<14} {service.url}" for service in error.services if service.url)
+        console.print(f"The stack is on already: {error}\n{urls}\nTo stop it: make stop", markup=False)
+        raise SystemExit(0 if urls else 1) from None
+    except ServiceFailed as error:
+        console.print(f"[red]{escape(str(error))}[/]")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

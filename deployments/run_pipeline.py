@@ -1,0 +1,116 @@
+"""Every step once, then the figures; no service stays on: `make pipeline`.
+
+python -m deployments.run_pipeline --catalog path/to/products.csv
+python -m deployments.run_pipeline --index.kind flat        # any flag of `python -m flows.pipeline`
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.markup import escape
+
+from deployments.environment import api_url, stack_environment
+from deployments.processes import Running, ServiceFailed
+from deployments.settings import StackSettings
+from deployments.shop import SAMPLE_ITEMS, check_catalog, sample_shop
+from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
+from deployments.terminal import Stages, console, summary_table
+
+_SECONDS_FOR_SERVER = 120.0
+_STAGES = 3
+
+
+@contextmanager
+def _own_server(settings: StackSettings, stages: Stages) -> Iterator[dict[str, str]]:
+    """The environment of a Prefect server that lives as long as this command. Its history stays for the next one."""
+    with only_one(settings, "pipeline"):
+        stack = LocalStack(settings, "pipeline")
+        try:
+            with stages.stage("Prefect server") as stage:
+                server = stack.start_prefect()
+                stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
+                stage.note = "for this run only"
+            yield stack.environment
+        finally:
+            with undisturbed():
+                stack.stop()
+
+
+@contextmanager
+def _server(settings: StackSettings, stages: Stages) -> Iterator[dict[str, str]]:
+    """The environment of the stack's server if the demo is on, else of one of our own."""
+    try:
+        with _own_server(settings, stages) as environment:
+            yield environment
+    except AlreadyRunning as error:
+        server = _demo_server(error)
+        with stages.stage("Prefect server") as stage:
+            stage.note = f"the one that is on: {server.url}"
+        port = int(server.url.rpartition(":")[2])
+        yield stack_environment(settings, port) | {"PREFECT_API_URL": api_url(port, settings.host)}
+
+
+def _demo_server(error: AlreadyRunning) -> Running:
+    for service in error.services:
+        if service.name == "prefect" and service.owner == "demo":
+            return service
+    raise SystemExit(f"The stack is on already: {error}. Wait for it, or end it with `make stop`.")
+
+
+def run(settings: StackSettings, catalog: str, items: int, flags: list[str]) -> int:
+    """Run the pipeline in this process and print what each step made. Returns the exit code."""
+    stages = Stages(_STAGES)
+    with stages.stage("Sample shop" if not catalog else f"Catalogue {escape(catalog)}") as stage:
+        source, words = (catalog, "") if catalog else sample_shop(settings, items)
+        stage.note = escape(words)
+    with _server(settings, stages) as environment:
+        os.environ.update(environment)  # before Prefect is imported, which reads its settings once
+        return _run(stages, settings, source, flags)
+
+
+def _run(stages: Stages, settings: StackSettings, source: str, flags: list[str]) -> int:
+    from prefect.client.orchestration import get_client
+
+    from deployments.apply import set_limits
+    from flows.pipeline import PipelineConfig, pipeline
+    from tasks.schema.command import read_flags
+    from tasks.schema.errors import ProductSearchError
+
+    chosen = [] if any(flag.startswith("--model") for flag in flags) else ["--model.pretrained", settings.model]
+    config = read_flags(PipelineConfig, "make pipeline", ["--catalog.source", source, *chosen, *flags])
+    with get_client(sync_client=True) as client:
+        set_limits(client, settings)
+    try:
+        with stages.stage("Pipeline"):
+            result = pipeline(config)
+    except ProductSearchError as error:
+        console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}")
+        return 1
+    console.print(summary_table(result["summary"]))
+    if report := result.get("report"):
+        console.print("Report:", escape(str(report)))
+    return 0
+
+
+def main() -> None:
+    """Run the pipeline; exit code 0 only if every step completed."""
+    flags = sys.argv[1:]
+    catalog = os.environ.get("CATALOG", "")
+    if flags[:1] == ["--catalog"] and len(flags) > 1:
+        catalog, flags = flags[1], flags[2:]
+    catalog = check_catalog(catalog)
+    try:
+        with stops_are_interrupts():
+            raise SystemExit(run(StackSettings(), catalog, int(os.environ.get("ITEMS") or SAMPLE_ITEMS), flags))
+    except ServiceFailed as error:
+        console.print(f"[red]{escape(str(error))}[/]")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        console.print("Stopped. Start it again: what is finished is not done twice.")
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

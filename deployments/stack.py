@@ -1,0 +1,145 @@
+"""The whole stack on this machine: Prefect server, worker and app, started and stopped together."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import httpx
+from filelock import FileLock, Timeout
+
+from deployments.environment import stack_environment
+from deployments.interrupted import settle_runs
+from deployments.processes import Processes, Running, Service, free_port
+from deployments.server import app, prefect_server, worker
+from deployments.settings import FLOW_POOL, StackSettings
+
+#: Worker before server, so that a run which ends with its worker can still say so.
+_STOP_ORDER = (f"worker-{FLOW_POOL}", "app", "prefect")
+#: A worker under load takes some seconds to end its runs.
+_SECONDS_TO_END = 15.0
+
+
+class AlreadyRunning(RuntimeError):
+    """This stack is on already. ``services`` are its processes."""
+
+    def __init__(self, services: list[Running]) -> None:
+        super().__init__(", ".join(f"{service.name} (process {service.pid})" for service in services) or "starting")
+        self.services = services
+
+
+class LocalStack:
+    """Starts services one by one; `stop` ends all of them. Ports that are taken are passed over."""
+
+    def __init__(self, settings: StackSettings, owner: str) -> None:
+        self.settings = settings
+        self.processes = Processes(settings.var, owner)
+        self.prefect_port = free_port(settings.prefect_port, settings.host)
+        self.app_port = free_port(settings.app_port, settings.host)
+        self.environment = stack_environment(settings, self.prefect_port)
+        self.started: list[Service] = []
+
+    @property
+    def api_url(self) -> str:
+        """Address of the Prefect API."""
+        return self.environment["PREFECT_API_URL"]
+
+    @property
+    def prefect_url(self) -> str:
+        """Address of the Prefect UI."""
+        return self.environment["PREFECT_UI_URL"]
+
+    @property
+    def app_url(self) -> str:
+        """Address of the page."""
+        return f"http://{self.settings.host}:{self.app_port}"
+
+    def start_prefect(self) -> Service:
+        """Start the Prefect server; `wait` tells when it is ready."""
+        return self._start(prefect_server(self.settings, self.prefect_port, self.environment))
+
+    def start_worker(self) -> Service:
+        """Start the worker that runs flows."""
+        return self._start(worker(FLOW_POOL, self.environment))
+
+    def start_app(self) -> Service:
+        """Start the page and its API. It waits by itself for the first release."""
+        return self._start(app(self.settings, self.app_port, self.prefect_url, self.environment))
+
+    def wait(self, service: Service, seconds: float, waiting: Callable[[float], None] = lambda elapsed: None) -> float:
+        """Wait until a service answers; returns the seconds it took. Raises ServiceFailed."""
+        return self.processes.wait_until_ready(service, seconds, waiting)
+
+    def ended(self) -> str | None:
+        """Name of a service that ended although nobody stopped it."""
+        return next((entry.name for entry in self.started if self.processes.exit_code(entry.name) is not None), None)
+
+    def stop(self) -> list[str]:
+        """End the worker, give its runs a final state, then end the rest. Returns the names of what was stopped."""
+        return stop_stack(self.settings)
+
+    def _start(self, service: Service) -> Service:
+        self.processes.start(service)
+        self.started.append(service)
+        return service
+
+
+def stop_stack(settings: StackSettings) -> list[str]:
+    """End every service of this stack, whoever started it, and leave no run that looks as if it ran."""
+    processes = Processes(settings.var, "stop")
+    running = {service.name: service for service in processes.running()}
+    stopped = [name for name in _STOP_ORDER[:1] if processes.stop(name, _SECONDS_TO_END)]
+    if "prefect" in running:
+        with suppress(httpx.HTTPError):  # a server that no longer answers: the next start settles them
+            settle_runs(f"{running['prefect'].url}/api", "the stack was stopped; start it again, it resumes")
+    return stopped + processes.stop_all(_STOP_ORDER, _SECONDS_TO_END)
+
+
+@contextmanager
+def only_one(settings: StackSettings, owner: str) -> Iterator[None]:
+    """Hold the stack's lock, so that two commands never start it at once. Raises AlreadyRunning."""
+    folder = settings.var / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    processes = Processes(settings.var, owner)
+    lock = FileLock(folder / "stack.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunning(processes.running()) from None
+    try:
+        if running := processes.running():
+            raise AlreadyRunning(running)
+        processes.remember(owner, os.getpid())
+        yield
+    finally:
+        processes.forget(owner)
+        lock.release()
+
+
+@contextmanager
+def stops_are_interrupts() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the program as Ctrl-C does: through its `finally` clauses."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {kind: signal.signal(kind, interrupt) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore further Ctrl-C while everything is being stopped: half a stop would leave processes behind."""
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {kind: signal.signal(kind, signal.SIG_IGN) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,61 @@
+"""What a person sees while the stack starts and works: numbered stages with their time, and a table at the end."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+class Stages:
+    """Prints "2/5 Prefect server ... 8.1 s", with what goes on meanwhile where the terminal can show it."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.number = 0
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator["Stage"]:
+        """One numbered stage; its line gets a tick and the seconds, or a cross when it raises."""
+        self.number += 1
+        head = f"[bold]{self.number}/{self.total}[/] {title}"
+        begin = time.monotonic()
+        if not console.is_terminal:
+            console.print(head)
+        with console.status(head) as status:
+            stage = Stage(head, lambda words: status.update(f"{head}  [dim]{words}[/]"))
+            try:
+                yield stage
+            except BaseException:
+                console.print(f"[red]✗[/] {head}  {time.monotonic() - begin:.1f} s")
+                raise
+        notes = f"  {stage.note}" if stage.note else ""
+        console.print(f"[green]✓[/] {head}  {time.monotonic() - begin:.1f} s{notes}")
+
+
+class Stage:
+    """What a stage may say: passing words while it lasts (`now`), lines that stay (`line`), a closing note."""
+
+    def __init__(self, head: str, show: Callable[[str], None]) -> None:
+        self.head = head
+        self.note = ""
+        self.now = show
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        console.print(f"      {text}")
+
+
+def summary_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """What each step made, as the pipeline's summary tells it."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(title="What each step made", title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in columns))
+    return table
