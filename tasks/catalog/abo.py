@@ -23,8 +23,6 @@ from tasks.schema.files import SourceFiles
 
 LISTINGS_FOLDER = "listings/metadata"
 IMAGES_TABLE = "images/metadata/images.csv.gz"
-#: Asked of the source for a picture that the table of pictures does not know, so that one place names what is missing.
-UNKNOWN_PICTURE = "images/unknown/"
 
 #: Types whose model name is what the product is made for (a phone), not what it is.
 _MODEL_OF_ANOTHER = {"CELLULAR_PHONE_CASE", "SCREEN_PROTECTOR", "PORTABLE_ELECTRONIC_DEVICE_COVER"}
@@ -54,10 +52,9 @@ def read_abo(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     kept, folded, repeated = _one_per_item(lines)
     rejects += repeated
     paths = _picture_paths(files, {str(line.entry.get("main_image_id")) for line in kept})
-    listings = []
-    for line in kept:
-        result = _listing(line, paths, config)
-        (rejects if isinstance(result, Reject) else listings).append(result)  # type: ignore[arg-type]
+    results = [_listing(line, paths, config) for line in kept]
+    listings = [result for result in results if isinstance(result, Listing)]
+    rejects += [result for result in results if isinstance(result, Reject)]
     _settle_classes(listings, config)
     facts: dict[str, object] = {"listing_files": len(names), "folded_marketplaces": folded}
     return SourceRows(listings, rejects, rows, facts)
@@ -87,7 +84,10 @@ def _lines(names: Sequence[str], files: SourceFiles, config: CatalogConfig) -> t
                 continue
             row += 1
             result = _line(row, f"{name}:{at}", raw, config.languages)
-            (rejects if isinstance(result, Reject) else lines).append(result)  # type: ignore[arg-type]
+            if isinstance(result, Reject):
+                rejects.append(result)
+            else:
+                lines.append(result)
     return lines, rejects, row + 1
 
 
@@ -111,7 +111,7 @@ def _line(row: int, source: str, raw: bytes, languages: Sequence[str]) -> _Line 
         return Reject(row, "", "malformed_row", f"not a JSON object: {text.showable(repr(entry))}", source)
     item_id = text.word(text.cell_text(entry.get("item_id")))
     if text.has_stray_bytes(item_id) or text.has_stray_bytes(_tagged(entry, "item_name", languages)[0]):
-        return Reject(row, text.showable(item_id), "not_utf8", "half of a surrogate pair in the id or the title", source)
+        return Reject(row, text.showable(item_id), "not_utf8", "half a surrogate pair in id or title", source)
     if not item_id:
         return Reject(row, "", "missing_id", f"item_id is {entry.get('item_id')!r}", source)
     entry["item_id"] = item_id
@@ -166,15 +166,19 @@ def _listing(line: _Line, paths: Mapping[str, str], config: CatalogConfig) -> Li
     if not image_id:
         detail = f"main_image_id is {entry.get('main_image_id')!r}"
         return Reject(line.row, text.showable(item_id), "missing_picture", detail, line.source)
+    path = paths.get(image_id, "")
+    if not path or ".." in path.split("/"):
+        reason = "picture_outside_root" if path else "picture_not_found"
+        detail = f"main_image_id {image_id!r} has the path {path!r} in {IMAGES_TABLE}"
+        return Reject(line.row, text.showable(item_id), reason, text.showable(detail), line.source)
     raw_type = _first_value(entry, "product_type")
-    path = paths.get(image_id)
     foreign = line.language_rank >= len(languages)
     return Listing(
         row=line.row,
         source=line.source,
         item_id=item_id,
         title=text.title(title),
-        image=f"images/{config.abo_images}/{path}" if path else f"{UNKNOWN_PICTURE}{text.showable(image_id, 80)}",
+        image=f"images/{config.abo_images}/{path.lstrip('/')}",
         description=_bullets(entry, languages),
         brand=text.word(_tagged(entry, "brand", languages)[0]),
         category=node_path([node for node in _as_list(entry.get("node")) if isinstance(node, dict)]),
@@ -185,6 +189,7 @@ def _listing(line: _Line, paths: Mapping[str, str], config: CatalogConfig) -> Li
         language=language.replace("_", "-"),
         design="" if raw_type in _MODEL_OF_ANOTHER else _model(entry, languages),
         foreign=foreign,
+        unspoken=_unspoken(entry, languages),
         attributes=_attributes(entry, languages),
     )
 
@@ -227,7 +232,8 @@ def _tagged(entry: Mapping[str, Any], name: str, languages: Sequence[str]) -> tu
 def _rank(tag: str, languages: Sequence[str]) -> int:
     """Place of a tag in the order of preference; ``len(languages)`` for one nobody asked for."""
     tag = tag.replace("-", "_")
-    return next((at for at, wanted in enumerate(languages) if fnmatchcase(tag, wanted.replace("-", "_"))), len(languages))
+    ranks = (at for at, wanted in enumerate(languages) if fnmatchcase(tag, wanted.replace("-", "_")))
+    return next(ranks, len(languages))
 
 
 def _first_value(entry: Mapping[str, Any], name: str) -> str:
@@ -240,6 +246,16 @@ def _color(entry: Mapping[str, Any], languages: Sequence[str]) -> str:
         standard = [text.word(text.cell_text(name)) for name in _as_list(value.get("standardized_values"))]
         return next(filter(None, standard), "") or text.word(found)
     return ""
+
+
+def _unspoken(entry: Mapping[str, Any], languages: Sequence[str]) -> frozenset[str]:
+    """Attributes in a language nobody asked for: beside the English type they make no caption."""
+    found = set()
+    for name in ("color", "material", "pattern"):
+        value = next(_values(entry, name, languages), None)
+        if value and _rank(value[2], languages) >= len(languages) and not value[1].get("standardized_values"):
+            found.add(name)
+    return frozenset(found)
 
 
 def _bullets(entry: Mapping[str, Any], languages: Sequence[str]) -> str:
@@ -257,6 +273,7 @@ def _attributes(entry: Mapping[str, Any], languages: Sequence[str]) -> dict[str,
     found = {}
     for name in _ATTRIBUTE_FIELDS:
         value = entry.get(name)
-        found[name] = text.word(_tagged(entry, name, languages)[0] if isinstance(value, list) else text.cell_text(value))
+        raw = _tagged(entry, name, languages)[0] if isinstance(value, list) else text.cell_text(value)
+        found[name] = text.word(raw)
     found["color_name"] = text.word(_tagged(entry, "color", languages)[0])
     return {name: value for name, value in found.items() if value}

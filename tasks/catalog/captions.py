@@ -7,6 +7,7 @@ from tasks.catalog.text import first_sentence
 
 _CAPTION_CHARACTERS = 300
 _BULLET_WORDS = (3, 24)
+_SPOKEN = ("color", "pattern", "material")
 #: Values that a colour, pattern or material may have without saying anything a picture shows.
 _EMPTY_VALUES = {"other", "various", "assorted", "multiple", "unknown", "no color", "not applicable", "see description"}
 _PLAIN_PATTERNS = {"solid", "plain", "solid color", "solid colour", "none", "no pattern", "uni", "unifarben"}
@@ -23,10 +24,9 @@ def captions_of(listing: Listing) -> dict[str, str]:
     bullet                the first short bullet of the description, else its first sentence
     """
     product_type = _lower(listing.product_type)
-    color = _attribute(listing.color)
-    pattern = _attribute(listing.pattern)
+    spoken = {name: "" if name in listing.unspoken else getattr(listing, name) for name in _SPOKEN}
+    color, pattern, material = (_attribute(spoken[name]) for name in _SPOKEN)
     pattern = "" if pattern in _PLAIN_PATTERNS else pattern
-    material = _attribute(listing.material)
     captions = {
         "title": _cut(listing.title),
         "title_without_brand": without_brand(listing.title, listing.brand),

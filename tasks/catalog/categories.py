@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from tasks.catalog.text import cell_text, word
 
@@ -46,10 +47,8 @@ _ALWAYS_PLURAL = {
 def split_category(value: object) -> tuple[str, ...]:
     """Levels of a category cell: "Men/Tops/Hoodies", "Men > Tops", "Men|Tops", a list, a list as JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
+        with suppress(ValueError):
             value = json.loads(value)
-        except ValueError:
-            pass
     if isinstance(value, (list, tuple)):
         texts = [cell_text(entry) for entry in value]
         whole = next((text for text in texts if len(_levels(text)) > 1), "")

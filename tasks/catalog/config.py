@@ -50,7 +50,8 @@ class CatalogConfig(Config):
         description="Tables: our column -> the shop's, e.g. {'item_id': 'sku'}; an empty name leaves a column unread",
     )
     images_root: str | None = Field(
-        None, description="Tables: folder or URI that picture paths start from; a relative one starts at the table's folder, "
+        None,
+        description="Tables: folder or URI that picture paths start from; a relative one starts at the table's folder, "
         "which is the default",
     )
     delimiter: str | None = Field(None, description="Tables: one character; default is sniffed from , ; tab |")
@@ -119,7 +120,7 @@ class CatalogConfig(Config):
 
 
 class Anchor(NamedTuple):
-    """``table`` and ``images`` are relative to ``root``, "" being the root itself; ``images`` may be another store's URI."""
+    """``table`` and ``images`` are relative to ``root``, "" being the root itself; ``images`` may be any URI."""
 
     root: str
     table: str

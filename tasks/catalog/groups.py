@@ -7,35 +7,30 @@ import unicodedata
 from tasks.catalog.listing import Listing
 
 #: Colour words of shop titles, in the languages of the larger marketplaces. Compared without accents.
-COLOR_WORDS = frozenset(
-    """
-    black white red blue green yellow orange purple pink brown gray grey silver gold golden beige ivory cream tan navy
-    teal turquoise aqua cyan magenta maroon burgundy violet lavender lilac mauve olive khaki mint lime coral peach salmon
-    rose charcoal slate graphite espresso walnut oak chestnut cherry mahogany natural multi multicolor multicolour
-    multicolored multicoloured assorted clear transparent bronze copper brass chrome champagne mustard rust terracotta
-    plum indigo sage emerald crimson scarlet fuchsia amber aubergine blush taupe sand stone smoke snow midnight denim
-    camel cognac mocha chocolate coffee heather dark light pale bright deep matte glossy metallic neon pastel color
-    colour colors colours off ebony pewter gunmetal onyx sapphire ruby cobalt
-    schwarz weiss rot blau grun gelb orange lila rosa braun grau silber gold hellblau dunkelblau hellgrau dunkelgrau
-    mehrfarbig turkis farbe farben
-    noir noire blanc blanche rouge bleu bleue vert verte jaune violet rose marron gris grise argent dore doree
-    multicolore couleur
-    negro negra blanco blanca rojo roja azul verde amarillo amarilla naranja morado rosado marron plata plateado dorado
-    multicolor
-    nero nera bianco bianca rosso rossa blu giallo gialla arancione viola marrone grigio grigia argento oro
-    zwart wit rood blauw groen geel paars roze bruin grijs
-    ブラック ホワイト レッド ブルー グリーン イエロー オレンジ パープル ピンク ブラウン グレー シルバー ゴールド ベージュ ネイビー
-    """.split()
-)
-
-_SIZE_WORDS = frozenset(
-    """
-    xxs xs s m l xl xxl xxxl small medium large extra regular petite plus size sizes one
-    king queen twin inch inches in cm mm m ft feet oz ounce ounces ml l liter litre liters
-    lb lbs pound pounds kg g gram grams pack packs count ct pc pcs piece pieces set of pair pairs
-    us uk eu w h d x and with for by mit und et avec con y e grosse taille talla taglia maat
-    """.split()
-)
+_COLORS = """
+black white red blue green yellow orange purple pink brown gray grey silver gold golden beige ivory cream tan navy
+teal turquoise aqua cyan magenta maroon burgundy violet lavender lilac mauve olive khaki mint lime coral peach
+salmon rose charcoal slate graphite espresso walnut oak chestnut cherry mahogany natural forest royal hot sky multi
+multicolor multicolour multicolored multicoloured assorted clear transparent bronze copper brass chrome champagne
+mustard rust terracotta plum indigo sage emerald crimson scarlet fuchsia amber aubergine blush taupe sand stone
+smoke snow midnight denim camel cognac mocha chocolate coffee heather dark light pale bright deep matte glossy
+metallic neon pastel color colour colors colours off ebony pewter gunmetal onyx sapphire ruby cobalt schwarz weiss
+rot blau grun gelb lila rosa braun grau silber hellblau dunkelblau hellgrau dunkelgrau mehrfarbig turkis farbe
+farben noir noire blanc blanche rouge bleu bleue vert verte jaune marron gris grise argent dore doree multicolore
+couleur negro negra blanco blanca rojo roja azul verde amarillo amarilla naranja morado rosado plata plateado dorado
+nero nera bianco bianca rosso rossa blu giallo gialla arancione viola marrone grigio grigia argento oro zwart wit
+rood blauw groen geel paars roze bruin grijs
+ブラック ホワイト レッド ブルー グリーン イエロー オレンジ パープル
+ピンク ブラウン グレー シルバー ゴールド ベージュ ネイビー
+"""
+_SIZES = """
+xxs xs s m l xl xxl xxxl small medium large extra regular petite plus size sizes one king queen twin inch inches in
+cm mm ft feet oz ounce ounces ml liter litre liters lb lbs pound pounds kg g gram grams pack packs count ct pc pcs
+piece pieces set of pair pairs us uk eu w h d x and with for by mit und et avec con y e grosse taille talla taglia
+maat
+"""
+COLOR_WORDS = frozenset(_COLORS.split())
+_SIZE_WORDS = frozenset(_SIZES.split())
 
 
 def group_of(listing: Listing) -> str:
@@ -48,7 +43,8 @@ def group_of(listing: Listing) -> str:
         return listing.group
     if listing.design:
         return _identifier(listing.design, (listing.brand, listing.design, listing.product_type))
-    words = design_words(listing.title, listing.color)
+    colors = f"{listing.color} {listing.attributes.get('color_name', '')}"
+    words = design_words(listing.title, colors)
     if not words:
         return f"item-{listing.item_id}"
     return _identifier(" ".join(words), (listing.brand, " ".join(sorted(set(words)))))

@@ -23,7 +23,8 @@ class Listing:
     language: str = ""
     group: str = ""  # the shop's own group of variants
     design: str = ""  # model name or number, which variants share
-    foreign: bool = False  # title and attributes are in a language nobody asked for
+    foreign: bool = False  # the title is in a language nobody asked for
+    unspoken: frozenset[str] = frozenset()  # attributes in a language nobody asked for: no words for a caption
     category_l1: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
 

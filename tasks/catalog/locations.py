@@ -3,14 +3,12 @@
 import json
 import posixpath
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from tasks.catalog.config import CatalogConfig, store_of
 from tasks.catalog.text import cell_text, word
-
-#: Prefix of a location that was refused before anything was read; the rest is what the shop wrote.
-OUTSIDE = "outside:"
 
 _ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)$", re.IGNORECASE)
 _BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
@@ -19,10 +17,8 @@ _BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
 def first_image(value: object) -> str:
     """The first picture a cell names: of a list, a JSON list, or several separated by comma, semicolon or bar."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
+        with suppress(ValueError):
             value = json.loads(value)
-        except ValueError:
-            pass
     if isinstance(value, dict):  # {"bytes", "path"} of data sets, {"url"} or {"src"} of shop exports
         value = value.get("path") or value.get("url") or value.get("src")
     if isinstance(value, (list, tuple)):
@@ -45,6 +41,13 @@ def _first_of_paths(text: str) -> str:
     return text
 
 
+class OutsideShop(Exception):
+    """Raised for a picture path that leads out of the shop's folder."""
+
+    def __init__(self, image: str, folder: str) -> None:
+        super().__init__(f"{image!r} leads out of {folder}; set images_root to the folder that holds the pictures")
+
+
 @dataclass(frozen=True)
 class Base:
     """The folder that relative picture paths start from, and the root that everything local must stay below.
@@ -56,7 +59,7 @@ class Base:
     folder: str
 
     def locate(self, image: str) -> str:
-        """What to ask the source for: a path relative to its root, or a URI. ``outside:...`` where it would escape."""
+        """What to ask the source for: a path relative to its root, or a URI. Raises OutsideShop."""
         scheme = urlsplit(image).scheme if "://" in image else ""
         if scheme in ("http", "https", "s3", "gs", "az"):
             return image
@@ -70,19 +73,25 @@ class Base:
     def _relative(self, path: str, image: str) -> str:
         inside = posixpath.normpath(path)
         if inside == ".." or inside.startswith("../"):
-            return OUTSIDE + image
+            raise OutsideShop(image, self._name)
+        if not self.folder:
+            return inside
         scheme = store_of(self.folder)
-        return scheme + posixpath.normpath(posixpath.join(self.folder[len(scheme) :], inside)) if self.folder else inside
+        return scheme + posixpath.normpath(posixpath.join(self.folder[len(scheme) :], inside))
+
+    @property
+    def _name(self) -> str:
+        return self.folder if "://" in self.folder else posixpath.join(self.root, self.folder)
 
     def _absolute(self, path: str, image: str) -> str:
         """An absolute path is fine where it leads into the folder anyway."""
         if store_of(self.folder) not in ("", "file://") or store_of(self.root) not in ("", "file://"):
-            return OUTSIDE + image
+            raise OutsideShop(image, self._name)
         root = self.root.removeprefix("file://")
         folder = posixpath.normpath(posixpath.join(root, self.folder.removeprefix("file://")))
         wanted = posixpath.normpath(path)
         if not wanted.startswith(folder.rstrip("/") + "/"):
-            return OUTSIDE + image
+            raise OutsideShop(image, self._name)
         return posixpath.relpath(wanted, posixpath.normpath(root))
 
 

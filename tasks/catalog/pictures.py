@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
+from tasks.catalog.picture_kinds import damage, looks_cut, recognise
+
 #: Decoders a shop's bytes may reach. Pillow knows forty more; each is code that strangers could feed.
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
-_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # an MPO has several frames too, but is a photo with its preview
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # a JPEG with its preview (MPO) has frames too
 _QUALITY = 90
 _BIG_PIXELS = 8_000_000  # decoded one at a time, so that threads times size stays bounded
 _BIG = threading.Lock()
@@ -85,86 +87,26 @@ def check_size(size: int, max_bytes: int) -> None:
         raise PictureFault("picture_too_large", f"{size:,} bytes, the limit is {max_bytes:,} (picture_max_bytes)")
 
 
-_PICTURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-_OTHERS = {
-    b"%PDF": "a PDF", b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "a gzip file", b"8BPS": "a Photoshop file",
-    b"%!PS": "PostScript", b"\0\0\1\0": "an icon file", b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL",
-    b"\0\0\0\x0cjP": "JPEG 2000", b"ID3": "a sound file", b"\x1aE\xdf\xa3": "a video", b"7z\xbc\xaf": "an archive",
-}  # fmt: skip
-
-
-def recognise(data: bytes) -> tuple[str, bool]:
-    """What ``data`` looks like, and whether that is a picture we read; ``("", False)`` for unknown bytes."""
-    for magic, name in _PICTURES.items():
-        if data.startswith(magic):
-            return name, True
-    for magic, name in _OTHERS.items():
-        if data.startswith(magic):
-            return name, False
-    if data[:4] == b"RIFF" and len(data) >= 12:
-        return ("WEBP", True) if data[8:12] == b"WEBP" else ("a sound or video file", False)
-    if data[4:8] == b"ftyp":
-        brand = data[8:12].decode("latin-1")
-        return ("AVIF", True) if brand in ("avif", "avis") else (f"a video or HEIC file (brand {brand!r})", False)
-    name = _text_kind(data[:2048])
-    if name:
-        return name, False
-    return ("BMP", True) if data[:2] == b"BM" else ("", False)
-
-
-def _text_kind(head: bytes) -> str:
-    """The kind of text ``head`` is the beginning of, "" for bytes that are no text."""
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1024].lower()
-    if b"<svg" in start and start.startswith(b"<"):
-        return "an SVG drawing"
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "an HTML page"
-    if start.startswith(b"<?xml"):
-        return "an XML file"
-    if b"\0" in head:
-        return ""
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 4 or not error.start:  # else: a character cut at the end of the window
-            return ""
-        text = head[: error.start].decode("utf-8")
-    printable = all(character.isprintable() or character.isspace() for character in text)
-    return "a text file" if printable else ""
-
-
 def _open(data: bytes, kind: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureFault("picture_too_large", str(error)) from error
     except Image.UnidentifiedImageError as error:
-        if kind and _looks_cut(data, kind):
+        if kind and looks_cut(data, kind):
             raise PictureFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
         what = f"starts like a {kind} but has no readable header" if kind else f"unknown bytes {data[:8].hex(' ')} ..."
         raise PictureFault("picture_unreadable", what) from error
 
 
-def _looks_cut(data: bytes, kind: str) -> bool:
-    """Whether the mark that ends a file of this kind is missing."""
-    if kind == "JPEG":
-        return b"\xff\xd9" not in data[-4096:]
-    if kind == "PNG":
-        return b"IEND" not in data[-4096:]
-    if kind == "GIF":
-        return not data.rstrip(b"\0").endswith(b";")
-    if kind == "WEBP":
-        return int.from_bytes(data[4:8], "little") + 8 > len(data)
-    return len(data) < 64
-
-
 def _decoding_fault(error: Exception, data: bytes, kind: str) -> PictureFault:
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    what = f"a {kind or 'file'} of {len(data):,} bytes"
     if isinstance(error, MemoryError):
         return PictureFault("picture_too_large", "does not fit in memory")
-    if "truncated" in message.lower() or _looks_cut(data, kind):
-        return PictureFault("picture_truncated", f"a {kind or 'file'} of {len(data):,} bytes that is cut off ({message})")
-    return PictureFault("picture_unreadable", f"a {kind or 'file'} of {len(data):,} bytes ({message})")
+    if "truncated" in message.lower() or looks_cut(data, kind):
+        return PictureFault("picture_truncated", f"{what} that is cut off ({message})")
+    return PictureFault("picture_unreadable", f"{what} ({message})")
 
 
 def _normalised(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
@@ -175,6 +117,9 @@ def _normalised(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple
     frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED_FORMATS else 1
     if frames > 1:
         raise PictureFault("picture_animated", f"an animated {image.format} of {frames} frames")
+    found = damage(data) if image.format == "PNG" else ""
+    if found:
+        raise PictureFault("picture_truncated" if looks_cut(data, "PNG") else "picture_unreadable", found)
     if width * height > _BIG_PIXELS:
         with _BIG:
             return _decoded(image, data, limits)

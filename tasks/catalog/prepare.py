@@ -102,9 +102,7 @@ def _by_picture(
 
 def _rejects_table(rejects: Sequence[Reject]) -> pa.Table:
     ordered = sorted(rejects, key=lambda reject: (reject.row, reject.reason))
-    return pa.table(
-        {name: [getattr(reject, name) for reject in ordered] for name in REJECTS.names}, schema=REJECTS
-    )
+    return pa.table({name: [getattr(reject, name) for reject in ordered] for name in REJECTS.names}, schema=REJECTS)
 
 
 def _check(config: CatalogConfig, source: SourceRows, picked: int, refused: int, rejects: pa.Table) -> None:

@@ -14,7 +14,7 @@ from tasks.catalog.categories import split_category, type_from_category, type_wo
 from tasks.catalog.columns import match_columns
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.listing import Listing, Reject, SourceRows
-from tasks.catalog.locations import Base, first_image, pictures_base
+from tasks.catalog.locations import Base, OutsideShop, first_image, pictures_base
 from tasks.schema.errors import CatalogError
 from tasks.schema.files import SourceFiles
 
@@ -144,7 +144,7 @@ def _parquet_rows(name: str, data: bytes) -> tuple[list[str], Iterator[RawRow]]:
 
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-        batches = [batch for batch in file.iter_batches(batch_size=4096)]
+        batches = list(file.iter_batches(batch_size=4096))
     except (pa.ArrowException, OSError) as error:
         raise CatalogError(f"{name} cannot be read as parquet ({error}).") from error
     return list(file.schema_arrow.names), _batch_rows(name, batches)
@@ -183,10 +183,16 @@ class _RowReader:
         """The row as a listing, or why it is refused."""
         item_id = text.word(self._text(raw, "item_id"))
         reason, detail = self._fault(raw, item_id)
+        image = ""
+        if not reason:
+            try:
+                image = self._base.locate(first_image(self._value(raw, "image")))
+            except OutsideShop as error:
+                reason, detail = "picture_outside_root", str(error)
         if reason:
-            return Reject(raw.row, text.showable(item_id), reason, text.showable(detail), raw.source)
+            return Reject(raw.row, text.showable(item_id), reason, text.showable(detail), text.showable(raw.source))
         self._first_row[item_id] = raw.row
-        return self._listing(raw, item_id)
+        return self._listing(raw, item_id, image)
 
     def _value(self, raw: RawRow, field: str) -> Any:
         column = self._columns.get(field)
@@ -215,7 +221,7 @@ class _RowReader:
             return "duplicate_id", f"row {self._first_row[item_id]} has the same id {item_id!r}"
         return "", ""
 
-    def _listing(self, raw: RawRow, item_id: str) -> Listing:
+    def _listing(self, raw: RawRow, item_id: str, image: str) -> Listing:
         title = text.title(self._text(raw, "title"))
         category = split_category(self._value(raw, "category"))
         own_type = self._text(raw, "product_type")
@@ -230,7 +236,7 @@ class _RowReader:
             source=raw.source,
             item_id=item_id,
             title=title,
-            image=self._base.locate(first_image(self._value(raw, "image"))),
+            image=image,
             category=category,
             product_type=product_type,
             group=text.word(self._text(raw, "group_id")),

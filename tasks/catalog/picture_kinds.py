@@ -1,0 +1,101 @@
+"""What a file is by its first bytes, whatever its name says, and whether its end is missing."""
+
+import zlib
+from collections.abc import Iterator
+
+_PICTURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_OTHERS = {
+    b"%PDF": "a PDF", b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "a gzip file", b"8BPS": "a Photoshop file",
+    b"%!PS": "PostScript", b"\0\0\1\0": "an icon file", b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP": "JPEG 2000", b"ID3": "a sound file", b"\x1aE\xdf\xa3": "a video", b"7z\xbc\xaf": "an archive",
+}  # fmt: skip
+
+
+def recognise(data: bytes) -> tuple[str, bool]:
+    """What ``data`` looks like, and whether that is a picture we read; ``("", False)`` for unknown bytes."""
+    for magic, name in _PICTURES.items():
+        if data.startswith(magic):
+            return name, True
+    for magic, name in _OTHERS.items():
+        if data.startswith(magic):
+            return name, False
+    if data[:4] == b"RIFF" and len(data) >= 12:
+        return ("WEBP", True) if data[8:12] == b"WEBP" else ("a sound or video file", False)
+    if data[4:8] == b"ftyp":
+        brand = data[8:12].decode("latin-1")
+        return ("AVIF", True) if brand in ("avif", "avis") else (f"a video or HEIC file (brand {brand!r})", False)
+    name = _text_kind(data[:2048])
+    if name:
+        return name, False
+    return ("BMP", True) if data[:2] == b"BM" else ("", False)
+
+
+def _text_kind(head: bytes) -> str:
+    """The kind of text ``head`` is the beginning of, "" for bytes that are no text."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1024].lower()
+    if b"<svg" in start and start.startswith(b"<"):
+        return "an SVG drawing"
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "an HTML page"
+    if start.startswith(b"<?xml"):
+        return "an XML file"
+    if b"\0" in head:
+        return ""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4 or not error.start:  # else: a character cut at the end of the window
+            return ""
+        text = head[: error.start].decode("utf-8")
+    printable = all(character.isprintable() or character.isspace() for character in text)
+    return "a text file" if printable else ""
+
+
+def looks_cut(data: bytes, kind: str) -> bool:
+    """Whether the mark that ends a file of this kind is missing, or its own lengths reach beyond its end."""
+    if kind == "JPEG":
+        return b"\xff\xd9" not in data[-4096:]
+    if kind == "PNG":
+        return b"IEND" not in data[-4096:]
+    if kind == "GIF":
+        return not data.rstrip(b"\0").endswith(b";")
+    if kind == "WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if kind == "AVIF":
+        return _boxes_end(data) > len(data)
+    return len(data) < 64
+
+
+def _boxes_end(data: bytes) -> int:
+    """Where the last top-level box of an ISO media file says it ends."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size < 8:  # 0: to the end of the file; 1: a 64-bit size, which no picture needs
+            return len(data)
+        at += size
+    return max(at, len(data) + (at < len(data)))
+
+
+def damage(png: bytes) -> str:
+    """What is wrong with the chunks a PNG's pixels depend on, "" if nothing. Pillow reads past a wrong checksum."""
+    ended = False
+    for name, body, checksum in _chunks(png):
+        if name in (b"IHDR", b"PLTE", b"IDAT") and zlib.crc32(name + body) != checksum:
+            return f"a PNG of {len(png):,} bytes whose {name.decode()} chunk has a wrong checksum"
+        ended = ended or name == b"IEND"
+    return "" if ended else f"a PNG of {len(png):,} bytes that is cut off before its end mark"
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    """(name, body, checksum) of each chunk; the last may be cut. https://www.w3.org/TR/png/#5Chunk-layout"""
+    at = 8
+    while at + 8 <= len(png):
+        size = int.from_bytes(png[at : at + 4], "big")
+        name = png[at + 4 : at + 8]
+        end = at + 8 + size
+        if name == b"IEND" or end + 4 <= len(png):
+            yield name, png[at + 8 : end], int.from_bytes(png[end : end + 4], "big")
+        if name == b"IEND":
+            return
+        at = end + 4
