@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     except ValidationError as error:
         faults = "\n".join(f"  --{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
         raise SystemExit(f"python -m app: {error.error_count()} fault(s)\n{faults}") from None
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("app").setLevel(logging.INFO)
     listening = _listen(settings)
     from app.main import create_app  # seconds of imports: after --help and after the port
 

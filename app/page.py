@@ -53,6 +53,8 @@ def theme() -> gr.themes.Base:
 class Upload(gr.Image):
     """Gradio's picture field, giving the uploaded file as it came: `decode_upload` alone opens strangers' bytes."""
 
+    is_template = True  # drawn by gr.Image's own frontend
+
     def preprocess(self, payload: Any) -> str | None:
         """Path of the uploaded file, which Gradio has checked to lie in its own upload folder."""
         return payload.path if payload is not None else None
@@ -123,9 +125,9 @@ class Page:
 def build_page(search: Search) -> gr.Blocks:
     """The Blocks to mount."""
     page = Page(search)
-    with gr.Blocks(title="Product search", analytics_enabled=False, fill_width=False) as blocks:
+    with gr.Blocks(title="Product search", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML('<header class="head"><h1>Product search</h1><p>By words or by picture.</p></header>')
-        notice = gr.HTML(page.notice, elem_classes="notice")
+        notice = gr.HTML("", elem_classes="notice")
         with gr.Tabs(selected=_WORDS, elem_classes="tabs") as tabs:
             with gr.Tab("Words", id=_WORDS):
                 with gr.Row(elem_classes="ask", equal_height=True):
@@ -134,7 +136,7 @@ def build_page(search: Search) -> gr.Blocks:
                         elem_id="query", max_length=search.settings.max_query_chars, autofocus=True,
                     )  # fmt: skip
                     go = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="go")
-                chips = gr.HTML(page.examples, js_on_load=_PRESSED, elem_id="chips")
+                chips = gr.HTML("", js_on_load=_PRESSED, elem_id="chips")
                 found = gr.HTML(cards.state("What are you looking for?", _HINT), js_on_load=_PRESSED, elem_id="found")
             with gr.Tab("Picture", id=_PICTURE):
                 with gr.Row(elem_classes="look"):
@@ -148,7 +150,7 @@ def build_page(search: Search) -> gr.Blocks:
                         similar = gr.HTML(
                             cards.state("Search by picture", _PICTURE_HINT), js_on_load=_PRESSED, elem_id="similar"
                         )
-        foot = gr.HTML(page.foot, elem_id="foot")
+        foot = gr.HTML("", elem_id="foot")
         _connect(page, blocks, {
             "tabs": tabs, "query": query, "go": go, "chips": chips, "found": found,
             "upload": upload, "labels": labels, "similar": similar, "notice": notice, "foot": foot,
@@ -184,7 +186,7 @@ def _connect(page: Page, blocks: gr.Blocks, at: dict[str, Any]) -> None:
             return gr.skip(), asked["q"], page.words(asked["q"]), gr.skip(), gr.skip(), gr.skip()
         return tuple(gr.skip() for _ in range(6))
 
-    blocks.load(arrive, None, to, **busy)
+    blocks.load(arrive, None, to, **quiet)
     told = gr.State(("", "", ""))
     watch = gr.Timer(3.0)
 
@@ -193,4 +195,4 @@ def _connect(page: Page, blocks: gr.Blocks, at: dict[str, Any]) -> None:
         now = (page.notice(), page.examples(), page.foot())
         return (*(gr.skip() if a == b else b for a, b in zip(before, now, strict=True)), now)
 
-    watch.tick(refresh, told, [at["notice"], at["chips"], at["foot"], told], **quiet)
+    gr.on([blocks.load, watch.tick], refresh, told, [at["notice"], at["chips"], at["foot"], told], **quiet)

@@ -29,7 +29,6 @@ _WORDS, _PICTURE = "words", "picture"
 _HINT = "Describe a product, or press one of the examples."
 _PICTURE_HINT = "Upload, paste or take a picture, or press “More like this” on any product."
 
-
 def theme() -> gr.themes.Base:
     """Quiet, near-white, one blue; only fonts that every system has."""
     system = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -54,6 +53,8 @@ from gradio.events import Dependency
 class Upload(gr.Image):
     """Gradio's picture field, giving the uploaded file as it came: `decode_upload` alone opens strangers' bytes."""
 
+    is_template = True  # drawn by gr.Image's own frontend
+
     def preprocess(self, payload: Any) -> str | None:
         """Path of the uploaded file, which Gradio has checked to lie in its own upload folder."""
         return payload.path if payload is not None else None
@@ -62,7 +63,6 @@ class Upload(gr.Image):
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 class Page:
     """What happens on the page. Every method returns HTML and never raises towards the visitor."""
@@ -125,7 +125,6 @@ class Page:
         title = "The picture cannot be used" if isinstance(error, BadPicture) else "This did not work"
         return cards.state(title, str(error), "bad")
 
-
 def build_page(search: Search) -> gr.Blocks:
     """The Blocks to mount."""
     page = Page(search)
@@ -160,7 +159,6 @@ def build_page(search: Search) -> gr.Blocks:
             "upload": upload, "labels": labels, "similar": similar, "notice": notice, "foot": foot,
         })  # fmt: skip
     return blocks
-
 
 def _connect(page: Page, blocks: gr.Blocks, at: dict[str, Any]) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

@@ -93,6 +93,18 @@ class TinyShop:
     settings: StoreSettings
     channel: str = "production"
     _model: dict[int, ArtifactRef] = field(default_factory=dict)
+    _encoders: dict[int, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def picture(color: str, shape: str) -> bytes:
+        """JPEG of the product in that colour and shape; its id is ``color-shape``."""
+        return draw_product(color, shape)
+
+    @staticmethod
+    def rows(prefix: str = "", **changes: Any) -> list[dict[str, Any]]:
+        """Rows of every colour in every shape; ``prefix`` goes before each title, ``changes`` replace fields."""
+        rows = [item(color, shape, **changes) for color in COLORS for shape in SHAPES]
+        return [row | {"title": prefix + row["title"]} for row in rows]
 
     def model(self, seed: int = 0) -> ArtifactRef:
         """The demo model with random weights of ``seed``, stored once."""
@@ -124,7 +136,7 @@ class TinyShop:
         from tasks.store.pictures import read_picture, write_picture
         from tasks.store.releases import write_release
 
-        rows = [item(color, shape) for color in COLORS for shape in SHAPES] if rows is None else rows
+        rows = self.rows() if rows is None else rows
         for color in COLORS:
             for shape in SHAPES:
                 picture = draw_product(color, shape)
@@ -156,8 +168,6 @@ class TinyShop:
         write_release(self.store, release)
         swap_live(self.store, self.channel, name, reason="test", run=None, expected=read_live(self.store, self.channel))
         return release
-
-    _encoders: dict[int, Any] = field(default_factory=dict)
 
     def _encoder(self, kind: Any, folder: Path, seed: int) -> Any:
         if seed not in self._encoders:

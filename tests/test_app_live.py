@@ -1,0 +1,250 @@
+"""Following the live release: swaps under load, outages, bad releases."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.errors import NothingPublished, UnknownItem
+from app.live import Live
+from app.pictures import Pictures
+from app.remembered import Remembered
+from app.search import Search
+from app.settings import AppSettings
+from tasks.schema.errors import StoreUnavailable
+from tasks.schema.release import Release
+from tasks.store.live import read_live, swap_live
+
+if TYPE_CHECKING:
+    from tests.conftest import TinyShop
+
+SETTINGS = AppSettings(poll_seconds=0.05, device="cpu")
+
+
+@contextmanager
+def following(shop: TinyShop, start: bool = True) -> Iterator[Search]:
+    live = Live(shop.store, SETTINGS, Remembered(shop.settings.store_cache, SETTINGS.channel))
+    live.check()
+    if start:
+        live.start()
+    try:
+        yield Search(live, Pictures(shop.store, 10_000_000), SETTINGS)
+    finally:
+        live.stop()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def served(search: Search) -> str | None:
+    snapshot = search.live.status().snapshot
+    return snapshot.release.id if snapshot else None
+
+
+def test_no_query_fails_or_mixes_releases_while_ten_are_published(
+    own_store: TinyShop, publish_next: Callable[..., Release]
+) -> None:
+    # every release shows the same products under titles that name the release, so a mixed answer would be seen
+    faults: list[str] = []
+    answers: dict[str, int] = {}
+    stop = threading.Event()
+
+    def ask(search: Search, number: int) -> None:
+        while not stop.is_set():
+            try:
+                answer = search.by_text("red mug", 5) if number % 2 else search.like_item("red-mug", 5)
+                titles = {hit.product.title.split("|")[0] for hit in answer.hits}
+                if titles != {answer.release}:
+                    faults.append(f"answer of {answer.release} shows titles of {titles}")
+                answers[answer.release] = answers.get(answer.release, 0) + 1
+            except Exception as error:
+                faults.append(repr(error))
+
+    publish_next("r0", own_store.rows("r0|"))
+    with following(own_store) as search:
+        threads = [threading.Thread(target=ask, args=(search, number)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(1, 11):
+            name = f"r{number}"
+            rows = own_store.rows(f"{name}|")
+            publish_next(name, rows, seed=number % 2)  # the model changes too: vectors of two models must never meet
+            wait_for(lambda name=name: served(search) == name)
+        wait_for(lambda: answers.get("r10", 0) > 4)
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=30)
+        status = search.live.status()
+    assert not faults, faults[:5]
+    assert len(answers) >= 8, f"queries ran between the swaps: {answers}"
+    assert search.live.most_resident <= 2 and status.resident == 1
+    assert status.snapshot and status.snapshot.pointer.generation == 12
+
+
+def test_a_query_keeps_its_release_and_holds_the_third_one_back(
+    own_store: TinyShop, publish_next: Callable[..., Release]
+) -> None:
+    with following(own_store) as search:
+        with search.live.acquire() as held:
+            publish_next("second")
+            wait_for(lambda: served(search) == "second")
+            publish_next("third")
+            time.sleep(0.5)
+            assert served(search) == "second", "a third release may not be loaded while two are resident"
+            assert search.live.status().resident == 2
+            assert held.release.id == "first" and len(held.items) == 12
+        wait_for(lambda: served(search) == "third")
+        assert search.live.most_resident == 2
+
+
+def test_the_same_model_is_loaded_once(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    with following(own_store, start=False) as search:
+        with search.live.acquire() as snapshot:
+            first = snapshot.encoder
+        publish_next("second")
+        search.live.check()
+        with search.live.acquire() as snapshot:
+            assert snapshot.release.id == "second" and snapshot.encoder is first
+        publish_next("third", seed=1)
+        search.live.check()
+        with search.live.acquire() as snapshot:
+            assert snapshot.release.id == "third" and snapshot.encoder is not first
+
+
+def test_a_release_that_will_not_load_leaves_the_old_one_and_is_named(
+    own_store: TinyShop, publish_next: Callable[..., Release]
+) -> None:
+    with following(own_store, start=False) as search:
+        publish_next("broken")
+        index = Path(own_store.settings.store_uri) / "indexes/index-broken/index.faiss"
+        damaged = bytearray(index.read_bytes())
+        damaged[len(damaged) // 2] ^= 1  # FAISS would load this without an error
+        index.write_bytes(damaged)
+        search.live.check()
+        status = search.live.status()
+        assert served(search) == "first" and search.by_text("red mug").release == "first"
+        assert status.refused and status.refused.release == "broken" and status.resident == 1
+        before = status.refused.attempts
+        search.live.check()
+        refused = search.live.status().refused
+        assert refused and refused.attempts == before, "a bad release is not tried again at once"
+        publish_next("mended")
+        search.live.check()
+        assert served(search) == "mended" and search.live.status().refused is None
+
+
+def test_rows_and_vectors_must_agree(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    from tasks.store.artifacts import commit, fetch, load_manifest
+
+    release = publish_next("second")
+    manifest = load_manifest(own_store.store, release.index)
+    folder = fetch(own_store.store, release.index)
+    other = publish_next("third", own_store.rows()[:5])
+    mixed = own_store.settings.store_cache / "mixed"
+    mixed.mkdir()
+    shutil.copy(folder / "index.faiss", mixed)
+    shutil.copy(fetch(own_store.store, other.index) / "items.parquet", mixed)
+    commit(own_store.store, "index", release.index.id, mixed, recipe=1, summary=manifest.summary)
+    before = read_live(own_store.store, "production")
+    swap_live(own_store.store, "production", "second", reason="test", run=None, expected=before)
+    with following(own_store, start=False) as search:
+        refused = search.live.status().refused
+        assert served(search) is None and refused and "12 vectors" in refused.reason and "5 products" in refused.reason
+        with pytest.raises(NothingPublished, match="cannot be loaded"):
+            search.by_text("red mug")
+
+
+def test_a_roll_back_is_followed(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    publish_next("second", own_store.rows()[:6])
+    with following(own_store, start=False) as search:
+        assert served(search) == "second"
+        before = read_live(own_store.store, "production")
+        swap_live(own_store.store, "production", "first", reason="rollback", run=None, expected=before)
+        search.live.check()
+        snapshot = search.live.status().snapshot
+        assert (
+            snapshot
+            and snapshot.release.id == "first"
+            and snapshot.pointer.generation == 3
+            and len(snapshot.items) == 12
+        )
+
+
+def test_an_open_page_keeps_its_pictures_over_a_swap(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    with following(own_store, start=False) as search:
+        shown = search.picture_hash("red-mug")
+        publish_next("second", [row for row in own_store.rows() if row["item_id"] != "red-mug"])
+        search.live.check()
+        assert search.picture_hash("red-mug", shown=shown) == shown
+        with pytest.raises(UnknownItem):
+            search.picture_hash("red-mug")
+        with pytest.raises(UnknownItem):
+            search.picture_hash("red-mug", shown="0" * 64)
+        with pytest.raises(UnknownItem):
+            search.like_item("red-mug")
+
+
+def test_the_first_release_is_served_without_a_restart(empty_store: TinyShop) -> None:
+    with following(empty_store) as search:
+        with pytest.raises(NothingPublished, match="No release is live"):
+            search.by_text("red mug")
+        empty_store.publish("first")
+        wait_for(lambda: served(search) == "first")
+        assert len(search.by_text("red mug").hits) == 12
+
+
+def unreachable(*_: object, **__: object) -> None:
+    raise StoreUnavailable("the object store does not answer")
+
+
+def test_a_start_without_the_store_serves_the_last_release_and_says_so(
+    own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(own_store, start=False):
+        pass
+    with monkeypatch.context() as broken:
+        broken.setattr("app.live.read_live", unreachable)
+        live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
+        live.check()
+        status = live.status()
+        assert status.snapshot and status.snapshot.release.id == "first" and status.stale and status.store_error
+        with live.acquire() as snapshot:
+            assert snapshot.encoder.encode_texts(["red mug"]).shape == (1, snapshot.searcher.dim)
+    live.check()
+    assert not live.status().stale, "the store is back"
+
+
+def test_a_start_without_the_store_serves_no_damaged_file(own_store: TinyShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    with following(own_store, start=False):
+        pass
+    kept = next(own_store.settings.store_cache.glob("indexes/index-first/*/index.faiss"))
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 1
+    kept.write_bytes(content)
+    monkeypatch.setattr("app.live.read_live", unreachable)
+    live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
+    live.check()
+    assert live.status().snapshot is None
+    with pytest.raises(NothingPublished), live.acquire():
+        pass
+
+
+def test_an_outage_while_serving_changes_nothing_but_the_note(
+    own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(own_store, start=False) as search:
+        monkeypatch.setattr("app.live.read_live", unreachable)
+        search.live.check()
+        assert search.by_text("red mug").release == "first"
+        assert search.live.status().stale
