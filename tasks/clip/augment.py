@@ -57,7 +57,7 @@ class PixelBank:
 def augment(
     pixels: np.ndarray, size: tuple[int, int], recipe: Recipe, random: np.random.Generator, device: torch.device
 ) -> torch.Tensor:
-    """float32 (n, 3, *size) in 0..1 on ``device`` from uint8 (n, 3, larger): random crop, mirror, light; seeded by ``random``."""
+    """float32 (n, 3, *size) in 0..1 on ``device`` from larger uint8 (n, 3, h, w): crop, mirror, light."""
     count = len(pixels)
     flips = random.random(count) < 0.5 if recipe.flip else np.zeros(count, bool)
     if recipe.crop_area_min < 1:
@@ -95,7 +95,7 @@ def _resized_crops(
     random: np.random.Generator,
     device: torch.device,
 ) -> torch.Tensor:
-    """Square-ish crops of a random area, resampled on the device in one call (torchvision does it picture by picture)."""
+    """Crops of a random area, resampled on the device in one call; torchvision does it picture by picture."""
     count = len(pixels)
     side = np.sqrt(random.uniform(area_min, 1, count))
     middle = random.uniform(-1, 1, (count, 2)) * (1 - side[:, None])

@@ -50,7 +50,9 @@ def read_checkpoint(
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if state["format"] != _FORMAT:
-            raise ConfigError(f"{folder} is a checkpoint of format {state['format']}, expected {_FORMAT}: start without it")
+            raise ConfigError(
+                f"{folder} is a checkpoint of format {state['format']}, expected {_FORMAT}: start without it"
+            )
         _refuse_other_work(folder, state["fingerprint"], fingerprint)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         _restore_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))

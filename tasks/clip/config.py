@@ -87,8 +87,8 @@ class FinetuneConfig(Config):
     recipe: Literal["auto", "vit-b-32", "small"] = Field(
         default="auto",
         description=(
-            "Values of the blank fields. vit-b-32: careful steps from pretrained weights, for a GPU. small: from random "
-            "weights on a CPU in about a minute. auto: small for models below 20 M parameters, else vit-b-32"
+            "Values of the blank fields. vit-b-32: careful steps from pretrained weights, for a GPU. small: from "
+            "random weights on a CPU in about a minute. auto: small for models below 20 M parameters, else vit-b-32"
         ),
     )
     epochs: float | None = Field(
@@ -114,14 +114,20 @@ class FinetuneConfig(Config):
     )
     beta2: float | None = Field(default=None, gt=0, lt=1, description="AdamW's second moment (blank: 0.98)")
     warmup_share: float | None = Field(
-        default=None, ge=0, le=0.9, description="Share of steps with a rising rate, cosine after (blank: .1; small: .08)"
+        default=None,
+        ge=0,
+        le=0.9,
+        description="Share of steps with a rising rate, cosine after (blank: .1; small: .08)",
     )
     gradient_clip: float = Field(default=1.0, gt=0, le=1000, description="Largest norm of the whole gradient")
     logit_scale_max: float = Field(
         default=100.0, ge=1, le=1000, description="Bound of the softmax scale (100 is CLIP's own: ln 100 as stored)"
     )
     logit_scale_rate: float | None = Field(
-        default=None, ge=0, le=10, description="Rate of the scale relative to learning_rate; 0 freezes (blank: .1; small: 1)"
+        default=None,
+        ge=0,
+        le=10,
+        description="Rate of the scale relative to learning_rate; 0 freezes (blank: .1; small: 1)",
     )
     label_smoothing: float | None = Field(
         default=None, ge=0, le=0.5, description="Target mass spread over the batch (blank: 0; small: 0.1)"
@@ -129,13 +135,16 @@ class FinetuneConfig(Config):
     positives: Literal["own", "caption", "group"] = Field(
         default="caption",
         description=(
-            "What counts as a match within a batch. own: the item's own picture. caption: also every picture whose item "
-            "carries the same words. group: also every variant of the same design, even in another colour"
+            "What counts as a match within a batch. own: the item's own picture. caption: also every picture whose "
+            "item carries the same words. group: also every variant of the same design, even in another colour"
         ),
     )
     captions: CaptionShares | None = Field(default=None, description="How often each kind of caption is shown")
     crop_area_min: float | None = Field(
-        default=None, ge=0.1, le=1, description="Smallest share of the picture a random crop keeps (blank: .8; small: 1)"
+        default=None,
+        ge=0.1,
+        le=1,
+        description="Smallest share of the picture a random crop keeps (blank: .8; small: 1)",
     )
     flip: bool = Field(default=True, description="Mirror half of the pictures")
     jitter: float | None = Field(
@@ -151,13 +160,19 @@ class FinetuneConfig(Config):
         default=None, ge=1, le=1000, description="Times recall is measured on the val split (blank: 10; small: 6)"
     )
     patience: int | None = Field(
-        default=None, ge=0, le=1000, description="Evaluations without a new best before stopping; 0 never (blank: 2; small: 0)"
+        default=None,
+        ge=0,
+        le=1000,
+        description="Evaluations without a new best before stopping; 0 never (blank: 2; small: 0)",
     )
     save_every_steps: int | None = Field(
         default=None, ge=1, description="Steps between checkpoints a killed run goes on from (blank: 100; small: 300)"
     )
     picture_memory_mb: int = Field(
-        default=4096, ge=0, le=1_000_000, description="Pictures decoded once are kept up to this; above, decoded each time"
+        default=4096,
+        ge=0,
+        le=1_000_000,
+        description="Decoded pictures are kept up to this size; above, decoded each time",
     )
     threads: int = Field(default=4, ge=1, le=128, description="Threads that decode pictures")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of order, captions and crops")
@@ -214,9 +229,9 @@ def _contradictions(config: FinetuneConfig) -> list[str]:
     if config.epochs is not None and config.steps is not None:
         faults.append("epochs and steps are both set: leave one blank")
     if config.batch_size and config.accumulate and config.batch_size % config.accumulate:
-        faults.append(f"batch_size {config.batch_size} cannot be cut into {config.accumulate} equal pieces (accumulate)")
+        faults.append(f"batch_size {config.batch_size} cannot be cut into {config.accumulate} equal pieces")
     if config.batch_size and config.accumulate and config.batch_size // config.accumulate < 2:
-        faults.append(f"accumulate {config.accumulate} leaves pieces of fewer than 2 pairs of batch_size {config.batch_size}")
+        faults.append(f"accumulate {config.accumulate} leaves pieces below 2 pairs of batch_size {config.batch_size}")
     if config.steps and config.evaluations and config.evaluations > config.steps:
         faults.append(f"{config.evaluations} evaluations do not fit into {config.steps} steps")
     if config.patience and config.evaluations and config.patience > config.evaluations:
@@ -233,6 +248,6 @@ class EmbedConfig(Config):
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
-        description="auto: bfloat16 where the device computes with it natively; vectors move by about 1 % of their length",
+        description="auto: bfloat16 where the device has it natively; vectors move by about 1 % of their length",
     )
     decode_threads: int = Field(default=4, ge=1, le=128, description="Threads that decode and resize pictures")

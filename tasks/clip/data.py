@@ -52,7 +52,9 @@ class CaptionTable:
         weights[bare] = (self.ids[bare] >= 0).astype(float)
         if (weights.sum(1) == 0).any():
             row = int(np.flatnonzero(weights.sum(1) == 0)[0])
-            raise ConfigError(f"item {row} has no caption of a known kind: found {sorted(captions[row])}, expected one of {self.kinds}")
+            raise ConfigError(
+                f"item {row} has no caption of a known kind: found {sorted(captions[row])}, expected {self.kinds}"
+            )
         self.shares = weights / weights.sum(1, keepdims=True)
 
     def choose(self, items: np.ndarray, random: np.random.Generator) -> np.ndarray:

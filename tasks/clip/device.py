@@ -3,9 +3,11 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
+import open_clip
 import torch
 
 Precision = Literal["auto", "bf16", "fp32"]
+Number = Literal["bf16", "fp32"]
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -25,22 +27,20 @@ def native_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def choose_precision(precision: Precision, device: torch.device) -> Literal["bf16", "fp32"]:
+def choose_precision(precision: Precision, device: torch.device) -> Number:
     """``auto``: bf16 where it is native, else fp32."""
     if precision == "auto":
         return "bf16" if native_bf16(device) else "fp32"
     return precision
 
 
-def autocast(precision: Literal["bf16", "fp32"], device: torch.device) -> AbstractContextManager[object]:
+def autocast(precision: Number, device: torch.device) -> AbstractContextManager[object]:
     """Context in which matrix products run in ``precision``."""
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def prefers_channels_last(model: torch.nn.Module) -> bool:
+def prefers_channels_last(model: open_clip.CLIP) -> bool:
     """Whether the picture tower is convolutional; a vision transformer has one patch convolution and gains nothing."""
-    visual = model.visual
-    assert isinstance(visual, torch.nn.Module)
-    return sum(isinstance(module, torch.nn.Conv2d) for module in visual.modules()) > 2
+    return sum(isinstance(module, torch.nn.Conv2d) for module in model.visual.modules()) > 2

@@ -1,4 +1,4 @@
-"""Weights from the network: found in a cache first, fetched within bounded time, else one error that says what to do."""
+"""Weights from the network: the cache first, then a bounded try, else one error that says what to do."""
 
 import logging
 import time
@@ -16,6 +16,18 @@ from tasks.schema.errors import ModelUnavailable
 
 #: A server that does not answer within this is taken for absent. Downloads themselves may take as long as they move.
 PROBE_SECONDS = 6.0
+#: What a text tower from the hub reads its words from; absent for CLIP's own tokenizer.
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 
 log = logging.getLogger(__name__)
@@ -43,8 +55,8 @@ def fetch_hub_folder(repo: str) -> Path:
     weights = _fetch_file(repo, _WEIGHTS, tried) if config else None
     if config is None or weights is None:
         raise _unavailable(f"hf-hub:{repo}", tried)
-    for optional in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt", "vocab.json"):
-        _fetch_file(repo, (optional,), [])
+    for name in TOKENIZER_FILES:
+        _fetch_file(repo, (name,), [])
     return config.parent
 
 

@@ -1,6 +1,6 @@
 """Words and pictures to vectors of one space."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,34 +9,37 @@ import open_clip
 import torch
 
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
-from tasks.clip.folder import first_line, load_model
+from tasks.clip.folder import first_line, load_model, picture_size
 from tasks.clip.pictures import Picture, PixelReader, ahead, batches
 from tasks.schema.errors import CatalogError, ModelUnavailable
 
 
 class Encoder:
-    """A loaded model that turns texts and pictures into L2-normalised float32 vectors. Safe to use from many threads."""
+    """A loaded model: texts and pictures to L2-normalised float32 vectors. Safe to use from many threads."""
 
-    def __init__(self, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4) -> None:
+    def __init__(
+        self, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4
+    ) -> None:
         model, config = load_model(folder)
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.name: str = config.get("card", {}).get("name", folder.name)
         self.dim: int = config["model_cfg"]["embed_dim"]
-        size = model.visual.image_size  # type: ignore[union-attr]
-        self.image_size: int = size if isinstance(size, int) else size[0]  # type: ignore[assignment,index]
-        self.logit_scale = float(model.logit_scale.detach().exp())  # type: ignore[operator,union-attr]
-        self._reader = PixelReader(config.get("preprocess_cfg", {}), size)  # type: ignore[arg-type]
+        self.image_size: int = picture_size(model)[0]
+        self.logit_scale = float(model.logit_scale.detach().exp())
+        self._reader = PixelReader(config.get("preprocess_cfg", {}), picture_size(model))
         self._tokenize = load_tokenizer(folder)
         self._layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
-        self._model = model.to(self.device, memory_format=self._layout).requires_grad_(False)
+        self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
         self._decode_threads = decode_threads
         if self.device.type == "cuda":
             # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
             torch.backends.cudnn.allow_tf32 = False
 
     @classmethod
-    def load(cls, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4) -> "Encoder":
+    def load(
+        cls, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4
+    ) -> "Encoder":
         """Encoder from a local-dir folder. Raises ModelUnavailable."""
         return cls(Path(folder), device, precision, decode_threads)
 
@@ -56,7 +59,7 @@ class Encoder:
     def embed(
         self, pictures: Iterable[tuple[str, Picture]], batch_size: int = 64
     ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Batches of (names, float32 (n, dim)) while further pictures decode. Raises CatalogError naming the picture."""
+        """Batches of (names, float32 (n, dim)) while more pictures decode. Raises CatalogError naming the picture."""
         with ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode") as pool:
             # Two batches ahead: decoding overlaps the forward pass, and memory stays bounded on any input.
             decoded = ahead(self._decode, pictures, pool, depth=max(2 * batch_size, self._decode_threads))
@@ -78,25 +81,26 @@ class Encoder:
         images = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         images = self._reader.tensor(images).contiguous(memory_format=self._layout)
         with autocast(self.precision, self.device):
-            features = self._model.encode_image(images)  # type: ignore[operator]
+            features = self._model.encode_image(images)
         return _unit(features)
 
     @torch.inference_mode()
     def _encode_tokens(self, tokens: torch.Tensor) -> np.ndarray:
         with autocast(self.precision, self.device):
-            features = self._model.encode_text(tokens.to(self.device))  # type: ignore[operator]
+            features = self._model.encode_text(tokens.to(self.device))
         return _unit(features)
 
 
-def load_tokenizer(folder: Path) -> open_clip.SimpleTokenizer:
+def load_tokenizer(folder: Path) -> Callable[[list[str]], torch.Tensor]:
     """The folder's tokenizer: texts to int64 (n, context length). Raises ModelUnavailable."""
     try:
-        return open_clip.get_tokenizer(f"local-dir:{folder}")
+        tokenize: Callable[[list[str]], torch.Tensor] = open_clip.get_tokenizer(f"local-dir:{folder}")
     except Exception as error:
         raise ModelUnavailable(
-            f"the tokenizer of {folder} cannot be had: {first_line(error)}. Models with a hub tokenizer (SigLIP, XLM-R) need "
-            "the transformers package and the tokenizer's files beside the weights"
+            f"the tokenizer of {folder} cannot be had: {first_line(error)}. Models with a hub tokenizer "
+            "(SigLIP, XLM-R) need the transformers package and the tokenizer's files beside the weights"
         ) from error
+    return tokenize
 
 
 def _unit(features: torch.Tensor) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import math
 import tempfile
 import time
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel
 
 from tasks.clip.augment import MARGIN, PixelBank, augment
 from tasks.clip.checkpoint import read_checkpoint, write_checkpoint
@@ -21,40 +19,18 @@ from tasks.clip.config import FinetuneConfig, Recipe
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
 from tasks.clip.device import choose_device, choose_precision, prefers_channels_last
 from tasks.clip.encoder import load_tokenizer
-from tasks.clip.folder import count_parameters, load_model, save_model
+from tasks.clip.folder import count_parameters, load_model, picture_size, save_model
 from tasks.clip.gradient import Batch, backward
 from tasks.clip.losses import matches
 from tasks.clip.pictures import PixelReader, ahead
 from tasks.clip.recall import measure_recall
 from tasks.clip.schedule import learning_rate, make_optimizer, set_rate
+from tasks.clip.training_log import TrainingLog
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
 Save = Callable[[Path, int], None]
 SCORE = "text_to_image_recall@1"
-
-log = logging.getLogger(__name__)
-
-
-class TrainingLog(BaseModel):
-    """What happened: JSON-able, part of the checkpoint, and the source of the report's curves."""
-
-    recipe: dict[str, Any] = {}
-    device: str = ""
-    precision: str = ""
-    items: int = 0
-    batch_size: int = 0
-    steps_planned: int = 0
-    steps: int = 0
-    points: list[dict[str, float]] = []  # step, loss, learning_rate, logit_scale, gradient_norm, positives
-    evaluations: list[dict[str, float]] = []  # step, recalls of both directions on the val split
-    best_step: int = 0
-    best_recall: float | None = None
-    stopped_early: bool = False
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    pictures_per_second: float = 0.0
-    resumed_at: list[int] = []
 
 
 def finetune(
@@ -92,16 +68,22 @@ class _Run:
     """One training run: everything derived from its inputs, and the step it has reached."""
 
     def __init__(
-        self, base: Path, train: TrainingData, val: TrainingData, config: FinetuneConfig, device: str, progress: Progress
+        self,
+        base: Path,
+        train: TrainingData,
+        val: TrainingData,
+        config: FinetuneConfig,
+        device: str,
+        progress: Progress,
     ) -> None:
         self.device, self.progress = choose_device(device), progress
-        model, self.folder_config = load_model(base)
+        model, self.folder_config = load_model(base, config.image_size)
         self.recipe = config.resolve(count_parameters(model))
-        self.size = self._choose_size(model)
+        self.size = picture_size(model)
         self.batch_size, self.steps = _plan(self.recipe, len(train))
         self.precision = choose_precision(self.recipe.precision, self.device)
         self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
-        self.model = model.to(self.device, memory_format=self.layout).train()
+        self.model = model.to(self.device).to(memory_format=self.layout).train()
         self.optimizer = make_optimizer(self.model, self.recipe)
         self._read_captions(base, train, val)
         self._read_pictures(train, val)
@@ -113,18 +95,6 @@ class _Run:
         self.fingerprint = self._fingerprint(base, train, val)
         self.evaluate_at = _marks(self.steps, self.recipe.evaluations)
         self.report_at = _marks(self.steps, 100)
-
-    def _choose_size(self, model: torch.nn.Module) -> tuple[int, int]:
-        visual: Any = model.visual
-        if self.recipe.image_size is None:
-            size = visual.image_size
-            return (size, size) if isinstance(size, int) else (size[0], size[1])
-        if not hasattr(visual, "set_input_size"):
-            raise ConfigError("image_size can be set for convolutional (timm) towers only: leave it blank for this model")
-        visual.set_input_size(self.recipe.image_size)
-        self.folder_config["model_cfg"]["vision_cfg"]["image_size"] = self.recipe.image_size
-        self.folder_config.setdefault("preprocess_cfg", {})["size"] = self.recipe.image_size
-        return self.recipe.image_size, self.recipe.image_size
 
     def _read_captions(self, base: Path, train: TrainingData, val: TrainingData) -> None:
         tokenize = load_tokenizer(base)
@@ -195,7 +165,7 @@ class _Run:
         return Batch(images, self.tokens[torch.from_numpy(chosen)].to(self.device, non_blocking=True), positives)
 
     def _step(self, step: int, batch: Batch) -> None:
-        recipe, scale = self.recipe, self._scale()
+        recipe = self.recipe
         set_rate(self.optimizer, learning_rate(step, self.steps, recipe))
         self.optimizer.zero_grad(set_to_none=True)
         loss = backward(
@@ -205,7 +175,7 @@ class _Run:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
         self.optimizer.step()
         with torch.no_grad():
-            scale.clamp_(0, math.log(recipe.logit_scale_max))
+            self.model.logit_scale.clamp_(0, math.log(recipe.logit_scale_max))
         if step + 1 in self.report_at:
             self._record(step, loss, norm, batch)
 
@@ -214,7 +184,7 @@ class _Run:
             "step": step + 1,
             "loss": float(loss),
             "learning_rate": learning_rate(step, self.steps, self.recipe),
-            "logit_scale": float(self._scale().detach().exp()),
+            "logit_scale": float(self.model.logit_scale.detach().exp()),
             "gradient_norm": float(norm),
             "positives": float(batch.positives.sum(1).float().mean()),
         }
@@ -255,11 +225,6 @@ class _Run:
             )  # fmt: skip
             save(Path(folder), step)
 
-    def _scale(self) -> torch.Tensor:
-        scale = self.model.logit_scale
-        assert isinstance(scale, torch.Tensor)
-        return scale
-
     def close(self) -> None:
         """End the decoding threads."""
         self.bank.close()
@@ -276,7 +241,7 @@ class _Run:
 
 
 def _plan(recipe: Recipe, items: int) -> tuple[int, int]:
-    """Batch size (no larger than the data) and number of steps. Raises ConfigError where there is nothing to contrast."""
+    """Batch size (no larger than the data) and number of steps. Raises ConfigError on too few items."""
     if items < 2:
         raise ConfigError(f"{items} training items: contrastive training needs at least 2, and hundreds to be of use")
     batch_size = min(recipe.batch_size, items)

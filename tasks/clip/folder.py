@@ -19,14 +19,23 @@ WEIGHTS_FILE = "open_clip_model.safetensors"
 log = logging.getLogger(__name__)
 
 
-def load_model(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """Model in eval mode, fp32, on the CPU, and the folder's whole config. Raises ModelUnavailable."""
+def load_model(folder: Path, image_size: int | None = None) -> tuple[open_clip.CLIP, dict[str, Any]]:
+    """Model in eval mode, fp32, on the CPU, and the folder's whole config. Raises ModelUnavailable.
+
+    ``image_size``: another side of the picture in pixels; position embeddings are interpolated.
+    """
     config = read_config(folder)
+    if image_size is not None:
+        config["model_cfg"]["vision_cfg"]["image_size"] = image_size
+        config.setdefault("preprocess_cfg", {})["size"] = image_size
+        config.setdefault("card", {})["image_size"] = image_size
     if not any(folder.glob(pattern) for pattern in ("*.safetensors", "*.bin", "*.pth")):
         raise ModelUnavailable(f"{folder} holds no weights: expected {WEIGHTS_FILE} beside {CONFIG_FILE}")
     try:
         # require_pretrained: open_clip otherwise answers missing weights with random ones and a log line.
-        model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, weights_only=True)
+        model = open_clip.create_model(
+            f"local-dir:{folder}", require_pretrained=True, weights_only=True, force_image_size=image_size
+        )
     except Exception as error:
         raise ModelUnavailable(f"the weights in {folder} do not load into its model: {first_line(error)}") from error
     refuse_nonfinite(model, str(folder))
@@ -72,7 +81,13 @@ def refuse_nonfinite(model: torch.nn.Module, source: str) -> None:
     """Raise ModelUnavailable where a weight is NaN or infinite."""
     bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
-        raise ModelUnavailable(f"{len(bad)} tensors of {source} hold NaN or infinity, first {bad[0]!r}: the file is damaged")
+        raise ModelUnavailable(f"{source} is damaged: {len(bad)} tensors hold NaN or infinity, first {bad[0]!r}")
+
+
+def picture_size(model: open_clip.CLIP) -> tuple[int, int]:
+    """Height and width in pixels of the pictures the model expects."""
+    size = model.visual.image_size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def count_parameters(model: torch.nn.Module) -> int:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import open_clip
 import torch
 from torch.nn.functional import normalize
 
-from tasks.clip.device import autocast
+from tasks.clip.device import Number, autocast
 from tasks.clip.losses import contrastive_loss
 
 
@@ -21,7 +22,7 @@ class Batch:
 
 
 def backward(
-    model: torch.nn.Module, batch: Batch, *, accumulate: int, smoothing: float, precision: str, seed: int
+    model: open_clip.CLIP, batch: Batch, *, accumulate: int, smoothing: float, precision: Number, seed: int
 ) -> torch.Tensor:
     """Add the gradient of the batch's loss to the parameters; returns the detached loss.
 
@@ -52,27 +53,25 @@ def backward(
 
 
 def _encoder(
-    model: torch.nn.Module, precision: str, seed: int
+    model: open_clip.CLIP, precision: Number, seed: int
 ) -> Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]:
     def encode(images: torch.Tensor, tokens: torch.Tensor, place: int) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(seed + place)  # dropout must fall alike in both passes, and after a resume
-        with autocast(precision, images.device):  # type: ignore[arg-type]
-            picture_features = model.encode_image(images)  # type: ignore[operator]
-            text_features = model.encode_text(tokens)  # type: ignore[operator]
+        with autocast(precision, images.device):
+            picture_features = model.encode_image(images)
+            text_features = model.encode_text(tokens)
         return normalize(picture_features.float(), dim=-1), normalize(text_features.float(), dim=-1)
 
     return encode
 
 
-def _scale(model: torch.nn.Module) -> torch.Tensor:
-    scale = model.logit_scale
-    assert isinstance(scale, torch.Tensor)
-    return scale.exp()
+def _scale(model: open_clip.CLIP) -> torch.Tensor:
+    return model.logit_scale.exp()
 
 
 @contextmanager
 def _statistics_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Batch-norm layers compute as in training but leave their running statistics: the first pass must not count twice."""
+    """Batch-norm layers compute as in training but keep their statistics: no picture counts twice."""
     layers = [
         module
         for module in model.modules()

@@ -28,9 +28,7 @@ def soft_targets(mass: torch.Tensor, smoothing: float) -> torch.Tensor:
     return shares * (1 - smoothing) + smoothing / mass.shape[1]
 
 
-def matches(
-    rule: str, chosen: torch.Tensor, carried: torch.Tensor, groups: torch.Tensor
-) -> torch.Tensor:
+def matches(rule: str, chosen: torch.Tensor, carried: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     """bool (n, n): whether text i fits picture j, by ``FinetuneConfig.positives``.
 
     ``chosen``: int64 (n,), the caption shown for each item. ``carried``: int64 (n, kinds), every caption of the item

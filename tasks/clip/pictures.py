@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image
+from PIL import Image, ImageOps
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -18,8 +18,12 @@ Picture = bytes | Image.Image
 
 
 def open_picture(picture: Picture) -> Image.Image:
-    """RGB picture from encoded bytes or a PIL picture of any mode. Transparent parts become white, as in a shop."""
+    """RGB picture from encoded bytes or a PIL picture of any mode, upright by its EXIF tag.
+
+    Transparent parts become white, as in a shop; OpenCLIP's own conversion makes them black.
+    """
     opened = picture if isinstance(picture, Image.Image) else Image.open(io.BytesIO(picture))
+    opened = ImageOps.exif_transpose(opened)
     if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
         opened = opened.convert("RGBA")
         opened = Image.alpha_composite(Image.new("RGBA", opened.size, "white"), opened)

@@ -3,22 +3,18 @@
 import difflib
 import json
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from open_clip.transform import PreprocessCfg
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-from tasks.clip.download import fetch_hub_folder, fetch_tag
+from tasks.clip.download import TOKENIZER_FILES, fetch_hub_folder, fetch_tag
 from tasks.clip.folder import count_parameters, first_line, load_model, refuse_nonfinite, save_model
 from tasks.schema.errors import ModelUnavailable
 
 _SMALL = Path(__file__).parent / "configs" / "small.json"
-#: Kept in the written folder, because a text tower from the hub reads its words from there.
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "merges.txt",
-                    "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")  # fmt: skip
 
 
 def materialise(spec: str, out: Path, seed: int = 0) -> dict[str, Any]:
@@ -30,27 +26,28 @@ def materialise(spec: str, out: Path, seed: int = 0) -> dict[str, Any]:
     """
     spec = spec.strip()
     if spec == "small":
-        return _write(_random_model(_SMALL, seed), _read(_SMALL), out, name="small", spec=spec, source=f"random weights, seed {seed}")
+        source = f"random weights, seed {seed}"
+        return _write(_random_model(seed), _read(_SMALL), out, name="small", spec=spec, source=source)
     if spec.startswith("hf-hub:"):
-        return _from_folder(fetch_hub_folder(spec.removeprefix("hf-hub:")), out, spec)
-    if spec.startswith("local-dir:") or Path(spec).is_dir():
-        return _from_folder(Path(spec.removeprefix("local-dir:")), out, spec)
+        return _from_folder(fetch_hub_folder(spec.removeprefix("hf-hub:")), out, spec, name=spec)
+    if spec.startswith(("local-dir:", "/", ".", "~")) or Path(spec).is_dir():
+        folder = Path(spec.removeprefix("local-dir:")).expanduser()
+        return _from_folder(folder, out, spec, name=folder.resolve().name)
     if "=" in spec:
         return _from_file(spec, out)
     return _from_tag(spec, out)
 
 
-def _random_model(config_file: Path, seed: int) -> torch.nn.Module:
-    config = _read(config_file)["model_cfg"]
+def _random_model(seed: int) -> open_clip.CLIP:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return open_clip.CLIP(**config)
+        return open_clip.CLIP(**_read(_SMALL)["model_cfg"])
 
 
-def _from_folder(folder: Path, out: Path, spec: str) -> dict[str, Any]:
+def _from_folder(folder: Path, out: Path, spec: str, name: str) -> dict[str, Any]:
     model, config = load_model(folder)
-    card = _write(model, config, out, name=folder.resolve().name if "hub" not in spec else spec, spec=spec, source=str(folder))
-    for name in _TOKENIZER_FILES:
+    card = _write(model, config, out, name=name, spec=spec, source=str(folder))
+    for name in TOKENIZER_FILES:
         if (folder / name).is_file() and folder.resolve() != out.resolve():
             (out / name).write_bytes((folder / name).read_bytes())
     return card
@@ -60,7 +57,7 @@ def _from_file(spec: str, out: Path) -> dict[str, Any]:
     arch, _, name = spec.partition("=")
     arch, path = _known_arch(arch), Path(name)
     if not path.is_file():
-        raise ModelUnavailable(f"{spec!r} names the file {path}, which is not there: give ARCH=/path/to/weights.safetensors")
+        raise ModelUnavailable(f"{spec!r} names the file {path}, which is not there: give ARCH=/path/to/weights")
     model = _load_into(arch, path, {}, spec)
     config = {"model_cfg": open_clip.get_model_config(arch), "preprocess_cfg": {}}
     return _write(model, config, out, name=f"{arch}/{path.stem}", spec=spec, source=str(path))
@@ -99,37 +96,40 @@ def _known_arch(arch: str) -> str:
         return arch
     lower = {name.lower(): name for name in names}
     near = [lower[name] for name in difflib.get_close_matches(arch.lower(), lower, n=5, cutoff=0.5)]
-    raise ModelUnavailable(f"OpenCLIP knows no architecture {arch!r}: did you mean {', '.join(near) or 'one of ' + str(names[:9])}?")
+    hint = ", ".join(near) or "one that open_clip.list_models() names"
+    raise ModelUnavailable(f"OpenCLIP knows no architecture {arch!r}: did you mean {hint}?")
 
 
-def _load_into(arch: str, path: Path, settings: dict[str, Any], spec: str) -> torch.nn.Module:
+def _load_into(arch: str, path: Path, settings: dict[str, Any], spec: str) -> open_clip.CLIP:
     """Weights of one file in the model ``arch``. open_clip unwraps ``state_dict`` and ``module.`` itself."""
     try:
         model = open_clip.create_model(
             arch,
             pretrained=str(path),
-            force_quick_gelu=bool(settings.get("quick_gelu")),  # OpenAI's and LAION-400M's weights need it; a tag only warns
-            force_preprocess_cfg={key: value for key, value in settings.items() if key in asdict(PreprocessCfg())},
+            # OpenAI's and LAION-400M's weights need it; open_clip only warns where it is missing.
+            force_quick_gelu=bool(settings.get("quick_gelu")),
             require_pretrained=True,
             weights_only=True,
         )
     except Exception as error:
         raise ModelUnavailable(
-            f"{path} does not load into {arch} ({spec!r}): {first_line(error)}. Expected a state dict of that architecture "
-            "without pickled code; save other checkpoints as safetensors first"
+            f"{path} does not load into {arch} ({spec!r}): {first_line(error)}. Expected a state dict of that "
+            "architecture without pickled code; save other checkpoints as safetensors first"
         ) from error
     refuse_nonfinite(model, str(path))
     return model
 
 
-def _write(model: torch.nn.Module, config: dict[str, Any], out: Path, *, name: str, spec: str, source: str) -> dict[str, Any]:
+def _write(
+    model: open_clip.CLIP, config: dict[str, Any], out: Path, *, name: str, spec: str, source: str
+) -> dict[str, Any]:
     model_cfg = deepcopy(config["model_cfg"])
     # The folder carries every weight: nothing may be fetched for a tower when it is loaded again.
     if "timm_model_name" in model_cfg.get("vision_cfg", {}):
         model_cfg["vision_cfg"]["timm_model_pretrained"] = False
     if "hf_model_name" in model_cfg.get("text_cfg", {}):
         model_cfg["text_cfg"]["hf_model_pretrained"] = False
-    preprocess = asdict(PreprocessCfg()) | {key: value for key, value in config.get("preprocess_cfg", {}).items() if key in asdict(PreprocessCfg())}
+    preprocess = merge_preprocess_dict(PreprocessCfg(), config.get("preprocess_cfg", {}))
     preprocess["size"] = model_cfg["vision_cfg"]["image_size"]
     card = {
         "name": name,

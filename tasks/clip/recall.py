@@ -1,17 +1,23 @@
 """Recall of the model under training on the val split: enough to choose a checkpoint, not the evaluation room."""
 
 import numpy as np
+import open_clip
 import torch
 from torch.nn.functional import normalize
 
 from tasks.clip.augment import PixelBank
-from tasks.clip.device import autocast
+from tasks.clip.device import Number, autocast
 from tasks.clip.pictures import PixelReader
 
 
 @torch.inference_mode()
 def measure_recall(
-    model: torch.nn.Module, bank: PixelBank, reader: PixelReader, tokens: torch.Tensor, precision: str, chunk: int = 256
+    model: open_clip.CLIP,
+    bank: PixelBank,
+    reader: PixelReader,
+    tokens: torch.Tensor,
+    precision: Number,
+    chunk: int = 256,
 ) -> dict[str, float]:
     """recall@1 and recall@10 of each direction, strict: only an item's own picture or title counts.
 
@@ -22,10 +28,10 @@ def measure_recall(
     images, texts = [], []
     for start in range(0, len(tokens), chunk):
         pixels = bank.pixels(np.arange(start, min(start + chunk, len(tokens))))
-        with autocast(precision, device):  # type: ignore[arg-type]
+        with autocast(precision, device):
             seen = reader.tensor(torch.from_numpy(pixels).to(device))
-            images.append(normalize(model.encode_image(seen).float(), dim=-1))  # type: ignore[operator]
-            texts.append(normalize(model.encode_text(tokens[start : start + chunk].to(device)).float(), dim=-1))  # type: ignore[operator]
+            images.append(normalize(model.encode_image(seen).float(), dim=-1))
+            texts.append(normalize(model.encode_text(tokens[start : start + chunk].to(device)).float(), dim=-1))
     model.train(training)
     scores = torch.cat(texts) @ torch.cat(images).t()
     return {
