@@ -42,7 +42,8 @@ def train_classifier_head(
     labels, split = items["category_l1"].to_pylist(), items["split"].to_pylist()
     with track("train-classifier", "training the category head") as progress:
         trained = train_head(vectors, labels, split, _prototypes(model, labels), config, progress=progress)
-    measured = measure_head(trained.head, vectors, labels, split)
+    rows = [row for row, name in enumerate(split) if name == "test"]
+    measured = measure_head(trained.head, vectors[rows], [labels[row] for row in rows])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         trained.head.save(folder)

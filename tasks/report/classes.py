@@ -61,24 +61,24 @@ def _write_cells(axes: Any, shares: np.ndarray) -> None:
 
 
 def top_confusions(confusions: Sequence[Mapping[str, Any]], *, top: int = 15) -> bytes:
-    """Bars of the most frequent mistakes. ``confusions``: ``{"true", "predicted", "count", "share"?}``."""
-    rows = sorted(confusions, key=lambda row: -row["count"])[:top]
+    """Bars of the most frequent mistakes. ``confusions``: ``{"truth", "predicted", "n", "share_of_truth"?}``."""
+    rows = sorted(confusions, key=lambda row: -row["n"])[:top]
     if not rows:
         return empty("No class was mistaken for another.")
     with canvas(7.6, 0.9 + 0.3 * len(rows)) as (figure, axes):
         places = range(len(rows))
-        axes.barh(places, [row["count"] for row in rows], color=RED, height=0.66)
-        axes.set_yticks(places, [f"{shorten(row['true'], 22)} → {shorten(row['predicted'], 22)}" for row in rows])
+        axes.barh(places, [row["n"] for row in rows], color=RED, height=0.66)
+        axes.set_yticks(places, [f"{shorten(row['truth'], 22)} → {shorten(row['predicted'], 22)}" for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)
-        longest = max(row["count"] for row in rows)
+        longest = max(row["n"] for row in rows)
         for place, row in enumerate(rows):
-            part = f"  ({100 * row['share']:.0f} % of its class)" if row.get("share") is not None else ""
+            part = f"  ({100 * row['share_of_truth']:.0f} % of its class)" if row.get("share_of_truth") is not None else ""
             axes.text(
-                row["count"] + longest * 0.012,
+                row["n"] + longest * 0.012,
                 place,
-                f"{count(row['count'])}{part}",
+                f"{count(row['n'])}{part}",
                 va="center",
                 fontsize=9,
                 color=MUTED,
@@ -91,18 +91,19 @@ def top_confusions(confusions: Sequence[Mapping[str, Any]], *, top: int = 15) ->
 def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
     """F1 of each class, best-supported first, coloured by how common the class is in training.
 
-    ``table``: ``{"label", "f1", "support", "band"}`` with band head, middle or tail.
+    ``table``: ``{"label", "f1", "n_test", "bucket"}`` with bucket head, middle, tail or unseen; lines without f1 are left out.
     """
-    rows = sorted(table, key=lambda row: (-row.get("support", 0), str(row["label"])))[:top]
+    measured = [row for row in table if row["f1"] is not None]
+    rows = sorted(measured, key=lambda row: (-row.get("n_test", 0), str(row["label"])))[:top]
     if not rows:
         return empty("No class was measured.")
     with canvas(7.2, 1.2 + 0.24 * len(rows)) as (figure, axes):
-        colors = [BANDS.get(str(row.get("band")), BLUE) for row in rows]
+        colors = [BANDS.get(str(row.get("bucket")), BLUE) for row in rows]
         for place, (row, color) in enumerate(zip(rows, colors, strict=True)):
             axes.hlines(place, 0, row["f1"], color=color, linewidth=2.2)
             axes.plot(row["f1"], place, "o", color=color, markersize=6)
             axes.text(row["f1"] + 0.02, place, f"{row['f1']:.2f}", va="center", fontsize=8.5, color=MUTED)
-        names = [f"{shorten(row['label'], 26)}  {count(row.get('support', 0))}" for row in rows]
+        names = [f"{shorten(row['label'], 26)}  {count(row.get('n_test', 0))}" for row in rows]
         axes.set_yticks(range(len(rows)), names, fontsize=8.5)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 1.08)
@@ -110,12 +111,12 @@ def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
         axes.axvline(1.0, color=FAINT, linewidth=0.8)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        used = [band for band in BANDS if any(row.get("band") == band for row in rows)]
+        used = [band for band in BANDS if any(row.get("bucket") == band for row in rows)]
         if used:
             handles = [Patch(color=BANDS[band], label=band) for band in used]
             axes.legend(
                 handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, handlelength=0.9
             )
-        mean = sum(row["f1"] for row in table) / len(table)
+        mean = sum(row["f1"] for row in measured) / len(measured)
         entitle(figure, f"F1 by class · mean {mean:.2f}")
         return svg(figure)
