@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Array = NDArray[np.float32]
+from .arrays import Array
+
 RGB = tuple[int, int, int]
 _SIZE = 160
 _ROMAN = ("XII", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI")
-_ACCENTS: tuple[RGB, ...] = ((224, 122, 95), (61, 64, 91), (129, 178, 154), (242, 204, 143), (38, 70, 83), (231, 111, 81), (120, 80, 140))
+_ACCENTS: tuple[RGB, ...] = (
+    (224, 122, 95),
+    (61, 64, 91),
+    (129, 178, 154),
+    (242, 204, 143),
+    (38, 70, 83),
+    (231, 111, 81),
+    (120, 80, 140),
+)
 
 
 def _array(image: Image.Image) -> Array:
@@ -27,7 +35,13 @@ def print_image(kind: str, main: RGB, rng: np.random.Generator) -> Array:
     """An art print (h, w, 3), 0..1, of one of the kinds of WALL_ART."""
     image = Image.new("RGB", (_SIZE, _SIZE), (246, 241, 232))
     pen = ImageDraw.Draw(image)
-    painter = {"geometricprint": _geometric, "botanical": _botanical, "landscape": _landscape, "abstract": _circles, "lineart": _sunset}[kind]
+    painter = {
+        "geometricprint": _geometric,
+        "botanical": _botanical,
+        "landscape": _landscape,
+        "abstract": _circles,
+        "lineart": _sunset,
+    }[kind]
     painter(pen, _palette(main, rng), rng)
     return _array(image)
 
@@ -53,7 +67,10 @@ def _botanical(pen: ImageDraw.ImageDraw, colors: list[RGB], rng: np.random.Gener
         y, long = 132 - i * 17, 50 - abs(i - 2) * 5
         for side in (-1, 1):
             tip = (80 + side * long, y - 26)
-            pen.polygon([(80, y), (80 + side * long * 0.45, y - 26), tip, (80 + side * long * 0.6, y - 4)], fill=green if (i + side) % 3 else colors[0])
+            pen.polygon(
+                [(80, y), (80 + side * long * 0.45, y - 26), tip, (80 + side * long * 0.6, y - 4)],
+                fill=green if (i + side) % 3 else colors[0],
+            )
 
 
 def _landscape(pen: ImageDraw.ImageDraw, colors: list[RGB], rng: np.random.Generator) -> None:
@@ -68,7 +85,9 @@ def _landscape(pen: ImageDraw.ImageDraw, colors: list[RGB], rng: np.random.Gener
 def _circles(pen: ImageDraw.ImageDraw, colors: list[RGB], rng: np.random.Generator) -> None:
     for i in range(7):
         x, y, r = rng.uniform(20, 140), rng.uniform(20, 140), rng.uniform(14, 42)
-        pen.ellipse([x - r, y - r, x + r, y + r], fill=colors[i % 4] if i % 3 else None, outline=colors[(i + 1) % 4], width=4)
+        pen.ellipse(
+            [x - r, y - r, x + r, y + r], fill=colors[i % 4] if i % 3 else None, outline=colors[(i + 1) % 4], width=4
+        )
     pen.ellipse([50, 50, 116, 116], fill=colors[0])
 
 
@@ -98,12 +117,28 @@ def dial_image(ground: RGB, roman: bool, style: int, square: bool = False) -> Ar
         inner, outer = (46 if style == 1 else 58) * stretch, 72 * stretch
         if roman or style == 0:
             text = _ROMAN[hour // 5] if roman else str(hour // 5 or 12)
-            pen.text((middle + x * 58 * stretch, middle + y * 58 * stretch), text, fill=ink, anchor="mm", font_size=19 if roman else 24)
+            pen.text(
+                (middle + x * 58 * stretch, middle + y * 58 * stretch),
+                text,
+                fill=ink,
+                anchor="mm",
+                font_size=19 if roman else 24,
+            )
         elif style == 1:
-            pen.line([(middle + x * inner, middle + y * inner), (middle + x * outer, middle + y * outer)], fill=ink, width=6)
+            pen.line(
+                [(middle + x * inner, middle + y * inner), (middle + x * outer, middle + y * outer)], fill=ink, width=6
+            )
         else:
             r = 6 if hour % 15 == 0 else 4
-            pen.ellipse([middle + x * 64 * stretch - r, middle + y * 64 * stretch - r, middle + x * 64 * stretch + r, middle + y * 64 * stretch + r], fill=ink)
+            pen.ellipse(
+                [
+                    middle + x * 64 * stretch - r,
+                    middle + y * 64 * stretch - r,
+                    middle + x * 64 * stretch + r,
+                    middle + y * 64 * stretch + r,
+                ],
+                fill=ink,
+            )
     return _array(image)
 
 
@@ -128,7 +163,13 @@ def digital_image(ground: RGB, rng: np.random.Generator) -> Array:
     image = Image.new("RGB", (_SIZE, _SIZE), ground)
     pen = ImageDraw.Draw(image)
     pen.rounded_rectangle([14, 34, 146, 126], 10, fill=(168, 190, 160))
-    pen.text((80, 82), f"{int(rng.integers(1, 13))}:{int(rng.integers(10, 60))}", fill=(20, 26, 20), anchor="mm", font_size=52)
+    pen.text(
+        (80, 82),
+        f"{int(rng.integers(1, 13))}:{int(rng.integers(10, 60))}",
+        fill=(20, 26, 20),
+        anchor="mm",
+        font_size=52,
+    )
     return _array(image)
 
 

@@ -1,4 +1,4 @@
-"""What is for sale: each design is drawn from the seed and its own number alone, so days and shop sizes never change it."""
+"""What is for sale. A design is drawn from the seed and its own number alone: days and shop sizes never change it."""
 
 from __future__ import annotations
 
@@ -83,8 +83,13 @@ def _second_color(color: str, rng: np.random.Generator) -> str:
     bright = sum(COLORS[color][1]) > 560
     if rng.random() < 0.55:
         return _pick(rng, ("Black", "Navy", "Charcoal")) if bright else "White"
-    pool = [name for name, (std, rgb) in COLORS.items() if std != COLORS[color][0] and std != "Metallic"
-            and sum(abs(a - b) for a, b in zip(rgb, COLORS[color][1], strict=True)) > 200]
+    pool = [
+        name
+        for name, (std, rgb) in COLORS.items()
+        if std != COLORS[color][0]
+        and std != "Metallic"
+        and sum(abs(a - b) for a, b in zip(rgb, COLORS[color][1], strict=True)) > 200
+    ]
     return pool[int(rng.integers(len(pool)))]
 
 
@@ -103,12 +108,25 @@ def design(seed: int, key: DesignKey) -> list[Product]:
     colors = [pool[i] for i in rng.permutation(len(pool))[:n_colors]]
     pattern = _pattern(kind, material, rng)
     first = Product(
-        seed, key, 0, kind.name, shape, noun, colors[0], material, pattern,
+        seed,
+        key,
+        0,
+        kind.name,
+        shape,
+        noun,
+        colors[0],
+        material,
+        pattern,
         second_color=_second_color(colors[0], rng) if pattern else "",
-        trim_part=kind.trim_part, trim=_pick(rng, kind.trims),
-        features=tuple(f for f in kind.features if rng.random() < 0.36), size=_pick(rng, kind.sizes),
-        style=_pick(rng, STYLES), brand=_pick(rng, BRANDS), model_name=_pick(rng, MODEL_WORDS),
-        model_number=f"{token(2, seed, key).upper()}{int(rng.integers(100, 9999))}")
+        trim_part=kind.trim_part,
+        trim=_pick(rng, kind.trims),
+        features=tuple(f for f in kind.features if rng.random() < 0.36),
+        size=_pick(rng, kind.sizes),
+        style=_pick(rng, STYLES),
+        brand=_pick(rng, BRANDS),
+        model_name=_pick(rng, MODEL_WORDS),
+        model_number=f"{token(2, seed, key).upper()}{int(rng.integers(100, 9999))}",
+    )
     return [_member(first, i, color, rng) for i, color in enumerate(colors)]
 
 
@@ -125,5 +143,13 @@ def _copy(seed: int, key: DesignKey, source: DesignKey, mode: str, rng: np.rando
     while any(source[1] % every == offset for every, offset in ((_NEAR_EVERY, 17), (_IDENTICAL_EVERY, 25))):
         source = (0, source[1] - 1)
     original = design(seed, source)[0]
-    return replace(original, key=key, brand=_pick(rng, BRANDS), model_name=_pick(rng, MODEL_WORDS),
-                   model_number=token(6, seed, key).upper(), has_second_view=False, copy_of=source, copy_mode=mode)
+    return replace(
+        original,
+        key=key,
+        brand=_pick(rng, BRANDS),
+        model_name=_pick(rng, MODEL_WORDS),
+        model_number=token(6, seed, key).upper(),
+        has_second_view=False,
+        copy_of=source,
+        copy_mode=mode,
+    )

@@ -113,7 +113,7 @@ def _write_pictures(out: Path, jobs: list[PictureJob], workers: int | None) -> N
             pass
 
 
-def _progress(steps: Iterable[None], total: int) -> Iterable[None]:
+def _progress(steps: Iterable[str], total: int) -> Iterable[str]:
     """A bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         from tqdm import tqdm
@@ -171,7 +171,7 @@ def _write_listings(out: Path, entries: list[Entry]) -> None:
     n_shards = max(2, -(-len(entries) // _LINES_PER_SHARD))
     size = -(-len(entries) // n_shards)
     for shard in range(n_shards):
-        lines = [_line(entry) for entry in entries[shard * size: (shard + 1) * size]]
+        lines = [_line(entry) for entry in entries[shard * size : (shard + 1) * size]]
         (folder / f"listings_{shard:x}.json.gz").write_bytes(_gzip("".join(line + "\n" for line in lines)))
 
 
@@ -180,21 +180,38 @@ def _record(entries: list[Entry], changes: Changes, jobs: list[PictureJob]) -> d
     designs: dict[tuple[int, int], list[str]] = {}
     for entry in entries:
         designs.setdefault(entry.product.key, []).append(entry.item_id)
-    copies = {mode: [[entry.item_id, *designs[entry.product.copy_of][:1]] for entry in entries
-                     if entry.product.copy_mode == mode and entry.product.copy_of in designs]
-              for mode in ("near", "identical")}
+    copies = {
+        mode: [
+            [entry.item_id, *designs[entry.product.copy_of][:1]]
+            for entry in entries
+            if entry.product.copy_mode == mode and entry.product.copy_of in designs
+        ]
+        for mode in ("near", "identical")
+    }
     families = [ids for ids in designs.values() if len(ids) > 1]
     types = Counter(entry.product.type for entry in entries)
     return {
-        "counts": {"listings": len(entries), "images": len(jobs), "designs": len(designs), "families": len(families),
-                   "defects": sum(bool(entry.defect) for entry in entries)},
+        "counts": {
+            "listings": len(entries),
+            "images": len(jobs),
+            "designs": len(designs),
+            "families": len(families),
+            "defects": sum(bool(entry.defect) for entry in entries),
+        },
         "types": dict(types.most_common()),
         "defects": [{"kind": entry.defect, "item_id": entry.item_id} for entry in entries if entry.defect],
         "changes": asdict(changes),
-        "groups": {"families": families, "near_duplicates": copies["near"], "identical_pictures": copies["identical"]}}
+        "groups": {"families": families, "near_duplicates": copies["near"], "identical_pictures": copies["identical"]},
+    }
 
 
 def _summary(out: Path, record: dict[str, Any], started: float, up_to_date: bool) -> ShopSummary:
     kinds = Counter(defect["kind"] for defect in record["defects"])
-    return ShopSummary(out, record["counts"]["listings"], record["counts"]["images"], dict(kinds),
-                       time.perf_counter() - started, up_to_date)
+    return ShopSummary(
+        out,
+        record["counts"]["listings"],
+        record["counts"]["images"],
+        dict(kinds),
+        time.perf_counter() - started,
+        up_to_date,
+    )

@@ -1,4 +1,4 @@
-"""The listing of a product as ABO writes it: language-tagged values, messy titles, fields that are sometimes missing."""
+"""The listing of a product as ABO writes it: language-tagged values, messy titles, fields that may be missing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,31 @@ from .translations import COLOR_WORDS, LANGUAGES, MATERIAL_WORDS, NOUNS, PATTERN
 from .vocabulary import COLORS, MATERIALS
 
 Listing = dict[str, Any]
-_STUFFING = ("Home Decor Gift", "for Women Men", "Best Seller", "New 2020", "Living Room Bedroom Office", "Gift Idea",
-             "Everyday Essential", "Free Returns", "Premium Quality", "Holiday Present")
-_ENGLISH = (("en_US", "amazon.com", "US"), ("en_GB", "amazon.co.uk", "GB"), ("en_IN", "amazon.in", "IN"),
-            ("en_CA", "amazon.ca", "CA"))
-_NATIVE = {"de_DE": ("amazon.de", "DE"), "es_ES": ("amazon.es", "ES"), "fr_FR": ("amazon.fr", "FR"),
-           "it_IT": ("amazon.it", "IT"), "ja_JP": ("amazon.co.jp", "JP")}
+_STUFFING = (
+    "Home Decor Gift",
+    "for Women Men",
+    "Best Seller",
+    "New 2020",
+    "Living Room Bedroom Office",
+    "Gift Idea",
+    "Everyday Essential",
+    "Free Returns",
+    "Premium Quality",
+    "Holiday Present",
+)
+_ENGLISH = (
+    ("en_US", "amazon.com", "US"),
+    ("en_GB", "amazon.co.uk", "GB"),
+    ("en_IN", "amazon.in", "IN"),
+    ("en_CA", "amazon.ca", "CA"),
+)
+_NATIVE = {
+    "de_DE": ("amazon.de", "DE"),
+    "es_ES": ("amazon.es", "ES"),
+    "fr_FR": ("amazon.fr", "FR"),
+    "it_IT": ("amazon.it", "IT"),
+    "ja_JP": ("amazon.co.jp", "JP"),
+}
 _TEXT, _LOCALE = 11, 12
 
 
@@ -28,6 +47,10 @@ def _chance(rng: np.random.Generator, share: float) -> bool:
 def _color_words(product: Product) -> str:
     """ "Navy", or "Navy and White" for a pattern of two colours."""
     return f"{product.color} and {product.second_color}" if product.second_color else product.color
+
+
+def _words(*parts: str) -> str:
+    return " ".join(filter(None, parts))
 
 
 def _extras(product: Product) -> list[str]:
@@ -48,19 +71,15 @@ def english_title(product: Product, rng: np.random.Generator) -> str:
     if _chance(rng, 0.5):
         with_words = with_words.title().replace("With", "with").replace("And", "and")
     model = product.model_name if _chance(rng, 0.35) else ""
-    parts = {"color": color, "material": product.material, "pattern": product.pattern.title()}
-    core = [model, style, parts["pattern"], parts["material"], noun, with_words]
-    layout = int(rng.integers(5))
-    if layout == 0:
-        text = f"{' '.join(filter(None, core))}, {color}"
-    elif layout == 1:
-        text = f"{color} {' '.join(filter(None, core))}"
-    elif layout == 2:
-        text = f"{' '.join(filter(None, [model, style, noun, with_words]))} - {' '.join(filter(None, [parts['pattern'], parts['material']]))}, {color}"
-    elif layout == 3:
-        text = f"{noun} {with_words}, {', '.join(filter(None, [parts['pattern'], parts['material'], color, style]))}".replace(" ,", ",")
-    else:
-        text = f"{color} {' '.join(filter(None, core))} ({color})"
+    pattern, material = product.pattern.title(), product.material
+    whole = _words(model, style, pattern, material, noun, with_words)
+    text = (
+        f"{whole}, {color}",
+        f"{color} {whole}",
+        f"{_words(model, style, noun, with_words)} - {_words(pattern, material)}, {color}",
+        f"{_words(noun, with_words)}, {', '.join(filter(None, [pattern, material, color, style]))}",
+        f"{color} {whole} ({color})",
+    )[int(rng.integers(5))]
     if product.size and _chance(rng, 0.45):
         text += f", {product.size}" if _chance(rng, 0.6) else f" ({product.size})"
     if _chance(rng, 0.12):
@@ -87,9 +106,9 @@ def _bullets(product: Product, rng: np.random.Generator) -> list[str]:
     """Short attribute phrases, as sellers write them."""
     color, noun = product.color.lower(), product.noun
     lines = [
-        " ".join(filter(None, [color, product.pattern, noun])),
+        _words(color, product.pattern, noun),
         f"{product.material} {noun}",
-        f"{' '.join(filter(None, [COLORS[product.color][0].lower(), product.pattern]))} {product.type.replace('_', ' ').lower()}",
+        _words(COLORS[product.color][0].lower(), product.pattern, product.type.replace("_", " ").lower()),
         f"Made of {product.material.lower()} in {_color_words(product).lower()}",
         f"{product.style} style",
     ]
@@ -127,13 +146,20 @@ def listing_of(product: Product, text_revision: int, image_ids: list[str]) -> Li
         titles = title + titles if _chance(locale, 0.5) else title
         language, (domain, country) = native, _NATIVE[native]
     if text_revision:  # an edit must always be visible in the text
-        titles[0]["value"] += f" - {_STUFFING[text_revision % len(_STUFFING)]}" if len(titles[0]["value"]) < 60 else f" v{text_revision + 1}"
+        titles[0]["value"] += f" v{text_revision + 1}"
     listing: Listing = {
-        "item_id": item_id(product), "domain_name": domain, "marketplace": "Amazon", "country": country,
-        "brand": _tagged(language, [product.brand]), "item_name": titles,
-        "product_type": [{"value": product.type}], "main_image_id": image_ids[0],
-        "model_name": _tagged(language, [product.model_name]), "model_number": [{"value": product.model_number}],
-        "node": _nodes(product, rng)}
+        "item_id": item_id(product),
+        "domain_name": domain,
+        "marketplace": "Amazon",
+        "country": country,
+        "brand": _tagged(language, [product.brand]),
+        "item_name": titles,
+        "product_type": [{"value": product.type}],
+        "main_image_id": image_ids[0],
+        "model_name": _tagged(language, [product.model_name]),
+        "model_number": [{"value": product.model_number}],
+        "node": _nodes(product, rng),
+    }
     _add_optional(listing, product, language, rng)
     if image_ids[1:]:
         listing["other_image_id"] = image_ids[1:]
@@ -146,15 +172,29 @@ def _add_optional(listing: Listing, product: Product, language: str, rng: np.ran
     color = _tagged(language, [product.color])[0] | {"standardized_values": [COLORS[product.color][0]]}
     words = filter(None, [product.noun, product.color, product.material, product.pattern, product.style])
     optional: Listing = {
-        "color": [color], "material": _tagged(english, [product.material]), "style": _tagged(english, [product.style]),
-        "bullet_point": _tagged(english, _bullets(product, rng)), "item_keywords": _tagged(english, list(words)),
+        "color": [color],
+        "material": _tagged(english, [product.material]),
+        "style": _tagged(english, [product.style]),
+        "bullet_point": _tagged(english, _bullets(product, rng)),
+        "item_keywords": _tagged(english, list(words)),
         "item_weight": [{"unit": "pounds", "value": round(float(rng.uniform(0.2, 60)), 2)}],
-        "item_dimensions": {side: {"unit": "inches", "value": round(float(rng.uniform(3, 80)), 1)}
-                            for side in ("height", "length", "width")}}
+        "item_dimensions": {
+            side: {"unit": "inches", "value": round(float(rng.uniform(3, 80)), 1)}
+            for side in ("height", "length", "width")
+        },
+    }
     if product.pattern:
         optional["pattern"] = _tagged(english, [product.pattern.title()])
-    shares = {"color": 0.94, "material": 0.8, "style": 0.55, "bullet_point": 0.9, "item_keywords": 0.8,
-              "item_weight": 0.6, "item_dimensions": 0.5, "pattern": 0.9}
+    shares = {
+        "color": 0.94,
+        "material": 0.8,
+        "style": 0.55,
+        "bullet_point": 0.9,
+        "item_keywords": 0.8,
+        "item_weight": 0.6,
+        "item_dimensions": 0.5,
+        "pattern": 0.9,
+    }
     for field, value in optional.items():
         if _chance(rng, shares[field]) and value:
             listing[field] = value

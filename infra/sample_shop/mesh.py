@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Points = Sequence[Sequence[float]]
+from .arrays import Array, Points, dot, rotate, rotation_about, smooth_path, unit, vec
 
 
 @dataclass
 class Part:
-    """A stack of point grids: points and normals (k, nu, nv, 3), surface coordinates uv (k, nu, nv, 2), one material slot."""
+    """A stack of point grids: points, normals (k, nu, nv, 3), surface coordinates uv (k, nu, nv, 2), one slot."""
 
     points: Array
     normals: Array
@@ -24,19 +22,19 @@ class Part:
 
     def move(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Part:
         """Shift in place."""
-        self.points = self.points + np.float32([x, y, z])
+        self.points = self.points + vec([x, y, z])
         return self
 
     def turn(self, axis: str, degrees: float, about: Sequence[float] = (0, 0, 0)) -> Part:
         """Rotate in place about a point."""
-        rotation, origin = rotation_about(axis, degrees), np.float32(about)
+        rotation, origin = rotation_about(axis, degrees), vec(about)
         self.points = rotate(self.points - origin, rotation) + origin
         self.normals = rotate(self.normals, rotation)
         return self
 
     def stretch(self, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> Part:
         """Scale in place about the origin; normals follow."""
-        factors = np.float32([x, y, z])
+        factors = vec([x, y, z])
         self.points = self.points * factors
         self.normals = unit(self.normals / factors)
         return self
@@ -68,22 +66,34 @@ class Scene:
         self.parts.append(part)
         return part
 
-    def box(self, center: Sequence[float], size: Sequence[float], slot: str = "main", r: float = 0.02,
-            bulge: float = 0.0) -> Part:
+    def box(
+        self, center: Sequence[float], size: Sequence[float], slot: str = "main", r: float = 0.02, bulge: float = 0.0
+    ) -> Part:
         """A rounded box; see `box`."""
         return self.add(box(center, size, slot, r, bulge))
 
-    def lathe(self, profile: Points, slot: str = "main", at: Sequence[float] = (0, 0, 0), n: int = 32,
-              smooth: bool = False) -> Part:
+    def lathe(
+        self, profile: Points, slot: str = "main", at: Sequence[float] = (0, 0, 0), n: int = 32, smooth: bool = False
+    ) -> Part:
         """A surface of revolution about a vertical axis through `at`; see `lathe`."""
         return self.add(lathe(profile, slot, n, smooth).move(*at))
 
-    def tube(self, path: Points, radius: float | Sequence[float], slot: str = "main", n: int = 10, flat: float = 1.0,
-             smooth: bool = False, up: Sequence[float] = (0, 0, 1)) -> Part:
+    def tube(
+        self,
+        path: Points,
+        radius: float | Sequence[float],
+        slot: str = "main",
+        n: int = 10,
+        flat: float = 1.0,
+        smooth: bool = False,
+        up: Sequence[float] = (0, 0, 1),
+    ) -> Part:
         """A swept tube; see `tube`."""
         return self.add(tube(path, radius, slot, n, flat, smooth, up))
 
-    def plate(self, outline: Points | Array, depth: float, slot: str = "main", bevel: float = 0.02, puff: float = 0.0) -> Part:
+    def plate(
+        self, outline: Points | Array, depth: float, slot: str = "main", bevel: float = 0.02, puff: float = 0.0
+    ) -> Part:
         """A flat cut-out in the x-y plane, centred on z = 0; see `plate`."""
         return self.add(plate(outline, depth, slot, bevel, puff))
 
@@ -99,43 +109,9 @@ class Scene:
         return self.add(part.stretch(*radii).move(*center))
 
 
-def unit(v: Array) -> Array:
-    """Vectors of length one along the last axis."""
-    return v / np.maximum(np.sqrt(dot(v, v)), 1e-9)[..., None]
-
-
-def dot(a: Array, b: Array) -> Array:
-    """Products of vectors along the last axis, written out because numpy is slow to sum axes of length 2 or 3."""
-    total = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1]
-    return total + a[..., 2] * b[..., 2] if a.shape[-1] == 3 else total
-
-
-def rotation_about(axis: str, degrees: float) -> Array:
-    """A 3 x 3 rotation about "x", "y" or "z"."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    table = {"x": [[1, 0, 0], [0, c, -s], [0, s, c]], "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
-             "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]]}
-    return np.float32(table[axis])
-
-
-def rotate(points: Array, rotation: Array) -> Array:
-    """Apply a rotation without BLAS, whose rounding depends on its threads."""
-    x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    return np.stack([r[0] * x + r[1] * y + r[2] * z for r in rotation], axis=-1)
-
-
-def smooth_path(points: Points | Array, per_segment: int = 6) -> Array:
-    """A Catmull-Rom curve through `points`."""
-    p = np.asarray(points, np.float32)
-    p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-    t = np.linspace(0, 1, per_segment, endpoint=False, dtype=np.float32)[None, :, None]
-    a, b, c, d = (p[i: len(p) - 3 + i, None] for i in range(4))
-    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    return np.concatenate([curve.reshape(-1, p.shape[1]), p[-2:-1]])
-
-
 def _grid_normals(points: Array) -> Array:
     """Normals of grids (k, nu, nv, 3) from differences; a closed direction wraps."""
+
     def slope(axis: int) -> Array:
         first, last = np.take(points, 0, axis), np.take(points, -1, axis)
         inner = np.gradient(points, axis=axis)
@@ -146,6 +122,7 @@ def _grid_normals(points: Array) -> Array:
                 index[axis] = end
                 inner[tuple(index)] = edge / 2
         return inner
+
     return unit(np.cross(slope(1), slope(2))).astype(np.float32)
 
 
@@ -160,13 +137,15 @@ def _arc_uv(points: Array) -> Array:
     return np.stack([np.broadcast_to(u, shape), np.broadcast_to(v, shape)], -1).astype(np.float32)
 
 
-def box(center: Sequence[float], size: Sequence[float], slot: str = "main", r: float = 0.02, bulge: float = 0.0) -> Part:
+def box(
+    center: Sequence[float], size: Sequence[float], slot: str = "main", r: float = 0.02, bulge: float = 0.0
+) -> Part:
     """A box with edges rounded by `r`; `bulge` blows its faces out like a cushion."""
-    half = np.float32(size) / 2
+    half = vec(size) / 2
     r = float(min(r, half.min() * 0.98))
     inner = half - r
-    steps = np.float32([-0.6, 0, 0.6]) if bulge else np.float32([])
-    rounding = np.float32([0, 0.3, 1.0])
+    steps = vec([-0.6, 0, 0.6]) if bulge else vec([])
+    rounding = vec([0, 0.3, 1.0])
     coords = [np.concatenate([-h + r * rounding, (h - r) * steps, h - r * rounding[::-1]]) for h in half]
     points, normals, uvs = [], [], []
     for axis in range(3):
@@ -186,7 +165,7 @@ def box(center: Sequence[float], size: Sequence[float], slot: str = "main", r: f
             normals.append(normal)
             horizontal, vertical = ((2, 1), (0, 2), (0, 1))[axis]
             uvs.append(np.stack([grid[..., horizontal], grid[..., vertical]], -1) + np.float32(axis * 0.37))
-    return Part(np.stack(points) + np.float32(center), np.stack(normals), np.stack(uvs), slot, True)
+    return Part(np.stack(points) + vec(center), np.stack(normals), np.stack(uvs), slot, True)
 
 
 def _creased(profile: Array) -> tuple[Array, Array]:
@@ -219,8 +198,15 @@ def lathe(profile: Points | Array, slot: str = "main", n: int = 32, smooth: bool
     return Part(points, np.stack([nr * cos, ny, nr * sin], -1), np.stack([u, v], -1), slot, True)
 
 
-def tube(path: Points, radius: float | Sequence[float], slot: str = "main", n: int = 10, flat: float = 1.0,
-         smooth: bool = False, up: Sequence[float] = (0, 0, 1)) -> Part:
+def tube(
+    path: Points,
+    radius: float | Sequence[float],
+    slot: str = "main",
+    n: int = 10,
+    flat: float = 1.0,
+    smooth: bool = False,
+    up: Sequence[float] = (0, 0, 1),
+) -> Part:
     """Sweep a circle along a path; `flat` squeezes it along `up`, so 0.2 is a strap that faces `up`."""
     centers = smooth_path(path, 6) if smooth else np.asarray(path, np.float32)
     radii = np.interp(np.linspace(0, 1, len(centers)), np.linspace(0, 1, np.size(radius)), np.atleast_1d(radius))
@@ -229,10 +215,10 @@ def tube(path: Points, radius: float | Sequence[float], slot: str = "main", n: i
     if closed:
         tangent[0] = tangent[-1] = centers[1] - centers[-2]
     tangent = unit(tangent)
-    hint = np.float32(up)
+    hint = vec(up)
     across = np.cross(tangent, hint)
     weak = np.linalg.norm(across, axis=1) < 0.15  # the path runs along the hint
-    across[weak] = np.cross(tangent[weak], np.float32([0.3, 1, 0.2]))
+    across[weak] = np.cross(tangent[weak], vec([0.3, 1, 0.2]))
     across = unit(across)
     facing = np.cross(across, tangent)
     theta = np.linspace(0, 2 * np.pi, n + 1, dtype=np.float32)
@@ -241,8 +227,13 @@ def tube(path: Points, radius: float | Sequence[float], slot: str = "main", n: i
     normals = unit(across[:, None] * cos * flat + facing[:, None] * sin)
     points = centers[:, None] + ring * radii[:, None, None]
     if not closed:  # end caps: the last rings again, drawn together to a point
-        points = np.concatenate([np.broadcast_to(centers[:1, None], points[:1].shape), points,
-                                 np.broadcast_to(centers[-1:, None], points[:1].shape)])
+        points = np.concatenate(
+            [
+                np.broadcast_to(centers[:1, None], points[:1].shape),
+                points,
+                np.broadcast_to(centers[-1:, None], points[:1].shape),
+            ]
+        )
         ends = np.broadcast_to(tangent[:, None], normals.shape)
         normals = np.concatenate([-ends[:1], normals, ends[-1:]])
     points = points[None].astype(np.float32)
@@ -254,8 +245,15 @@ def loft(sections: Array, slot: str = "main", caps: bool = True) -> Part:
     rings = np.asarray(sections, np.float32)
     if caps:
         first, last = rings[:1].mean(1, keepdims=True), rings[-1:].mean(1, keepdims=True)
-        rings = np.concatenate([np.broadcast_to(first, rings[:1].shape), rings[:1] * 0.98 + first * 0.02, rings,
-                                rings[-1:] * 0.98 + last * 0.02, np.broadcast_to(last, rings[:1].shape)])
+        rings = np.concatenate(
+            [
+                np.broadcast_to(first, rings[:1].shape),
+                rings[:1] * 0.98 + first * 0.02,
+                rings,
+                rings[-1:] * 0.98 + last * 0.02,
+                np.broadcast_to(last, rings[:1].shape),
+            ]
+        )
     points = rings[None]
     normals = _grid_normals(points)
     away = unit(points - rings.mean(axis=1)[None, :, None])
@@ -271,23 +269,25 @@ def sheet(points: Array, slot: str = "main") -> Part:
 
 
 def plate(outline: Points | Array, depth: float, slot: str = "main", bevel: float = 0.02, puff: float = 0.0) -> Part:
-    """A cut-out of an outline that is visible from its middle; `puff` > 0 swells it like a cushion towards the middle."""
+    """A cut-out of an outline that can be seen from its middle; `puff` > 0 swells it like a cushion."""
     edge = np.asarray(outline, np.float32)
     edge = np.concatenate([edge, edge[:1]])
     middle = (edge[:-1].max(0) + edge[:-1].min(0)) / 2
     inset = bevel / max(float(np.abs(edge - middle).max()), 1e-6)
-    rho = np.float32([0, 0.25, 0.5, 0.72, 0.87, 0.96, 1.0]) if puff else np.float32([0, 0.5, 1 - inset, 1 - inset * 0.3, 1])
+    rho = vec([0, 0.25, 0.5, 0.72, 0.87, 0.96, 1.0]) if puff else vec([0, 0.5, 1 - inset, 1 - inset * 0.3, 1])
     if puff:
         height = (depth / 2) * (0.06 + 0.94 * (1 - rho**2.2) ** puff)
     else:
-        height = np.float32([depth / 2, depth / 2, depth / 2, depth / 2 - bevel * 0.3, max(depth / 2 - bevel, 0)])
+        height = vec([depth / 2, depth / 2, depth / 2, depth / 2 - bevel * 0.3, max(depth / 2 - bevel, 0)])
     rho = np.concatenate([rho, rho[::-1]])
     height = np.concatenate([height, -height[::-1]])
     flat = middle + rho[:, None, None] * (edge - middle)
-    points = np.concatenate([flat, np.broadcast_to(height[:, None, None], (*flat.shape[:2], 1))], -1)[None].astype(np.float32)
+    points = np.concatenate([flat, np.broadcast_to(height[:, None, None], (*flat.shape[:2], 1))], -1)[None].astype(
+        np.float32
+    )
     normals = _grid_normals(points)
     if not puff:
-        normals[0, :2], normals[0, -2:] = np.float32([0, 0, 1]), np.float32([0, 0, -1])
+        normals[0, :2], normals[0, -2:] = vec([0, 0, 1]), vec([0, 0, -1])
     toward = np.concatenate([flat - middle, np.broadcast_to(height[:, None, None], (*flat.shape[:2], 1))], -1)[None]
     normals = np.where((dot(normals, toward) < 0)[..., None], -normals, normals)
     return Part(points, normals.astype(np.float32), points[..., :2].copy(), slot, True)

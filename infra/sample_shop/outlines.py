@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .mesh import Part, Points, Scene
-
-Array = NDArray[np.float32]
+from .arrays import Array, Points, vec
+from .mesh import Part, Scene
 
 
 def rounded_rectangle(width: float, height: float, radius: float, per_corner: int = 6) -> Array:
@@ -18,8 +16,12 @@ def rounded_rectangle(width: float, height: float, radius: float, per_corner: in
     points: list[tuple[float, float]] = []
     for quarter, (sx, sy) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1))):
         for angle in np.linspace(0, np.pi / 2, per_corner) + quarter * np.pi / 2:
-            points.append((sx * (width / 2 - radius) + radius * np.cos(angle),
-                           sy * (height / 2 - radius) + radius * np.sin(angle)))
+            points.append(
+                (
+                    sx * (width / 2 - radius) + radius * np.cos(angle),
+                    sy * (height / 2 - radius) + radius * np.sin(angle),
+                )
+            )
     return subdivide(points, max(width, height) / 8)
 
 
@@ -37,7 +39,9 @@ def ellipse(rx: float, ry: float, n: int = 32, power: float = 1.0) -> Array:
     """An ellipse (n, 2); a power below 1 makes it boxier."""
     angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([rx * np.sign(cos) * np.abs(cos) ** power, ry * np.sign(sin) * np.abs(sin) ** power], 1).astype(np.float32)
+    return np.stack([rx * np.sign(cos) * np.abs(cos) ** power, ry * np.sign(sin) * np.abs(sin) ** power], 1).astype(
+        np.float32
+    )
 
 
 def arch(width: float, height: float, n: int = 20) -> Array:
@@ -55,8 +59,16 @@ def ring(y: float, rx: float, rz: float, n: int = 25, x: float = 0.0, z: float =
     return np.stack([flat[:, 0] + x, np.full(n, y), flat[:, 1] + z], 1).astype(np.float32)
 
 
-def legs(s: Scene, width: float, depth: float, height: float, slot: str = "trim", radius: float = 0.03,
-         splay: float = 0.04, taper: float = 0.6) -> None:
+def legs(
+    s: Scene,
+    width: float,
+    depth: float,
+    height: float,
+    slot: str = "trim",
+    radius: float = 0.03,
+    splay: float = 0.04,
+    taper: float = 0.6,
+) -> None:
     """Four legs below a (width, depth) rectangle; they lean outward by `splay`."""
     for sx in (-1, 1):
         for sz in (-1, 1):
@@ -64,7 +76,9 @@ def legs(s: Scene, width: float, depth: float, height: float, slot: str = "trim"
             s.tube([(x, height, z), (x + sx * splay, 0, z + sz * splay)], [radius, radius * taper], slot, n=8)
 
 
-def posts(s: Scene, width: float, depth: float, height: float, slot: str = "main", thick: float = 0.05, base: float = 0.0) -> None:
+def posts(
+    s: Scene, width: float, depth: float, height: float, slot: str = "main", thick: float = 0.05, base: float = 0.0
+) -> None:
     """Four square upright posts at the corners of a rectangle."""
     for sx in (-1, 1):
         for sz in (-1, 1):
@@ -75,7 +89,7 @@ def panel(s: Scene, center: Sequence[float], width: float, height: float, slot: 
     """A flat picture facing +z; `image` (h, w, 3), 0..1, is painted on it with its top up."""
     x, y = np.meshgrid(np.linspace(-0.5, 0.5, 5), np.linspace(-0.5, 0.5, 5))
     points = np.stack([x * width, y * height, np.zeros_like(x)], -1)[None].astype(np.float32)
-    normals = np.broadcast_to(np.float32([0, 0, 1]), points.shape).copy()
+    normals = np.broadcast_to(vec([0, 0, 1]), points.shape).copy()
     uv = np.stack([x + 0.5, 0.5 - y], -1)[None].astype(np.float32)
     rows, columns = image.shape[:2]
 

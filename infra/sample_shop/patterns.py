@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from .arrays import Array, vec
 
 
 def _cell(uv: Array, count: float, stagger: bool = True) -> tuple[Array, Array, Array]:
@@ -22,8 +21,11 @@ def _cell(uv: Array, count: float, stagger: bool = True) -> tuple[Array, Array, 
 def _waves(uv: Array, count: float, phase: float) -> Array:
     """A smooth random-looking field, about -2..2."""
     u, v = uv[:, 0] * count, uv[:, 1] * count
-    return (np.sin(u * 6.3 + 1.7 * np.sin(v * 4.1 + phase)) + np.sin(v * 5.9 + 1.9 * np.sin(u * 3.7 + phase * 2))
-            + 0.5 * np.sin((u + v) * 11 + phase)).astype(np.float32)
+    return (
+        np.sin(u * 6.3 + 1.7 * np.sin(v * 4.1 + phase))
+        + np.sin(v * 5.9 + 1.9 * np.sin(u * 3.7 + phase * 2))
+        + 0.5 * np.sin((u + v) * 11 + phase)
+    ).astype(np.float32)
 
 
 def _floral(uv: Array, count: float, base: Array, second: Array) -> Array:
@@ -33,9 +35,9 @@ def _floral(uv: Array, count: float, base: Array, second: Array) -> Array:
     heart = radius < 0.1
     leaf = np.hypot((x - 0.36) * 1.0, (y + 0.38) * 2.2) < 0.13
     out = np.broadcast_to(base, (len(uv), 3)).copy()
-    out[leaf] = base * 0.5 + np.float32([0.1, 0.22, 0.1])
+    out[leaf] = base * 0.5 + vec([0.1, 0.22, 0.1])
     out[petal] = second
-    out[heart] = np.float32([0.95, 0.78, 0.2])
+    out[heart] = vec([0.95, 0.78, 0.2])
     return out
 
 
@@ -45,7 +47,7 @@ def _leopard(uv: Array, count: float, base: Array, second: Array) -> Array:
     radius, angle = np.hypot(x, y * 1.15), np.arctan2(y, x) + number * 6.28
     ring = (np.abs(radius - 0.27) < 0.095) & (np.cos(2.5 * angle) > -0.75)
     core = radius <= 0.19
-    dark = base * 0.16 if base.sum() > 0.9 else np.float32([0.75, 0.55, 0.3])
+    dark = base * 0.16 if base.sum() > 0.9 else vec([0.75, 0.55, 0.3])
     out = np.broadcast_to(base, (len(uv), 3)).copy()
     out[core] = base * 0.62 + second * 0.06
     out[ring] = dark
@@ -83,7 +85,7 @@ def _marble(uv: Array, count: float, base: Array, second: Array) -> Array:
 
 
 def paint_pattern(pattern: str, uv: Array, height: Array, base: Array, second: Array, scale: float) -> Array:
-    """Colours (n, 3) at surface coordinates uv (n, 2); `height` runs 0..1 over the product, `second` is the other colour."""
+    """Colours (n, 3) at surface coordinates uv (n, 2); `height` runs 0..1 over the product, `second` is the other."""
     count = 11.0 / scale
     if pattern == "striped":
         return np.where(((uv[:, 0] * count * 0.62) % 1 < 0.5)[:, None], base, second)
@@ -92,7 +94,13 @@ def paint_pattern(pattern: str, uv: Array, height: Array, base: Array, second: A
         return np.where((np.hypot(x, y) < 0.29)[:, None], second, base)
     if pattern == "ombre":
         return base + (second - base) * (np.clip(height * 1.3 - 0.15, 0, 1) ** 1.2)[:, None]
-    painters = {"floral": (_floral, 0.7), "leopard": (_leopard, 0.85), "camo": (_camo, 1.0), "plaid": (_plaid, 1.0),
-                "geometric": (_geometric, 1.0), "marble print": (_marble, 1.0)}
+    painters = {
+        "floral": (_floral, 0.7),
+        "leopard": (_leopard, 0.85),
+        "camo": (_camo, 1.0),
+        "plaid": (_plaid, 1.0),
+        "geometric": (_geometric, 1.0),
+        "marble print": (_marble, 1.0),
+    }
     painter, factor = painters[pattern]
     return painter(uv, count * factor, base, second)

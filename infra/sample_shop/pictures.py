@@ -75,11 +75,12 @@ def picture_bytes(job: PictureJob) -> bytes:
     return data[: len(data) // 2] if job.defect == "truncated_image" else data
 
 
-def write_picture(task: tuple[Path, PictureJob]) -> None:
-    """Write one picture below the shop's folder, whole or not at all."""
+def write_picture(task: tuple[Path, PictureJob]) -> str:
+    """Write one picture below the shop's folder, whole or not at all; its image id."""
     out, job = task
     target = out / "images/small" / job.path
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     part.write_bytes(picture_bytes(job))
     part.replace(target)
+    return job.image_id

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Array
 from .mesh import Scene
 
-Array = NDArray[np.float32]
 _DENSITY = 1.3  # samples per pixel along each edge; below 1 leaves holes
 
 
@@ -89,7 +89,9 @@ def rasterize(screen: Array, size: int) -> tuple[Hits, Array]:
     return _nearest(line * size + column, near, inside, Hits(quad, quad, s, t), size)
 
 
-def _nearest(pixel: NDArray[np.int64], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int) -> tuple[Hits, Array]:
+def _nearest(
+    pixel: NDArray[np.int64], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int
+) -> tuple[Hits, Array]:
     """Keep the closest sample of every pixel; depth and sample number share one integer so that one pass decides."""
     low, high = float(near.min()), float(near.max())
     depth = ((high - near) * np.float32(2**20 / max(high - low, 1e-6))).astype(np.int64)
@@ -107,7 +109,9 @@ def blur(image: Array, radius: int) -> Array:
     n = 2 * radius + 1
     for _ in range(2):
         for _axis in range(2):  # blur along the rows, turn the picture, again
-            padded = np.concatenate([np.repeat(image[:, :1], radius + 1, 1), image, np.repeat(image[:, -1:], radius, 1)], 1)
+            padded = np.concatenate(
+                [np.repeat(image[:, :1], radius + 1, 1), image, np.repeat(image[:, -1:], radius, 1)], 1
+            )
             total = np.cumsum(padded, axis=1)
             image = ((total[:, n:] - total[:, :-n]) / np.float32(n)).T
     return image

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .arrays import Array, dot, rotate, rotation_about, unit, vec
 from .designs import Product
-from .mesh import Scene, dot, rotate, rotation_about, unit
+from .mesh import Scene
 from .raster import Hits, Quads, blur, gather, rasterize
 from .shading import shade
 from .shapes import build_scene
 from .stage import draw_background, floor_shadow, wall_shadow
 from .surfaces import surface_of
 
-Array = NDArray[np.float32]
 _OVERSAMPLING = 1.5
 _DISTANCE = 3.4  # of the camera, in product sizes
 _VIEW = 31
@@ -50,7 +50,7 @@ def _place(quads: Quads) -> tuple[Array, float, Array]:
     """Points moved to the origin and scaled to size 1, that size, and the height 0..1 of every corner."""
     low, high = quads.points.min((0, 1)), quads.points.max((0, 1))
     size = float((high - low).max())
-    points = (quads.points - np.float32([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])) / np.float32(size)
+    points = (quads.points - vec([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])) / np.float32(size)
     height = (quads.points[..., 1:2] - low[1]) / max(float(high[1] - low[1]), 1e-6)
     return points, size, height
 
@@ -66,11 +66,11 @@ def _frame(seen: Array, size: int, fill: float) -> tuple[float, Array]:
     """Pixels per unit and the offset that centre the product in the frame."""
     low, high = seen[..., :2].min((0, 1)), seen[..., :2].max((0, 1))
     scale = min(fill, 0.97) * size / float((high - low).max())
-    return scale, np.float32([size / 2, size / 2]) - np.float32([1, -1]) * (low + high) / 2 * np.float32(scale)
+    return scale, vec([size / 2, size / 2]) - vec([1, -1]) * (low + high) / 2 * np.float32(scale)
 
 
 def _to_pixels(seen: Array, scale: float, offset: Array) -> Array:
-    flat = seen[..., :2] * np.float32([scale, -scale]) + offset
+    flat = seen[..., :2] * vec([scale, -scale]) + offset
     return np.concatenate([flat, seen[..., 2:3]], -1)
 
 
@@ -88,12 +88,14 @@ def render(product: Product, view: int, revision: int, size: int) -> NDArray[np.
     canvas = draw_background(product, scene, view, revision, big, screen)
     if scene.stage == "floor":
         canvas *= floor_shadow(points, lambda p: _to_pixels(_project_turned(p, camera), scale, offset), camera.yaw, big)
-    toward = unit(np.float32([0, 0, _DISTANCE]) - seen.mean(1))
+    toward = unit(vec([0, 0, _DISTANCE]) - seen.mean(1))
     front = ~quads.solid | (dot(normals.mean(1), toward) > -0.12)
     hits, near = rasterize(screen[front], big)
     if scene.stage == "wall":
         canvas *= wall_shadow(hits.pixel, big)
-    color = _colors(product, scene, quads.keep(front), names, normals[front], height[front], extent, hits, near, camera, big)
+    color = _colors(
+        product, scene, quads.keep(front), names, normals[front], height[front], extent, hits, near, camera, big
+    )
     canvas.reshape(-1, 3)[hits.pixel] = color
     return _develop(canvas * camera.brightness, size)
 
@@ -103,8 +105,19 @@ def _project_turned(points: Array, camera: Camera) -> Array:
     return _project(points, Camera(0.0, camera.pitch, camera.fill, camera.light, camera.brightness))
 
 
-def _colors(product: Product, scene: Scene, quads: Quads, names: list[str], normals: Array, height: Array, extent: float,
-            hits: Hits, near: Array, camera: Camera, size: int) -> Array:
+def _colors(
+    product: Product,
+    scene: Scene,
+    quads: Quads,
+    names: list[str],
+    normals: Array,
+    height: Array,
+    extent: float,
+    hits: Hits,
+    near: Array,
+    camera: Camera,
+    size: int,
+) -> Array:
     """The shaded colour (n, 3), 0..1, of every covered pixel."""
     normal, uv, level = unit(hits.blend(normals)), hits.blend(quads.uv), hits.blend(height)[:, 0]
     normal = np.where(normal[:, 2:3] < 0, -normal, normal)  # open surfaces show their back

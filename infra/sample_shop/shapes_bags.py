@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arrays import vec
 from .designs import Product
 from .mesh import Part, Scene
 from .outlines import ring, rounded_rectangle
@@ -13,9 +14,11 @@ Rng = np.random.Generator
 
 def _taper(part: Part, bottom: float, top: float, share: float) -> Part:
     """Narrow a part towards its top to `share` of its depth and a little of its width."""
+
     def squeeze(q: np.ndarray) -> np.ndarray:
         v = np.clip((q[..., 1] - bottom) / (top - bottom), 0, 1)
         return np.stack([q[..., 0] * (1 - (1 - share) * 0.25 * v), q[..., 1], q[..., 2] * (1 - (1 - share) * v)], -1)
+
     return part.bend(squeeze)
 
 
@@ -43,7 +46,11 @@ def handbag(s: Scene, p: Product, rng: Rng) -> None:
         s.tube([(-0.42, 0.67, 0), (0.42, 0.67, 0)], 0.012, "trim", n=6)
     elif p.shape == "tote":
         body = s.box((0, 0.4, 0), (0.84, 0.8, 0.3), r=0.03, bulge=0.008)
-        body.bend(lambda q: np.stack([q[..., 0] * (0.86 + 0.2 * q[..., 1]), q[..., 1], q[..., 2] * (1.1 - 0.4 * q[..., 1])], -1))
+        body.bend(
+            lambda q: np.stack(
+                [q[..., 0] * (0.86 + 0.2 * q[..., 1]), q[..., 1], q[..., 2] * (1.1 - 0.4 * q[..., 1])], -1
+            )
+        )
         s.box((0, 0.795, 0), (0.82, 0.02, 0.16), "shadow", r=0.01)
         for z in (0.12, -0.12):
             s.tube(_arc(0.22, 0.68, 1.2, z), 0.024, "plain", flat=0.6)
@@ -52,7 +59,7 @@ def handbag(s: Scene, p: Product, rng: Rng) -> None:
         front = 0.15
     elif p.shape == "clutch":
         s.box((0, 0.28, 0), (1.0, 0.56, 0.13), r=0.05, bulge=0.03)
-        flap = np.float32([(-0.49, 0.24), (-0.49, 0.56), (0.49, 0.56), (0.49, 0.24), (0, 0.02)])
+        flap = vec([(-0.49, 0.24), (-0.49, 0.56), (0.49, 0.56), (0.49, 0.24), (0, 0.02)])
         s.plate(flap, 0.03, "main", bevel=0.01).move(0, 0, 0.1)
         s.tube([(-0.48, 0.24, 0.12), (0, 0.02, 0.12), (0.48, 0.24, 0.12)], 0.008, "shadow", n=6)
         s.ball((0, 0.14, 0.125), (0.045, 0.045, 0.02), "trim", n=14)
@@ -98,7 +105,10 @@ def backpack(s: Scene, p: Product, rng: Rng) -> None:
             s.box((x, h * 0.52, 0.205), (0.075, 0.06, 0.02), "gold", r=0.008)
     else:
         for y, reach in ((h * 0.86, 0.9), (h * 0.8, 0.94)) if p.shape == "daypack" else ((h * 0.82, 0.9),):
-            path = [(np.sin(a) * w / 2 * reach, y - 0.08 * (1 - np.cos(a)), np.cos(a) * 0.175) for a in np.linspace(-1.5, 1.5, 13)]
+            path = [
+                (np.sin(a) * w / 2 * reach, y - 0.08 * (1 - np.cos(a)), np.cos(a) * 0.175)
+                for a in np.linspace(-1.5, 1.5, 13)
+            ]
             s.tube(path, 0.01, "trim", n=6)
         s.box((w * 0.3, h * 0.78, 0.16), (0.02, 0.09, 0.02), "steel", r=0.006)
     if "front pocket" in p.features:
@@ -106,7 +116,13 @@ def backpack(s: Scene, p: Product, rng: Rng) -> None:
         s.tube([(-w * 0.32, 0.33, 0.235), (w * 0.32, 0.33, 0.235)], 0.01, "trim", n=6)
     s.tube(_arc(0.09, top - 0.02, top + 0.12, -0.1, 9), 0.02, "trim")
     for side in (-1, 1):
-        s.tube([(side * 0.16, top - 0.04, -0.14), (side * (w / 2 + 0.03), h * 0.6, -0.26), (side * w / 2, 0.08, -0.12)], 0.045, "trim", flat=0.4, smooth=True)
+        s.tube(
+            [(side * 0.16, top - 0.04, -0.14), (side * (w / 2 + 0.03), h * 0.6, -0.26), (side * w / 2, 0.08, -0.12)],
+            0.045,
+            "trim",
+            flat=0.4,
+            smooth=True,
+        )
         s.box((side * w / 2, 0.24, 0.0), (0.05, 0.26, 0.18), "shadow", r=0.02)
 
 
@@ -115,8 +131,19 @@ def suitcase(s: Scene, p: Product, rng: Rng) -> None:
     s.yaw, s.pitch, s.fill = float(rng.choice([-1, 1])) * rng.uniform(20, 36), 11, 0.9
     if p.shape == "duffel":
         body = ring(0, 0.32, 0.3, 33, power=0.8)
-        sections = [np.stack([np.full(33, x), 0.3 + body[:, 2] * r, body[:, 0] * r], -1) for x, r in
-                    ((-0.62, 0.86), (-0.6, 0.97), (-0.55, 1.0), (-0.2, 1.02), (0.2, 1.02), (0.55, 1.0), (0.6, 0.97), (0.62, 0.86))]
+        sections = [
+            np.stack([np.full(33, x), 0.3 + body[:, 2] * r, body[:, 0] * r], -1)
+            for x, r in (
+                (-0.62, 0.86),
+                (-0.6, 0.97),
+                (-0.55, 1.0),
+                (-0.2, 1.02),
+                (0.2, 1.02),
+                (0.55, 1.0),
+                (0.6, 0.97),
+                (0.62, 0.86),
+            )
+        ]
         s.loft(np.stack(sections))
         for x in (-0.27, 0.27):
             around = [(x, 0.3 + 0.317 * np.cos(a), 0.337 * np.sin(a)) for a in np.linspace(-2.6, 2.6, 21)]
@@ -138,7 +165,12 @@ def suitcase(s: Scene, p: Product, rng: Rng) -> None:
         s.box((0, h * 0.62, d / 2 + 0.002), (w - 0.02, 0.015, 0.01), "shadow", r=0.003)
         return
     w, h, d = rng.uniform(0.58, 0.66), rng.uniform(0.86, 0.96), 0.34
-    s.box((0, 0.06 + h / 2, 0), (w, h, d), r=0.08 if p.shape == "hard" else 0.05, bulge=0.0 if p.shape == "hard" else 0.012)
+    s.box(
+        (0, 0.06 + h / 2, 0),
+        (w, h, d),
+        r=0.08 if p.shape == "hard" else 0.05,
+        bulge=0.0 if p.shape == "hard" else 0.012,
+    )
     if p.shape == "hard":
         for x in np.linspace(-w / 2 + 0.12, w / 2 - 0.12, 5):
             s.tube([(x, 0.16, d / 2 + 0.002), (x, h - 0.05, d / 2 + 0.002)], 0.018, "plain", n=8)
@@ -147,7 +179,15 @@ def suitcase(s: Scene, p: Product, rng: Rng) -> None:
         s.box((0, 0.3, d / 2 + 0.03), (w * 0.82, 0.4, 0.08), "light", r=0.03)
         s.box((0, 0.72, d / 2 + 0.02), (w * 0.82, 0.24, 0.05), "light", r=0.02)
         for y in (0.46, 0.8):
-            s.tube([(-w * 0.36, y, d / 2 + 0.07 - (0.03 if y > 0.5 else 0)), (w * 0.36, y, d / 2 + 0.07 - (0.03 if y > 0.5 else 0))], 0.01, "trim", n=6)
+            s.tube(
+                [
+                    (-w * 0.36, y, d / 2 + 0.07 - (0.03 if y > 0.5 else 0)),
+                    (w * 0.36, y, d / 2 + 0.07 - (0.03 if y > 0.5 else 0)),
+                ],
+                0.01,
+                "trim",
+                n=6,
+            )
     for side in (-1, 1):
         s.tube([(side * 0.12, h + 0.04, -0.1), (side * 0.12, h + 0.38, -0.1)], 0.014, "steel", n=8)
         for z in (-1, 1):

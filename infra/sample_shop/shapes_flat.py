@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import artwork
+from .arrays import vec
 from .designs import Product
 from .mesh import Scene
 from .outlines import arch, ellipse, flat_uv, panel, rounded_rectangle
@@ -37,7 +38,10 @@ def phone_case(s: Scene, p: Product, rng: Rng) -> None:
                 s.ball((sx * (w / 2 - 0.015), sy * (h / 2 - 0.02), 0), (0.06, 0.06, 0.055), "trim", n=14)
     elif p.shape == "ring":
         s.lathe([(0, 0.02), (0.085, 0.02), (0.09, 0.01), (0.09, 0)], "trim", n=24).turn("x", 90).move(0, -0.08, 0.045)
-        loop = [(0.075 * np.cos(a), -0.08 + 0.075 * np.sin(a), 0.08 + 0.02 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 25)]
+        loop = [
+            (0.075 * np.cos(a), -0.08 + 0.075 * np.sin(a), 0.08 + 0.02 * np.sin(a))
+            for a in np.linspace(0, 2 * np.pi, 25)
+        ]
         s.tube(loop, 0.014, "steel", n=8)
     else:
         s.box((w / 2 + 0.008, 0.18, 0), (0.015, 0.14, 0.03), "trim", r=0.005)
@@ -47,8 +51,12 @@ def phone_case(s: Scene, p: Product, rng: Rng) -> None:
 def rug(s: Scene, p: Product, rng: Rng) -> None:
     """A rug on the floor; its edge takes the trim."""
     s.yaw, s.pitch, s.fill = float(rng.uniform(-24, 24)), 56, 0.95
-    outline = {"round": ellipse(0.6, 0.6, 48), "oval": ellipse(0.8, 0.5, 48), "runner": rounded_rectangle(0.42, 1.4, 0.01),
-               "area": rounded_rectangle(0.9, 1.25, 0.01)}[p.shape]
+    outline = {
+        "round": ellipse(0.6, 0.6, 48),
+        "oval": ellipse(0.8, 0.5, 48),
+        "runner": rounded_rectangle(0.42, 1.4, 0.01),
+        "area": rounded_rectangle(0.9, 1.25, 0.01),
+    }[p.shape]
     s.pattern_scale = 1.25 if p.shape != "runner" else 0.9
     s.plate(outline, 0.028, "trimpaint", bevel=0.005).turn("x", -90).move(y=0.02)
     edge = rng.uniform(0.035, 0.06)
@@ -58,7 +66,12 @@ def rug(s: Scene, p: Product, rng: Rng) -> None:
         if p.shape in ("area", "runner"):
             for end in (-1, 1):
                 for x in np.linspace(-size[0] + 0.02, size[0] - 0.02, int(size[0] * 44)):
-                    s.tube([(x, 0.02, end * size[1]), (x + rng.uniform(-0.01, 0.01), 0.006, end * (size[1] + 0.09))], 0.009, "cream", n=5)
+                    s.tube(
+                        [(x, 0.02, end * size[1]), (x + rng.uniform(-0.01, 0.01), 0.006, end * (size[1] + 0.09))],
+                        0.009,
+                        "cream",
+                        n=5,
+                    )
         else:
             for a in np.linspace(0, 2 * np.pi, 64, endpoint=False):
                 x, z = size[0] * np.cos(a), size[1] * np.sin(a)
@@ -70,13 +83,30 @@ def pillow(s: Scene, p: Product, rng: Rng) -> None:
     s.stage, s.yaw, s.pitch, s.fill = "floor", rng.uniform(-22, 22), 6, 0.88
     s.pattern_scale = 1.1
     if p.shape == "bolster":
-        body = s.lathe([(0, -0.55), (0.2, -0.55), (0.235, -0.52), (0.25, -0.3), (0.25, 0.3), (0.235, 0.52), (0.2, 0.55), (0, 0.55)], n=36)
+        body = s.lathe(
+            [
+                (0, -0.55),
+                (0.2, -0.55),
+                (0.235, -0.52),
+                (0.25, -0.3),
+                (0.25, 0.3),
+                (0.235, 0.52),
+                (0.2, 0.55),
+                (0, 0.55),
+            ],
+            n=36,
+        )
         body.turn("z", 90).move(y=0.25)
         for side in (-1, 1):
-            s.tube([(side * 0.53, 0.25 + 0.236 * np.cos(a), 0.236 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 25)], 0.016, "second", n=6)
+            s.tube(
+                [(side * 0.53, 0.25 + 0.236 * np.cos(a), 0.236 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 25)],
+                0.016,
+                "second",
+                n=6,
+            )
             if "center button" in p.features:
                 s.ball((side * 0.555, 0.25, 0), (0.02, 0.05, 0.05), "second", n=12)
-        _edge_trims(s, p, np.float32([(x, y) for x in (-0.53, 0.53) for y in (-0.22, 0.22)]), 0.25)
+        _edge_trims(s, p, vec([(x, y) for x in (-0.53, 0.53) for y in (-0.22, 0.22)]), 0.25)
         s.pitch, s.yaw = 16, float(rng.choice([-1, 1])) * 28
         return
     if p.shape == "round":
@@ -100,13 +130,18 @@ def _edge_trims(s: Scene, p: Product, outline: np.ndarray, high: float) -> None:
     if "pom pom trim" in p.features:
         points = outline[:: max(1, len(outline) // 22)]
         for x, y in points:
-            s.ball((x * 1.05, y * 1.05 + high, 0), 0.038, "white" if p.color not in ("White", "Ivory", "Off White") else "dark", n=10)
+            s.ball(
+                (x * 1.05, y * 1.05 + high, 0),
+                0.038,
+                "white" if p.color not in ("White", "Ivory", "Off White") else "dark",
+                n=10,
+            )
     if "tassels" in p.features:
         size = np.abs(outline).max(0)
         for sx in (-1, 1):
             for sy in (-1, 1):
-                corner = np.float32([sx, sy]) * size * (0.72 if p.shape == "round" else 0.95)
-                out = corner + np.float32([sx, sy]) * 0.11
+                corner = vec([sx, sy]) * size * (0.72 if p.shape == "round" else 0.95)
+                out = corner + vec([sx, sy]) * 0.11
                 s.tube([(corner[0], corner[1] + high, 0), (out[0], out[1] + high, 0)], [0.02, 0.05], "second", n=8)
 
 
@@ -137,12 +172,18 @@ def clock(s: Scene, p: Product, rng: Rng) -> None:
         panel(s, (0, 0, 0.02), 0.84, 0.84, "dial", image)
     else:
         r = 0.36 if p.shape == "sunburst" else 0.5
-        s.lathe([(r * 0.9, 0.02), (r * 0.92, 0.06), (r, 0.05), (r * 1.03, 0), (r, -0.05), (0, -0.05)][::-1], n=48).turn("x", 90)
+        s.lathe([(r * 0.9, 0.02), (r * 0.92, 0.06), (r, 0.05), (r * 1.03, 0), (r, -0.05), (0, -0.05)][::-1], n=48).turn(
+            "x", 90
+        )
         panel(s, (0, 0, 0.02), 2 * r * 0.9, 2 * r * 0.9, "dial", image)
         if p.shape == "sunburst":
             for i in range(24):
                 a, long = i * np.pi / 12, 0.95 if i % 2 else 0.72
-                s.tube([(r * np.cos(a), r * np.sin(a), -0.02), (long * np.cos(a), long * np.sin(a), -0.02)], [0.022, 0.008], n=6)
+                s.tube(
+                    [(r * np.cos(a), r * np.sin(a), -0.02), (long * np.cos(a), long * np.sin(a), -0.02)],
+                    [0.022, 0.008],
+                    n=6,
+                )
         if p.shape == "alarm":
             for side in (-1, 1):
                 bell = s.lathe([(0, 0.15), (0.08, 0.13), (0.15, 0.05), (0.17, 0)][::-1], n=24).turn("z", -32 * side)
@@ -168,7 +209,11 @@ def mirror(s: Scene, p: Product, rng: Rng) -> None:
         _frame(s, w, h, bar, 0.07)
         panel(s, (0, 0, 0.0), w - bar, h - bar, "reflection", artwork.reflection(rng))
         return
-    outline = arch(0.66, 1.1) if p.shape == "arched" else ellipse(0.34 if p.shape == "sunburst" else 0.5, 0.34 if p.shape == "sunburst" else 0.5, 48)
+    outline = (
+        arch(0.66, 1.1)
+        if p.shape == "arched"
+        else ellipse(0.34 if p.shape == "sunburst" else 0.5, 0.34 if p.shape == "sunburst" else 0.5, 48)
+    )
     edge = np.concatenate([outline, outline[:1]])
     s.tube([(x, y, 0) for x, y in edge], bar * 0.62, n=10)
     size = np.abs(outline).max(0) * 2
@@ -176,8 +221,14 @@ def mirror(s: Scene, p: Product, rng: Rng) -> None:
     panel(s, (0, 0, 0), 1, 1, "reflection", image)
     s.parts.pop()  # only its paint is wanted: the glass has an outline of its own
     glass = s.plate(outline, 0.02, "reflection", bevel=0.001)
-    glass.uv = (np.stack([glass.points[..., 0] / size[0] + 0.5, 0.5 - glass.points[..., 1] / size[1]], -1)).astype(np.float32)
+    glass.uv = (np.stack([glass.points[..., 0] / size[0] + 0.5, 0.5 - glass.points[..., 1] / size[1]], -1)).astype(
+        np.float32
+    )
     if p.shape == "sunburst":
         for i in range(28):
             a, long = i * np.pi / 14, (0.98, 0.74)[i % 2]
-            s.tube([(0.35 * np.cos(a), 0.35 * np.sin(a), -0.02), (long * np.cos(a), long * np.sin(a), -0.02)], [0.03, 0.01], n=6)
+            s.tube(
+                [(0.35 * np.cos(a), 0.35 * np.sin(a), -0.02), (long * np.cos(a), long * np.sin(a), -0.02)],
+                [0.03, 0.01],
+                n=6,
+            )

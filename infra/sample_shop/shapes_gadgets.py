@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from . import artwork
+from .arrays import smooth_path, vec
 from .designs import Product
-from .mesh import Scene, sheet, smooth_path
+from .mesh import Scene, sheet
 from .outlines import ellipse, panel, rounded_rectangle
 from .surfaces import trim_color
 
@@ -25,9 +26,16 @@ def watch(s: Scene, p: Product, rng: Rng) -> None:
         z = -0.03 - 0.5 * (1 - np.cos(v * 1.45))
         x = np.linspace(-1, 1, 7)
         width = wide * (1 - 0.22 * v)
-        grid = np.stack([x[None] * width[:, None], np.broadcast_to(y[:, None], (14, 7)), np.broadcast_to(z[:, None], (14, 7)) - 0.02 * x[None] ** 2], -1)
+        grid = np.stack(
+            [
+                x[None] * width[:, None],
+                np.broadcast_to(y[:, None], (14, 7)),
+                np.broadcast_to(z[:, None], (14, 7)) - 0.02 * x[None] ** 2,
+            ],
+            -1,
+        )
         s.add(sheet(grid))
-        s.add(sheet(grid - np.float32([0, 0, 0.03]), "shadow"))
+        s.add(sheet(grid - vec([0, 0, 0.03]), "shadow"))
         if metal:
             for i in range(1, 14, 2):
                 s.tube([(-width[i], y[i], z[i] + 0.008), (width[i], y[i], z[i] + 0.008)], 0.009, "shadow", n=5)
@@ -42,7 +50,9 @@ def watch(s: Scene, p: Product, rng: Rng) -> None:
             s.tube([(-0.26, y, 0), (0.26, y, 0)], 0.022, "steel", n=8)
         return
     r = 0.22 if p.shape == "bangle" else 0.28
-    s.lathe([(r * 0.9, 0.05), (r * 0.93, 0.065), (r, 0.05), (r * 1.02, 0), (r, -0.04), (0, -0.05)][::-1], case, n=40).turn("x", 90)
+    s.lathe(
+        [(r * 0.9, 0.05), (r * 0.93, 0.065), (r, 0.05), (r * 1.02, 0), (r, -0.04), (0, -0.05)][::-1], case, n=40
+    ).turn("x", 90)
     panel(s, (0, 0, 0.05), 1.8 * r, 1.8 * r, "face", artwork.watch_image(trim_color(p), p.shape == "chronograph", rng))
     face = s.parts[-1]
     flat = face.points[..., :2] / (0.9 * r)  # a square panel pressed into the round case
@@ -55,8 +65,26 @@ def watch(s: Scene, p: Product, rng: Rng) -> None:
 
 
 _LENSES = {
-    "aviator": [(-0.25, 0.14), (-0.05, 0.17), (0.17, 0.15), (0.22, 0.06), (0.15, -0.1), (0.0, -0.21), (-0.14, -0.2), (-0.24, -0.06)],
-    "cateye": [(-0.3, 0.2), (-0.1, 0.14), (0.16, 0.12), (0.2, 0.04), (0.12, -0.12), (-0.02, -0.16), (-0.18, -0.11), (-0.26, 0.04)],
+    "aviator": [
+        (-0.25, 0.14),
+        (-0.05, 0.17),
+        (0.17, 0.15),
+        (0.22, 0.06),
+        (0.15, -0.1),
+        (0.0, -0.21),
+        (-0.14, -0.2),
+        (-0.24, -0.06),
+    ],
+    "cateye": [
+        (-0.3, 0.2),
+        (-0.1, 0.14),
+        (0.16, 0.12),
+        (0.2, 0.04),
+        (0.12, -0.12),
+        (-0.02, -0.16),
+        (-0.18, -0.11),
+        (-0.26, 0.04),
+    ],
 }
 
 
@@ -64,7 +92,7 @@ def sunglasses(s: Scene, p: Product, rng: Rng) -> None:
     """Sunglasses, temples to the back; the lenses take the trim."""
     s.yaw, s.pitch, s.fill = float(rng.choice([-1, 1])) * rng.uniform(14, 30), 12, 0.92
     if p.shape in _LENSES:
-        points = np.float32(_LENSES[p.shape])
+        points = vec(_LENSES[p.shape])
         closed = np.concatenate([points[-1:], points, points[:2]])
         outline = smooth_path(closed, 5)[5:-6]
     else:
@@ -72,12 +100,17 @@ def sunglasses(s: Scene, p: Product, rng: Rng) -> None:
     rim = {"aviator": 0.014, "round": 0.017}.get(p.shape, 0.034) * rng.uniform(0.9, 1.3)
     mid = 0.27
     for side in (-1, 1):
-        shape = outline * np.float32([-side, 1])  # the lists are of the left lens, outer side first
+        shape = outline * vec([-side, 1])  # the lists are of the left lens, outer side first
         s.plate(shape, 0.02, "lens", bevel=0.006).move(side * mid, 0.25, 0)
         edge = np.concatenate([shape, shape[:1]])
         s.tube([(x + side * mid, y + 0.25, 0.004) for x, y in edge], rim, n=8)
         out = side * (mid + float(np.abs(outline[:, 0]).max()))
-        s.tube([(out, 0.34, 0), (out * 1.05, 0.34, -0.12), (out * 1.02, 0.33, -0.75), (out * 0.98, 0.2, -0.98)], rim * 0.95, smooth=True, n=8)
+        s.tube(
+            [(out, 0.34, 0), (out * 1.05, 0.34, -0.12), (out * 1.02, 0.33, -0.75), (out * 0.98, 0.2, -0.98)],
+            rim * 0.95,
+            smooth=True,
+            n=8,
+        )
     s.tube([(-0.09, 0.31, 0), (0, 0.335, 0.015), (0.09, 0.31, 0)], rim * 0.9, smooth=True, n=8)
     if p.shape == "aviator":
         s.tube([(-0.12, 0.4, 0), (0.12, 0.4, 0)], rim, n=8)
@@ -85,9 +118,16 @@ def sunglasses(s: Scene, p: Product, rng: Rng) -> None:
 
 def _cup(s: Scene, side: int, r: float, deep: float) -> None:
     """One ear cup at the end of the band."""
-    parts = [s.lathe([(0, deep), (r * 0.7, deep), (r * 0.92, deep * 0.8), (r, deep * 0.4), (r, 0)][::-1], "main", n=32),
-             s.lathe([(0, deep + 0.004), (r * 0.5, deep + 0.004), (r * 0.52, deep)][::-1], "trim", n=32),
-             s.lathe([(r * 0.95, 0.0), (r * 1.02, -0.05), (r * 0.85, -0.1), (r * 0.45, -0.09), (0, -0.05)], "dark", n=32, smooth=True)]
+    parts = [
+        s.lathe([(0, deep), (r * 0.7, deep), (r * 0.92, deep * 0.8), (r, deep * 0.4), (r, 0)][::-1], "main", n=32),
+        s.lathe([(0, deep + 0.004), (r * 0.5, deep + 0.004), (r * 0.52, deep)][::-1], "trim", n=32),
+        s.lathe(
+            [(0, -0.05), (r * 0.45, -0.09), (r * 0.85, -0.1), (r * 1.02, -0.05), (r * 0.95, 0.0)],
+            "dark",
+            n=32,
+            smooth=True,
+        ),
+    ]
     for part in parts:
         part.turn("z", -90 * side).turn("y", -8 * side).move(side * 0.47, 0.28, 0)
 
@@ -132,15 +172,26 @@ def umbrella(s: Scene, p: Product, rng: Rng) -> None:
     canopy = np.stack([radius * np.cos(u), 1.2 + high, radius * np.sin(u)], -1)
     part = s.add(sheet(canopy))
     part.uv = np.stack([radius * np.cos(u), radius * np.sin(u)], -1)[None].astype(np.float32)
-    s.add(sheet(canopy - np.float32([0, 0.012, 0]), "shadow"))
+    s.add(sheet(canopy - vec([0, 0.012, 0]), "shadow"))
     for i in range(8):
         a = i * np.pi / 4
-        s.tube([(q * np.cos(a), 1.205 + (0.42 if patio else 0.55) * (1 - q**1.7) - 0.05 * q, q * np.sin(a)) for q in (0.02, 0.4, 0.75, 1.0)], 0.008, "shadow", n=5, smooth=True)
+        s.tube(
+            [
+                (q * np.cos(a), 1.205 + (0.42 if patio else 0.55) * (1 - q**1.7) - 0.05 * q, q * np.sin(a))
+                for q in (0.02, 0.4, 0.75, 1.0)
+            ],
+            0.008,
+            "shadow",
+            n=5,
+            smooth=True,
+        )
     s.tube([(0, 0.04 if patio else 0.2, 0), (0, 1.75, 0)], 0.03 if patio else 0.02, "trim")
     s.ball((0, 1.72, 0), 0.04, "trim", n=10)
     if patio:
         s.lathe([(0, 0), (0.32, 0), (0.32, 0.05), (0.06, 0.09), (0.05, 0.2), (0, 0.2)], "dark")
     else:
-        s.tube([(0, 0.22, 0), (0, 0.06, 0), (0.07, -0.02, 0), (0.15, 0.04, 0), (0.15, 0.1, 0)], 0.034, "trim", smooth=True)
+        s.tube(
+            [(0, 0.22, 0), (0, 0.06, 0), (0.07, -0.02, 0), (0.15, 0.04, 0), (0.15, 0.1, 0)], 0.034, "trim", smooth=True
+        )
         s.stage = "none"
     s.yaw, s.pitch, s.fill = 12, 14, 0.92

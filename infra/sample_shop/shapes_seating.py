@@ -1,17 +1,20 @@
-"""Chairs, sofas, stools, ottomans and beds."""
+"""Sofas and chairs."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .arrays import vec
 from .designs import Product
 from .mesh import Scene, sheet
-from .outlines import legs, posts, rounded_rectangle
+from .outlines import legs, rounded_rectangle
 
 Rng = np.random.Generator
 
 
-def _buttons(s: Scene, width: float, height: float, at: tuple[float, float, float], columns: int, rows: int) -> None:
+def sunken_buttons(
+    s: Scene, width: float, height: float, at: tuple[float, float, float], columns: int, rows: int
+) -> None:
     """Sunken buttons on a surface that faces the front."""
     for row in range(rows):
         for column in range(columns - row % 2):
@@ -27,7 +30,9 @@ def _throw_pillow(s: Scene, x: float, y: float, z: float, lean: float) -> None:
 
 def sofa(s: Scene, p: Product, rng: Rng) -> None:
     """Sofas of all kinds: base, cushions, arms, back, legs."""
-    width = {"loveseat": 1.35, "sectional": 2.2, "armless": 1.75, "chesterfield": 1.95}.get(p.shape, 2.0) * rng.uniform(0.94, 1.06)
+    width = {"loveseat": 1.35, "sectional": 2.2, "armless": 1.75, "chesterfield": 1.95}.get(p.shape, 2.0) * rng.uniform(
+        0.94, 1.06
+    )
     depth, seat, arm_h, back_h = 0.85, 0.42, rng.uniform(0.58, 0.66), rng.uniform(0.8, 0.95)
     arm = 0.0 if p.shape == "armless" else rng.uniform(0.14, 0.24)
     leg = rng.uniform(0.1, 0.17)
@@ -44,12 +49,20 @@ def sofa(s: Scene, p: Product, rng: Rng) -> None:
         _square_frame(s, width, depth, leg, arm_h, back_h, arm, n)
     if p.shape == "sectional":
         s.box((width / 2 - arm - inner / 6, leg + 0.08, depth * 0.82), (inner / 3, 0.16, 0.75), r=0.03)
-        s.box((width / 2 - arm - inner / 6, seat - 0.08, depth * 0.76), (inner / 3 - 0.01, 0.17, 0.86), r=0.05, bulge=0.03)
+        s.box(
+            (width / 2 - arm - inner / 6, seat - 0.08, depth * 0.76), (inner / 3 - 0.01, 0.17, 0.86), r=0.05, bulge=0.03
+        )
         legs(s, inner / 3 - 0.1, 0.1, leg, splay=0.01)
     if tufted:
         top = arm_h if p.shape == "chesterfield" else back_h - 0.08
-        _buttons(s, inner, top - seat, (0, (seat + top) / 2 + 0.04, -depth / 2 + (0.2 if p.shape == "chesterfield" else 0.335)),
-                 9, 3)
+        sunken_buttons(
+            s,
+            inner,
+            top - seat,
+            (0, (seat + top) / 2 + 0.04, -depth / 2 + (0.2 if p.shape == "chesterfield" else 0.335)),
+            9,
+            3,
+        )
     if "throw pillows" in p.features:
         _throw_pillow(s, -inner / 2 + 0.2, seat + 0.18, 0.02, 12)
         _throw_pillow(s, inner / 2 - 0.2, seat + 0.18, 0.02, -10)
@@ -57,13 +70,20 @@ def sofa(s: Scene, p: Product, rng: Rng) -> None:
     s.yaw, s.pitch, s.fill = float(rng.choice([-1, 1])) * rng.uniform(14, 28), 16, 0.9
 
 
-def _square_frame(s: Scene, width: float, depth: float, leg: float, arm_h: float, back_h: float, arm: float, n: int) -> None:
+def _square_frame(
+    s: Scene, width: float, depth: float, leg: float, arm_h: float, back_h: float, arm: float, n: int
+) -> None:
     """Straight arms, a back and its cushions."""
     inner = width - 2 * arm
     s.box((0, (leg + back_h) / 2 - 0.03, -depth / 2 + 0.09), (width, back_h - leg - 0.06, 0.18), r=0.05)
     for i in range(n):
         x = (i + 0.5 - n / 2) * inner / n
-        part = s.box((x, 0.42 + (back_h - 0.4) / 2, -depth / 2 + 0.25), (inner / n - 0.015, back_h - 0.38, 0.16), r=0.06, bulge=0.03)
+        part = s.box(
+            (x, 0.42 + (back_h - 0.4) / 2, -depth / 2 + 0.25),
+            (inner / n - 0.015, back_h - 0.38, 0.16),
+            r=0.06,
+            bulge=0.03,
+        )
         part.turn("x", -8, (x, 0.42, -depth / 2 + 0.25))
     for side in (-1, 1):
         if arm:
@@ -82,8 +102,14 @@ def _rolled_frame(s: Scene, width: float, depth: float, leg: float, top: float, 
 
 def chair(s: Scene, p: Product, rng: Rng) -> None:
     """One chair; the shape decides which."""
-    {"slat": _dining, "ladder": _dining, "armchair": _armchair, "office": _office, "shell": _shell,
-     "wingback": _armchair}[p.shape](s, p, rng)
+    {
+        "slat": _dining,
+        "ladder": _dining,
+        "armchair": _armchair,
+        "office": _office,
+        "shell": _shell,
+        "wingback": _armchair,
+    }[p.shape](s, p, rng)
     s.yaw = float(rng.choice([-1, 1])) * rng.uniform(20, 38)
     s.pitch = 14
     s.fill = 0.9
@@ -106,8 +132,15 @@ def _dining(s: Scene, p: Product, rng: Rng) -> None:
         for y in np.linspace(seat + 0.12, top - 0.13, 3):
             s.box((0, y, lean(y)), (w - 0.03, 0.07, 0.03), r=0.012)
     if "tufted back" in p.features:
-        s.box((0, (seat + top) / 2 + 0.05, lean((seat + top) / 2) + 0.025), (w - 0.09, (top - seat) * 0.6, 0.05), r=0.02, bulge=0.01)
-        _buttons(s, w - 0.1, (top - seat) * 0.5, (0, (seat + top) / 2 + 0.05, lean((seat + top) / 2) + 0.06), 3, 3)
+        s.box(
+            (0, (seat + top) / 2 + 0.05, lean((seat + top) / 2) + 0.025),
+            (w - 0.09, (top - seat) * 0.6, 0.05),
+            r=0.02,
+            bulge=0.01,
+        )
+        sunken_buttons(
+            s, w - 0.1, (top - seat) * 0.5, (0, (seat + top) / 2 + 0.05, lean((seat + top) / 2) + 0.06), 3, 3
+        )
 
 
 def _armchair(s: Scene, p: Product, rng: Rng) -> None:
@@ -116,7 +149,9 @@ def _armchair(s: Scene, p: Product, rng: Rng) -> None:
     top = 1.12 if wing else rng.uniform(0.76, 0.86)
     s.box((0, leg + 0.07, 0), (w, 0.14, d), r=0.04)
     s.box((0, seat - 0.05, 0.05), (w - 0.24, 0.16, d - 0.12), r=0.06, bulge=0.03)
-    back = s.box((0, (leg + top) / 2, -d / 2 + 0.09), (w - (0.12 if wing else 0.0), top - leg, 0.17), r=0.07, bulge=0.02)
+    back = s.box(
+        (0, (leg + top) / 2, -d / 2 + 0.09), (w - (0.12 if wing else 0.0), top - leg, 0.17), r=0.07, bulge=0.02
+    )
     back.turn("x", -7, (0, seat, -d / 2))
     for side in (-1, 1):
         s.box((side * (w / 2 - 0.07), (leg + 0.62) / 2, 0.02), (0.15, 0.62 - leg, d - 0.05), r=0.06, bulge=0.01)
@@ -124,7 +159,9 @@ def _armchair(s: Scene, p: Product, rng: Rng) -> None:
             part = s.box((side * (w / 2 - 0.06), 0.85, -d / 2 + 0.2), (0.07, 0.5, 0.26), r=0.03)
             part.turn("y", side * -14, (side * (w / 2 - 0.06), 0, -d / 2))
     if "tufted back" in p.features:
-        _buttons(s, w - 0.3, top - seat - 0.1, (0, (seat + top) / 2, -d / 2 + (0.17 if wing else 0.19)), 4, 4 if wing else 3)
+        sunken_buttons(
+            s, w - 0.3, top - seat - 0.1, (0, (seat + top) / 2, -d / 2 + (0.17 if wing else 0.19)), 4, 4 if wing else 3
+        )
     legs(s, w - 0.14, d - 0.14, leg, radius=0.03, splay=0.05)
 
 
@@ -133,7 +170,7 @@ def _office(s: Scene, p: Product, rng: Rng) -> None:
     back = s.box((0, 0.88, -0.24), (0.46, rng.uniform(0.5, 0.68), 0.08), r=0.04, bulge=0.02)
     back.turn("x", -6, (0, 0.5, -0.24))
     if "tufted back" in p.features:
-        _buttons(s, 0.4, 0.45, (0, 0.88, -0.18), 3, 3)
+        sunken_buttons(s, 0.4, 0.45, (0, 0.88, -0.18), 3, 3)
     s.box((0, 0.62, -0.27), (0.1, 0.35, 0.04), "dark")
     s.tube([(0, 0.46, 0), (0, 0.13, 0)], 0.03, "trim")
     for i in range(5):
@@ -152,114 +189,20 @@ def _shell(s: Scene, p: Product, rng: Rng) -> None:
     path_z = np.interp(v, [0, 0.1, 0.5, 0.62, 1], [0.27, 0.24, -0.12, -0.2, -0.3])
     path_y = np.interp(v, [0, 0.1, 0.45, 0.6, 1], [0.43, 0.455, 0.44, 0.53, 0.92])
     curl = u**2 * np.interp(v, [0, 0.3, 0.55, 1], [0.02, 0.1, 0.13, 0.04])
-    grid = np.stack([u * width, path_y + curl * np.interp(v, [0, 0.5, 0.7, 1], [1, 1, 0.4, 0]), path_z + curl * np.interp(v, [0, 0.5, 1], [0, 0.4, 1])], -1)
+    grid = np.stack(
+        [
+            u * width,
+            path_y + curl * np.interp(v, [0, 0.5, 0.7, 1], [1, 1, 0.4, 0]),
+            path_z + curl * np.interp(v, [0, 0.5, 1], [0, 0.4, 1]),
+        ],
+        -1,
+    )
     s.add(sheet(grid))
-    s.add(sheet(grid + np.float32([0, -0.018, -0.012]), "plain"))
+    s.add(sheet(grid + vec([0, -0.018, -0.012]), "plain"))
     if "tufted back" in p.features:
-        _buttons(s, 0.3, 0.25, (0, 0.74, -0.235), 3, 2)
+        sunken_buttons(s, 0.3, 0.25, (0, 0.74, -0.235), 3, 2)
     for sx in (-1, 1):
         for sz in (-1, 1):
             s.tube([(sx * 0.1, 0.44, sz * 0.1 - 0.02), (sx * 0.24, 0, sz * 0.24)], [0.022, 0.014], "trim")
     s.tube([(-0.17, 0.22, 0.17), (0.17, 0.22, -0.17)], 0.008, "dark")
     s.tube([(0.17, 0.22, 0.17), (-0.17, 0.22, -0.17)], 0.008, "dark")
-
-
-def stool(s: Scene, p: Product, rng: Rng) -> None:
-    """Bar, counter, step and saddle stools."""
-    high = rng.uniform(0.68, 0.78)
-    if p.shape == "step":
-        for y, z, d in ((0.42, -0.12, 0.26), (0.21, 0.14, 0.26)):
-            s.box((0, y, z), (0.46, 0.04, d), r=0.012)
-        for side in (-1, 1):
-            s.box((side * 0.2, 0.21, -0.12), (0.035, 0.42, 0.24), "trim", r=0.01)
-            s.box((side * 0.2, 0.1, 0.14), (0.035, 0.2, 0.24), "trim", r=0.01)
-        s.yaw, s.pitch = 32, 20
-        return
-    if p.shape == "saddle":
-        seat = s.box((0, high, 0), (0.46, 0.05, 0.28), r=0.024, bulge=0.001)
-        seat.bend(lambda q: q + np.stack([0 * q[..., 0], 0.9 * q[..., 0] ** 2, 0 * q[..., 0]], -1))
-    else:
-        s.lathe([(0, high - 0.04), (0.19, high - 0.04), (0.2, high), (0.19, high + 0.035), (0.1, high + 0.05), (0, high + 0.052)])
-    if p.shape == "counter":
-        for side in (-1, 1):
-            s.tube([(side * 0.14, high, -0.14), (side * 0.15, high + 0.34, -0.2)], 0.014, "trim")
-        s.box((0, high + 0.28, -0.19), (0.38, 0.16, 0.045), r=0.02, bulge=0.012)
-    spread = rng.uniform(0.06, 0.1)
-    legs(s, 0.24, 0.22, high - 0.02, radius=0.02, splay=spread, taper=0.8)
-    foot = 0.24 / 2 + spread * 0.68
-    loop = [(foot, 0.24, foot), (-foot, 0.24, foot), (-foot, 0.24, -foot), (foot, 0.24, -foot)]
-    for a, b in zip(loop, loop[1:] + loop[:1], strict=True):
-        s.tube([a, b], 0.012, "trim")
-    s.yaw, s.pitch = 30, 14
-
-
-def ottoman(s: Scene, p: Product, rng: Rng) -> None:
-    """Round, cube and bench ottomans, and the soft pouf."""
-    leg = rng.uniform(0.09, 0.16)
-    tufted = "tufted top" in p.features
-    if p.shape == "pouf":
-        s.lathe([(0, 0), (0.3, 0.01), (0.44, 0.12), (0.46, 0.2), (0.42, 0.32), (0.25, 0.4), (0, 0.41)], smooth=True, n=40)
-        for i in range(10):
-            a = i * np.pi / 5
-            arc = [(r * np.cos(a), y, r * np.sin(a)) for r, y in ((0.04, 0.412), (0.25, 0.403), (0.425, 0.322), (0.464, 0.2), (0.44, 0.1))]
-            s.tube(arc, 0.007, "shadow", n=6, smooth=True)
-        s.ball((0, 0.41, 0), (0.05, 0.015, 0.05), "trim", n=12)
-    elif p.shape == "round":
-        r = rng.uniform(0.36, 0.44)
-        s.lathe([(0, leg), (r - 0.02, leg), (r, leg + 0.03), (r, leg + 0.24), (r - 0.03, leg + 0.3), (r * 0.5, leg + 0.33), (0, leg + 0.335)])
-        s.lathe([(r + 0.004, leg + 0.19), (r + 0.012, leg + 0.2), (r + 0.004, leg + 0.21)], "shadow")
-        if tufted:
-            for i in range(7):
-                a, d = i * np.pi / 3, 0.0 if i == 6 else r * 0.58
-                s.ball((d * np.cos(a), leg + 0.325, d * np.sin(a)), (0.03, 0.015, 0.03), "shadow", n=10)
-        legs(s, r * 1.1, r * 1.1, leg, radius=0.03)
-    else:
-        w, d = (0.52, 0.52) if p.shape == "cube" else (rng.uniform(1.0, 1.2), 0.45)
-        s.box((0, leg + 0.13, 0), (w, 0.26, d), r=0.03)
-        s.box((0, leg + 0.32, 0), (w + 0.015, 0.12, d + 0.015), r=0.04, bulge=0.02)
-        if tufted:
-            for x in np.arange(-w / 2 + 0.1, w / 2 - 0.05, 0.16):
-                for z in (-d / 5, d / 5):
-                    s.ball((x, leg + 0.385, z), (0.025, 0.015, 0.025), "shadow", n=8)
-        legs(s, w - 0.1, d - 0.1, leg, radius=0.028)
-    s.yaw, s.pitch = rng.uniform(18, 34), 22
-
-
-def bed(s: Scene, p: Product, rng: Rng) -> None:
-    """Bed frames with mattress, blanket and pillows."""
-    w, long, bunk = rng.uniform(1.4, 1.6), 2.0, p.shape == "bunk"
-    for level in (0.0, 1.05) if bunk else (0.0,):
-        width = 1.0 if bunk else w
-        s.box((0, level + 0.26, 0), (width + 0.08, 0.14, long + 0.06), r=0.02)
-        s.box((0, level + 0.42, 0), (width, 0.2, long), "mattress", r=0.07)
-        s.box((0, level + 0.47, 0.28), (width + 0.03, 0.18, long * 0.7), "trimcloth", r=0.06)
-        for side in (-1, 1) if not bunk else (0,):
-            s.box((side * width / 4, level + 0.58, -long / 2 + 0.3), (width * 0.4, 0.13, 0.34), "cream", r=0.06, bulge=0.03)
-    if bunk:
-        posts(s, 1.06, long, 1.75, thick=0.08)
-        s.box((0.53, 1.55, 0), (0.04, 0.08, long), r=0.01)
-        s.box((-0.53, 1.55, -0.3), (0.04, 0.08, long * 0.6), r=0.01)
-        for y in np.arange(0.2, 1.5, 0.24):
-            s.box((-0.25, y, long / 2 + 0.06), (0.36, 0.04, 0.05), r=0.01)
-        for x in (-0.44, -0.06):
-            s.box((x, 0.8, long / 2 + 0.06), (0.04, 1.5, 0.05), r=0.01)
-    elif p.shape == "canopy":
-        posts(s, w, long, 1.75, thick=0.07)
-        for sx in (-1, 1):
-            s.box((sx * w / 2, 1.74, 0), (0.06, 0.06, long), r=0.01)
-        for sz in (-1, 1):
-            s.box((0, 1.74, sz * long / 2), (w, 0.06, 0.06), r=0.01)
-        s.box((0, 0.65, -long / 2), (w, 0.7, 0.06), r=0.02)
-    elif p.shape == "upholstered":
-        s.box((0, 0.68, -long / 2 - 0.06), (w + 0.16, 1.12, 0.13), r=0.06, bulge=0.01)
-    else:
-        for i in range(4):
-            s.box((0, 0.5 + i * 0.15, -long / 2 - 0.02), (w + 0.06, 0.1, 0.05), r=0.015)
-        posts(s, w, long, 0.2, thick=0.08)
-        for side in (-1, 1):
-            s.box((side * w / 2, 0.5, -long / 2 - 0.02), (0.07, 1.0, 0.07), r=0.01)
-    if "tufted back" in p.features and not bunk:
-        if p.shape != "upholstered":
-            s.box((0, 0.8, -long / 2 + 0.05), (w - 0.1, 0.5, 0.06), r=0.02)
-        _buttons(s, w, 0.5, (0, 0.9, -long / 2 + (0.02 if p.shape == "upholstered" else 0.085)), 9, 3)
-    s.yaw, s.pitch, s.fill = float(rng.choice([-1, 1])) * rng.uniform(28, 42), 20, 0.92

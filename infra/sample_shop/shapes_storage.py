@@ -12,8 +12,18 @@ Rng = np.random.Generator
 
 
 def _disc(s: Scene, radius: float, y: float, thick: float, slot: str = "main") -> None:
-    s.lathe([(0, y - thick), (radius - 0.01, y - thick), (radius, y - thick * 0.7), (radius, y - thick * 0.25), (radius - 0.012, y), (0, y)],
-            slot, n=44)
+    s.lathe(
+        [
+            (0, y - thick),
+            (radius - 0.01, y - thick),
+            (radius, y - thick * 0.7),
+            (radius, y - thick * 0.25),
+            (radius - 0.012, y),
+            (0, y),
+        ],
+        slot,
+        n=44,
+    )
 
 
 def table(s: Scene, p: Product, rng: Rng) -> None:
@@ -43,14 +53,34 @@ def table(s: Scene, p: Product, rng: Rng) -> None:
         legs(s, 0.6, 0.6, high - 0.04, radius=0.034, splay=0.06)
     elif p.shape == "pedestal":
         _disc(s, rng.uniform(0.46, 0.56), high, 0.04)
-        s.lathe([(0, 0), (0.3, 0), (0.29, 0.025), (0.12, 0.07), (0.05, 0.2), (0.045, 0.45), (0.1, high - 0.06), (0.14, high - 0.04)], "trim")
+        s.lathe(
+            [
+                (0, 0),
+                (0.3, 0),
+                (0.29, 0.025),
+                (0.12, 0.07),
+                (0.05, 0.2),
+                (0.045, 0.45),
+                (0.1, high - 0.06),
+                (0.14, high - 0.04),
+            ],
+            "trim",
+        )
     else:
         _disc(s, 0.3, 0.55, 0.035)
         for i in range(3):
             a = i * 2 * np.pi / 3 + 0.4
             x, z = np.cos(a), np.sin(a)
-            s.tube([(0.16 * x - 0.05 * z, 0.53, 0.16 * z + 0.05 * x), (0.27 * x, 0.0, 0.27 * z), (0.16 * x + 0.05 * z, 0.53, 0.16 * z - 0.05 * x)],
-                   0.013, "trim", n=8)
+            s.tube(
+                [
+                    (0.16 * x - 0.05 * z, 0.53, 0.16 * z + 0.05 * x),
+                    (0.27 * x, 0.0, 0.27 * z),
+                    (0.16 * x + 0.05 * z, 0.53, 0.16 * z - 0.05 * x),
+                ],
+                0.013,
+                "trim",
+                n=8,
+            )
 
 
 def _front(s: Scene, x: float, y: float, w: float, h: float, z: float, handle: str) -> None:
@@ -62,13 +92,23 @@ def _front(s: Scene, x: float, y: float, w: float, h: float, z: float, handle: s
         s.tube([(x - min(w * 0.2, 0.1), y, z + 0.025), (x + min(w * 0.2, 0.1), y, z + 0.025)], 0.009, "trim", n=8)
     else:
         side = 1 if handle == "right" else -1
-        s.tube([(x + side * (w / 2 - 0.05), y - 0.07, z + 0.025), (x + side * (w / 2 - 0.05), y + 0.07, z + 0.025)], 0.009, "trim", n=8)
+        s.tube(
+            [(x + side * (w / 2 - 0.05), y - 0.07, z + 0.025), (x + side * (w / 2 - 0.05), y + 0.07, z + 0.025)],
+            0.009,
+            "trim",
+            n=8,
+        )
 
 
 def cabinet(s: Scene, p: Product, rng: Rng) -> None:
     """Sideboards, dressers, cabinets, nightstands and wardrobes."""
-    w, h, d = {"sideboard": (1.4, 0.6, 0.42), "dresser": (0.95, 0.85, 0.45), "twodoor": (0.8, 0.85, 0.38), "nightstand": (0.48, 0.46, 0.4),
-               "bookcase": (0.9, 1.6, 0.5)}[p.shape]
+    w, h, d = {
+        "sideboard": (1.4, 0.6, 0.42),
+        "dresser": (0.95, 0.85, 0.45),
+        "twodoor": (0.8, 0.85, 0.38),
+        "nightstand": (0.48, 0.46, 0.4),
+        "bookcase": (0.9, 1.6, 0.5),
+    }[p.shape]
     w, leg = w * rng.uniform(0.92, 1.08), rng.uniform(0.09, 0.2)
     s.box((0, leg + h / 2, 0), (w, h, d), "plain", r=0.012)
     s.box((0, leg + h + 0.012, 0), (w + 0.03, 0.03, d + 0.03), "plain", r=0.008)
@@ -80,7 +120,15 @@ def cabinet(s: Scene, p: Product, rng: Rng) -> None:
     elif p.shape == "dresser":
         for row in range(4):
             for side in (-1, 1):
-                _front(s, side * (w - 0.04) / 4, leg + 0.02 + (row + 0.5) * (h - 0.04) / 4, (w - 0.04) / 2, (h - 0.04) / 4, z, grip)
+                _front(
+                    s,
+                    side * (w - 0.04) / 4,
+                    leg + 0.02 + (row + 0.5) * (h - 0.04) / 4,
+                    (w - 0.04) / 2,
+                    (h - 0.04) / 4,
+                    z,
+                    grip,
+                )
     elif p.shape == "nightstand":
         for row in range(2):
             _front(s, 0, leg + 0.02 + (row + 0.5) * (h - 0.04) / 2, w - 0.04, (h - 0.04) / 2, z, grip)
@@ -114,12 +162,12 @@ def shelf(s: Scene, p: Product, rng: Rng) -> None:
         s.lathe([(0, 0), (0.05, 0), (0.065, 0.1), (0.05, 0.1)], "white", at=(0.3, 0.322, 0))
         return
     if p.shape == "cubes":
-        n, side = 3, 0.36
+        n, edge = 3, 0.36
         for i in range(n + 1):
-            s.box((0, i * side, 0), (n * side + 0.03, 0.03, 0.3), r=0.006)
-            s.box(((i - n / 2) * side, n * side / 2, 0), (0.03, n * side, 0.3), r=0.006)
-        s.box((0, n * side / 2, -0.14), (n * side, n * side, 0.015), "trim", r=0.004)
-        _books(s, -0.48, side + 0.015, rng)
+            s.box((0, i * edge, 0), (n * edge + 0.03, 0.03, 0.3), r=0.006)
+            s.box(((i - n / 2) * edge, n * edge / 2, 0), (0.03, n * edge, 0.3), r=0.006)
+        s.box((0, n * edge / 2, -0.14), (n * edge, n * edge, 0.015), "trim", r=0.004)
+        _books(s, -0.48, edge + 0.015, rng)
         _books(s, 0.05, 0.015, rng)
         return
     tiers, w = int(rng.integers(4, 6)), rng.uniform(0.6, 0.8)

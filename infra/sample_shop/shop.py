@@ -9,8 +9,15 @@ import numpy as np
 from .designs import DesignKey, Product, design, item_id
 
 DEFECT_KINDS = (
-    "missing_title", "missing_main_image_id", "unknown_image_id", "zero_byte_image", "truncated_image",
-    "not_an_image", "duplicate_item_id", "malformed_json", "blank_title",
+    "missing_title",
+    "missing_main_image_id",
+    "unknown_image_id",
+    "zero_byte_image",
+    "truncated_image",
+    "not_an_image",
+    "duplicate_item_id",
+    "malformed_json",
+    "blank_title",
 )
 DEFECT_SHARE = 0.005
 NEW_SHARE, GONE_SHARE, TEXT_SHARE, IMAGE_SHARE = 0.01, 0.005, 0.01, 0.005
@@ -65,7 +72,7 @@ def _with_defects(entries: list[Entry], seed: int) -> list[Entry]:
     rng = np.random.default_rng([seed, total, 101])
     copied = _copied_keys(entries)
     plain = [i for i, e in enumerate(entries) if not e.product.copy_of and e.product.key not in copied]
-    first, rest = plain[: len(plain) // 4], plain[len(plain) // 4:]
+    first, rest = plain[: len(plain) // 4], plain[len(plain) // 4 :]
     chosen = rng.permutation(len(rest))[:n_broken]
     originals = iter(rng.permutation(len(first)))
     for kind_number, position in enumerate(rest[i] for i in chosen):
@@ -81,8 +88,11 @@ def _next_day(entries: list[Entry], seed: int, day: int) -> tuple[list[Entry], C
     rng = np.random.default_rng([seed, day, 102])
     fixed = {entry.duplicate_of for entry in entries if entry.duplicate_of}
     copied = _copied_keys(entries)
-    free = [i for i, e in enumerate(entries) if not e.defect and e.item_id not in fixed and not e.product.copy_of
-            and e.product.key not in copied]
+    free = [
+        i
+        for i, e in enumerate(entries)
+        if not e.defect and e.item_id not in fixed and not e.product.copy_of and e.product.key not in copied
+    ]
     counts = [max(1, round(len(entries) * share)) for share in (GONE_SHARE, TEXT_SHARE, IMAGE_SHARE)]
     drawn = [free[i] for i in rng.permutation(len(free))[: sum(counts)]]
     gone, text, image = (set(part.tolist()) for part in np.split(np.array(drawn), np.cumsum(counts)[:2]))

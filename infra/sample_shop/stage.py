@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Array, rotate, rotation_about, vec
 from .designs import Product
-from .mesh import Scene, rotate, rotation_about
+from .mesh import Scene
 from .raster import blur, rasterize
 from .textures import texture
 
-Array = NDArray[np.float32]
 _BACKGROUND = 32
 _TINTS = ((0.93, 0.91, 0.88), (0.88, 0.92, 0.88), (0.90, 0.89, 0.95), (0.95, 0.88, 0.87), (0.86, 0.91, 0.95))
 _WALLS = ((0.82, 0.85, 0.84), (0.88, 0.86, 0.82), (0.80, 0.83, 0.88), (0.90, 0.88, 0.86))
@@ -26,9 +26,9 @@ def draw_background(product: Product, scene: Scene, view: int, revision: int, si
     if roll < 0.74:
         return np.ones((size, size, 3), np.float32) * (1 - (0.06 * fall if roll > 0.5 else 0.0 * fall))
     if roll < 0.91 or scene.stage != "floor":
-        tint = np.float32(_TINTS[int(rng.integers(len(_TINTS)))])
+        tint = vec(_TINTS[int(rng.integers(len(_TINTS)))])
         return np.broadcast_to(tint + (1 - tint) * (0.85 - 0.8 * fall), (size, size, 3)).copy()
-    return _room(np.float32(_WALLS[int(rng.integers(len(_WALLS)))]), rng, size, screen)
+    return _room(vec(_WALLS[int(rng.integers(len(_WALLS)))]), rng, size, screen)
 
 
 def _room(wall: Array, rng: np.random.Generator, size: int, screen: Array) -> Array:
@@ -41,9 +41,9 @@ def _room(wall: Array, rng: np.random.Generator, size: int, screen: Array) -> Ar
     depth = (rows - line) / (size - line) + 0.25
     across = (columns - size * 0.5) / depth
     grain = texture("planks")[(across * 0.42).astype(np.int32) % 128, (40 / depth).astype(np.int32) % 128]
-    floor = np.float32([0.80, 0.66, 0.50]) if rng.random() < 0.5 else np.float32([0.66, 0.58, 0.50])
+    floor = vec([0.80, 0.66, 0.50]) if rng.random() < 0.5 else vec([0.66, 0.58, 0.50])
     picture[line:] = floor * (0.72 + 0.28 * grain[..., None])
-    picture[line - 3: line] = 0.97
+    picture[line - 3 : line] = 0.97
     return np.clip(picture, 0, 1)
 
 
@@ -59,9 +59,9 @@ def floor_shadow(points: Array, to_pixels: Callable[[Array], Array], yaw: float,
     small = size // 4
     turned = rotate(points, rotation_about("y", yaw))
     height = turned[..., 1:2]
-    flat = turned * np.float32([1, 0, 1])
-    shrink = np.float32([0.25, 0.25, 1])
-    cast = _coverage(to_pixels(flat + height * np.float32([0.42, 0, -0.3])) * shrink, small)
+    flat = turned * vec([1, 0, 1])
+    shrink = vec([0.25, 0.25, 1])
+    cast = _coverage(to_pixels(flat + height * vec([0.42, 0, -0.3])) * shrink, small)
     close = np.flatnonzero(height.mean(1)[:, 0] < 0.1)
     contact = _coverage(to_pixels(flat[close]) * shrink, small) if len(close) else np.zeros_like(cast)
     dark = 0.2 * blur(cast, 3) + 0.42 * blur(contact, 1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .arrays import Array
 
 TILE = 128  # texels along each side
 TILES_PER_UNIT = 1.45  # how often a tile repeats over the size of the product
-Texture = NDArray[np.float32]
+Texture = Array
 
 
 def _noise(seed: int, x_scale: float, y_scale: float) -> Texture:
@@ -32,13 +33,13 @@ def _grid() -> tuple[Texture, Texture]:
 
 
 def _wood() -> Texture:
-    x, y = _grid()
+    _, y = _grid()
     wave = np.sin(2 * np.pi * (y / 16) + 1.6 * _noise(1, 60, 10))
     return 1 + 0.10 * wave * (0.6 + 0.4 * _noise(2, 40, 8)) + 0.05 * _noise(3, 30, 1.2)
 
 
 def _planks() -> Texture:
-    x, y = _grid()
+    _, y = _grid()
     board = np.floor(y / 32)
     tone = np.sin(board * 12.9) * 0.14
     return np.where(y % 32 < 2, 0.55, 1 + tone + 0.14 * _noise(4, 40, 2) + 0.06 * _noise(5, 3, 3)).astype(np.float32)
@@ -46,8 +47,11 @@ def _planks() -> Texture:
 
 def _bamboo() -> Texture:
     x, y = _grid()
-    return np.where((x + 37 * np.floor(y / 16)) % 64 < 2, 0.75, 1 + 0.08 * np.sin(np.floor(y / 16) * 5) - 0.22 * (y % 16 < 1)
-                    + 0.04 * _noise(6, 30, 1.5)).astype(np.float32)
+    return np.where(
+        (x + 37 * np.floor(y / 16)) % 64 < 2,
+        0.75,
+        1 + 0.08 * np.sin(np.floor(y / 16) * 5) - 0.22 * (y % 16 < 1) + 0.04 * _noise(6, 30, 1.5),
+    ).astype(np.float32)
 
 
 def _weave(step: int, depth: float) -> Texture:
@@ -110,18 +114,34 @@ def _hammered() -> Texture:
 def texture(name: str) -> Texture:
     """The brightness tile (TILE, TILE) of a texture, mean about 1."""
     makers = {
-        "wood": _wood, "planks": _planks, "bamboo": _bamboo, "knit": _knit, "denim": _denim, "mesh": _mesh,
-        "marble": _marble, "speckle": _speckle, "cork": _cork, "carbon": _carbon, "hammered": _hammered,
+        "wood": _wood,
+        "planks": _planks,
+        "bamboo": _bamboo,
+        "knit": _knit,
+        "denim": _denim,
+        "mesh": _mesh,
+        "marble": _marble,
+        "speckle": _speckle,
+        "cork": _cork,
+        "carbon": _carbon,
+        "hammered": _hammered,
         "leather": lambda: _emboss(np.abs(_noise(20, 3.2, 3.2)), 0.055),
         "suede": lambda: 1 + 0.035 * _noise(21, 2, 2) + 0.05 * _noise(22, 14, 14),
         "velvet": lambda: 1 + 0.09 * _noise(23, 22, 22) + 0.02 * _noise(24, 1, 1),
-        "weave": lambda: _weave(4, 0.09) + 0.025 * _noise(25, 1, 8), "cotton": lambda: 1 + 0.02 * _noise(26, 1, 1),
-        "canvas": lambda: _weave(6, 0.12), "nylon": lambda: _weave(3, 0.05),
-        "wool": lambda: 1 + 0.13 * _noise(27, 2.2, 2.2), "fur": lambda: 1 + 0.2 * _noise(28, 1.6, 9),
-        "rattan": lambda: _basket(16, 0.36), "wicker": lambda: _basket(24, 0.46), "straw": lambda: _basket(10, 0.26),
-        "jute": lambda: _weave(10, 0.22), "clay": lambda: 1 + 0.05 * _noise(29, 3, 1.4) + 0.05 * _noise(30, 24, 24),
+        "weave": lambda: _weave(4, 0.09) + 0.025 * _noise(25, 1, 8),
+        "cotton": lambda: 1 + 0.02 * _noise(26, 1, 1),
+        "canvas": lambda: _weave(6, 0.12),
+        "nylon": lambda: _weave(3, 0.05),
+        "wool": lambda: 1 + 0.13 * _noise(27, 2.2, 2.2),
+        "fur": lambda: 1 + 0.2 * _noise(28, 1.6, 9),
+        "rattan": lambda: _basket(16, 0.36),
+        "wicker": lambda: _basket(24, 0.46),
+        "straw": lambda: _basket(10, 0.26),
+        "jute": lambda: _weave(10, 0.22),
+        "clay": lambda: 1 + 0.05 * _noise(29, 3, 1.4) + 0.05 * _noise(30, 24, 24),
         "concrete": lambda: 1 + 0.07 * _noise(31, 2, 2) + 0.07 * _noise(32, 18, 18),
-        "brushed": lambda: 1 + 0.07 * _noise(33, 40, 1)}
+        "brushed": lambda: 1 + 0.07 * _noise(33, 40, 1),
+    }
     made = makers[name]() if name in makers else np.ones((TILE, TILE))
     return np.clip(made, 0.25, 1.5).astype(np.float32)
 
