@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from tasks.store.objects import ConditionFailed, ObjectInfo, is_internal
 from tasks.store.parquet import read_parquet
 
 _CHUNK = 1 << 20
-_WILL_NOT_PASS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+_WILL_NOT_PASS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
 
 class FolderObjects:
@@ -44,6 +45,8 @@ class FolderObjects:
         try:
             found = (self.folder / path).stat()
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
             return None
         return ObjectInfo(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
@@ -168,6 +171,8 @@ class FolderObjects:
             raise
         except FileNotFoundError as error:
             raise ArtifactMissing(f"nothing is stored at {self.folder / path}") from error
+        except IsADirectoryError as error:
+            raise ArtifactMissing(f"{self.folder / path} is a folder, expected an object") from error
         except OSError as error:
             raise _translated(error, self.folder / path) from error
 

@@ -4,12 +4,12 @@ import logging
 import re
 
 from pydantic import ValidationError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, PublishConflict, StoreUnavailable
 from tasks.schema.release import RELEASE_ID, Release
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
 from tasks.store.parallel import map_ordered
+from tasks.store.patience import patient
 from tasks.store.store import Store, dump_json
 
 FOLDER = "releases"
@@ -32,12 +32,7 @@ def write_release(store: Store, release: Release) -> Release:
     """
     path = release_path(release.id)
     data = dump_json(release.model_dump(mode="json"))
-    for attempt in Retrying(
-        stop=stop_after_attempt(store.settings.store_tries),
-        wait=wait_random_exponential(multiplier=0.4, max=8),
-        retry=retry_if_exception_type(StoreUnavailable),
-        reraise=True,
-    ):
+    for attempt in patient(store.settings.store_tries, StoreUnavailable):
         with attempt:
             if _create(store, path, data):
                 return release

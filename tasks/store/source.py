@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from tasks.schema.errors import ArtifactMissing, SourceMissing, SourceRefused, SourceUnavailable, StoreUnavailable
 from tasks.schema.files import SourceFiles
+from tasks.store.patience import patient
 from tasks.store.settings import StoreSettings
 from tasks.store.store import local_path
 from tasks.store.web import WebPictures
@@ -179,12 +178,7 @@ class BucketRoot:
     def _try(self, full: str, call: Callable[[], T]) -> T:
         from tasks.store.s3_errors import translated
 
-        for attempt in Retrying(
-            stop=stop_after_attempt(self._tries),
-            wait=wait_random_exponential(multiplier=0.4, max=8),
-            retry=retry_if_exception_type(SourceUnavailable),
-            reraise=True,
-        ):
+        for attempt in patient(self._tries, SourceUnavailable):
             with attempt:
                 try:
                     return call()
