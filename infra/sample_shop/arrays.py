@@ -28,6 +28,17 @@ def dot(a: Array, b: Array) -> Array:
     return total + a[..., 2] * b[..., 2] if a.shape[-1] == 3 else total
 
 
+def bounds(points: Array) -> tuple[Array, Array]:
+    """Lowest and highest coordinates over all but the last axis."""
+    columns = [np.ascontiguousarray(points[..., i]) for i in range(points.shape[-1])]
+    return vec([column.min() for column in columns]), vec([column.max() for column in columns])
+
+
+def middle(corners: Array) -> Array:
+    """Mean over the four corners of quads (q, 4, c)."""
+    return (corners[:, 0] + corners[:, 1] + corners[:, 2] + corners[:, 3]) * np.float32(0.25)
+
+
 def rotation_about(axis: str, degrees: float) -> Array:
     """A 3 x 3 rotation about "x", "y" or "z"."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

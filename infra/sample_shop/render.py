@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .arrays import Array, dot, rotate, rotation_about, unit, vec
+from .arrays import Array, bounds, dot, middle, rotate, rotation_about, unit, vec
 from .designs import Product
 from .mesh import Scene
 from .raster import Hits, Quads, blur, gather, rasterize
@@ -48,7 +48,7 @@ def _camera(product: Product, scene: Scene, view: int, revision: int) -> Camera:
 
 def _place(quads: Quads) -> tuple[Array, float, Array]:
     """Points moved to the origin and scaled to size 1, that size, and the height 0..1 of every corner."""
-    low, high = quads.points.min((0, 1)), quads.points.max((0, 1))
+    low, high = bounds(quads.points)
     size = float((high - low).max())
     points = (quads.points - vec([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])) / np.float32(size)
     height = (quads.points[..., 1:2] - low[1]) / max(float(high[1] - low[1]), 1e-6)
@@ -64,7 +64,7 @@ def _project(points: Array, camera: Camera) -> Array:
 
 def _frame(seen: Array, size: int, fill: float) -> tuple[float, Array]:
     """Pixels per unit and the offset that centre the product in the frame."""
-    low, high = seen[..., :2].min((0, 1)), seen[..., :2].max((0, 1))
+    low, high = bounds(seen[..., :2])
     scale = min(fill, 0.97) * size / float((high - low).max())
     return scale, vec([size / 2, size / 2]) - vec([1, -1]) * (low + high) / 2 * np.float32(scale)
 
@@ -88,8 +88,8 @@ def render(product: Product, view: int, revision: int, size: int) -> NDArray[np.
     canvas = draw_background(product, scene, view, revision, big, screen)
     if scene.stage == "floor":
         canvas *= floor_shadow(points, lambda p: _to_pixels(_project_turned(p, camera), scale, offset), camera.yaw, big)
-    toward = unit(vec([0, 0, _DISTANCE]) - seen.mean(1))
-    front = ~quads.solid | (dot(normals.mean(1), toward) > -0.12)
+    toward = unit(vec([0, 0, _DISTANCE]) - middle(seen))
+    front = ~quads.solid | (dot(middle(normals), toward) > -0.12)
     hits, near = rasterize(screen[front], big)
     if scene.stage == "wall":
         canvas *= wall_shadow(hits.pixel, big)
@@ -119,7 +119,8 @@ def _colors(
     size: int,
 ) -> Array:
     """The shaded colour (n, 3), 0..1, of every covered pixel."""
-    normal, uv, level = unit(hits.blend(normals)), hits.blend(quads.uv), hits.blend(height)[:, 0]
+    blended = hits.blend(np.concatenate([normals, quads.uv, height], -1))
+    normal, uv, level = unit(blended[:, :3]), blended[:, 3:5], blended[:, 5]
     normal = np.where(normal[:, 2:3] < 0, -normal, normal)  # open surfaces show their back
     color = np.empty((len(hits.pixel), 3), np.float32)
     facing = np.clip(normal[:, 2] * 1.7 - 0.15, 0, 1)  # a surface that turns away is far only from itself

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, rotate, rotation_about, vec
+from .arrays import Array, middle, rotate, rotation_about, vec
 from .designs import Product
 from .mesh import Scene
 from .raster import blur, rasterize
@@ -62,7 +62,7 @@ def floor_shadow(points: Array, to_pixels: Callable[[Array], Array], yaw: float,
     flat = turned * vec([1, 0, 1])
     shrink = vec([0.25, 0.25, 1])
     cast = _coverage(to_pixels(flat + height * vec([0.42, 0, -0.3])) * shrink, small)
-    close = np.flatnonzero(height.mean(1)[:, 0] < 0.1)
+    close = np.flatnonzero(middle(height)[:, 0] < 0.1)
     contact = _coverage(to_pixels(flat[close]) * shrink, small) if len(close) else np.zeros_like(cast)
     dark = 0.2 * blur(cast, 3) + 0.42 * blur(contact, 1)
     rows = np.clip(np.arange(size) / 4 - 0.375, 0, small - 1.001)
