@@ -85,13 +85,17 @@ def _shop(stages: Stages, settings: StackSettings, catalog: str, items: int) -> 
 
 
 def _deploy(stages: Stages, stack: LocalStack) -> None:
-    from deployments.apply import apply, wanted_deployments
+    from prefect.client.orchestration import get_client
+
+    from deployments.apply import apply, create_pools, wanted_deployments
     from deployments.interrupted import settle_runs
 
     with stages.stage("Deployments and worker") as stage:
         settle_runs(stack.api_url, "the stack was off")
+        with get_client(sync_client=True) as client:
+            create_pools(client)
+        stack.start_worker()  # its seconds of start-up pass while the flows are deployed
         changes = apply(stack.settings, stack.environment)
-        stack.start_worker()
         stage.note = f"{len(wanted_deployments())} deployments" + ("" if changes else ", as they were")
 
 

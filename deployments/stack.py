@@ -108,8 +108,11 @@ def only_one(settings: StackSettings, owner: str) -> Iterator[None]:
     except Timeout:
         raise AlreadyRunning(processes.running()) from None
     try:
-        if running := processes.running():
+        running = processes.running()
+        if any(service.name == "prefect" for service in running):
             raise AlreadyRunning(running)
+        if running or processes.leftovers():
+            stop_stack(settings)  # what a killed stack left on: without its server it is of no use
         processes.remember(owner, os.getpid())
         yield
     finally:
