@@ -10,7 +10,7 @@ from app.search import Answer, Category, Hit
 
 
 def escape(text: object) -> str:
-    """Text for HTML content and attributes. Also hides ``{``, ``$`` and the backtick: Gradio fills its templates by them."""
+    """Text for HTML content and attributes. Also hides ``{``, ``$`` and the backtick, which Gradio's templates read."""
     safe = html.escape(str(text), quote=True)
     return safe.replace("{", "&#123;").replace("}", "&#125;").replace("$", "&#36;").replace("`", "&#96;")
 

@@ -95,7 +95,7 @@ class Live:
 
     @contextmanager
     def acquire(self) -> Iterator[Snapshot]:
-        """Hold the current snapshot for one query. Never waits for a load. Raises NothingPublished where there is none."""
+        """Hold the current snapshot for one query. Never waits for a load. Raises NothingPublished."""
         with self._changed:
             resident = self._current
             if resident is None:
@@ -275,7 +275,9 @@ class Live:
             return f"Release {seen.loading} is being loaded. Ask again in a few seconds."
         if refused := seen.refused.get(seen.wanted or ""):
             return f"Release {refused.release} cannot be loaded: {refused.reason}"
-        return f"No release is live on channel {self._settings.channel!r} yet. Run the pipeline, e.g. python -m flows.pipeline."
+        return (
+            f"No release is live on channel {self._settings.channel!r} yet. Run the pipeline: python -m flows.pipeline."
+        )
 
 
 def _newer(pointer: LivePointer, than: LivePointer) -> bool:

@@ -22,7 +22,7 @@ from tasks.store.store import open_store
 
 
 def create_app(settings: AppSettings | None = None, store_settings: StoreSettings | None = None) -> FastAPI:
-    """The app over the store that ``store_settings`` (default: the environment) name. Follows the live release while it runs.
+    """The app over the store that ``store_settings`` (default: the environment) name. It follows the live release.
 
     ``app.state.search`` and ``app.state.live`` are its parts, for tests and for whoever extends it.
     """

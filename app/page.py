@@ -50,14 +50,15 @@ def theme() -> gr.themes.Base:
     )
 
 
-class Upload(gr.Image):
-    """Gradio's picture field, giving the uploaded file as it came: `decode_upload` alone opens strangers' bytes."""
+def _upload_field(**options: Any) -> gr.Image:
+    """Gradio's picture field, giving the path of the file as it came: `decode_upload` alone opens strangers' bytes.
 
-    is_template = True  # drawn by gr.Image's own frontend
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Path of the uploaded file, which Gradio has checked to lie in its own upload folder."""
-        return payload.path if payload is not None else None
+    Gradio has checked that the path lies in its own upload folder. (Replaced on the instance, because for a subclass
+    Gradio writes a .pyi file beside this module and looks for a frontend of its own.)
+    """
+    field = gr.Image(type="filepath", image_mode=None, **options)
+    field.preprocess = lambda payload: payload.path if payload is not None else None  # type: ignore[method-assign]
+    return field
 
 
 class Page:
@@ -139,11 +140,11 @@ def build_page(search: Search) -> gr.Blocks:
                 chips = gr.HTML("", js_on_load=_PRESSED, elem_id="chips")
                 found = gr.HTML(cards.state("What are you looking for?", _HINT), js_on_load=_PRESSED, elem_id="found")
             with gr.Tab("Picture", id=_PICTURE):
-                with gr.Row(elem_classes="look"):
+                with gr.Row(elem_classes="look"):  # noqa: SIM117
                     with gr.Column(scale=1, min_width=260, elem_classes="drop"):
-                        upload = Upload(
-                            sources=["upload", "clipboard", "webcam"], type="filepath", image_mode=None, height=260,
-                            show_label=False, buttons=[], elem_id="upload",
+                        upload = _upload_field(
+                            sources=["upload", "clipboard", "webcam"], height=260, show_label=False, buttons=[],
+                            elem_id="upload",
                         )  # fmt: skip
                         labels = gr.HTML("", elem_id="labels")
                     with gr.Column(scale=3, min_width=300):

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from app.items import Items
 from app.settings import AppSettings
+from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
 from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactCorrupt
@@ -18,9 +18,6 @@ from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import fetch, load_manifest
 from tasks.store.store import Store
-
-if TYPE_CHECKING:
-    from tasks.classifier.head import Head
 
 _INDEX_FILES = ("index.faiss", "items.parquet")
 
@@ -42,7 +39,7 @@ class Snapshot:
     items: Items
     encoder: Encoder
     searcher: Searcher
-    head: "Head | None"
+    head: Head | None
     model_name: str
     loaded_at: datetime
     stale: bool = False  # loaded from the cache while the store did not answer
@@ -97,12 +94,8 @@ def load_snapshot(
     return snapshot
 
 
-def _load_head(parts: Parts) -> "Head | None":
-    if "classifier" not in parts.folders:
-        return None
-    from tasks.classifier.head import Head  # most releases of a first day have none: no need to import scikit-learn
-
-    return Head.load(parts.folders["classifier"])
+def _load_head(parts: Parts) -> Head | None:
+    return Head.load(parts.folders["classifier"]) if "classifier" in parts.folders else None
 
 
 def _model_name(manifest: Manifest, encoder: Encoder) -> str:
@@ -126,8 +119,8 @@ def self_test(snapshot: Snapshot) -> None:
         )
     if snapshot.searcher.dim != snapshot.encoder.dim:
         raise ArtifactCorrupt(
-            f"Release {release}: the index holds vectors of {snapshot.searcher.dim} numbers, its model makes {snapshot.encoder.dim}; "
-            f"the two were never built together. Build the index again with this model."
+            f"Release {release}: the index holds vectors of {snapshot.searcher.dim} numbers, its model makes "
+            f"{snapshot.encoder.dim}; the two were never built together. Build the index again with this model."
         )
     vectors = np.concatenate(
         [
@@ -137,7 +130,7 @@ def self_test(snapshot: Snapshot) -> None:
     )
     if not np.isfinite(vectors).all():
         raise ArtifactCorrupt(f"Release {release}: its model gives vectors that are not finite. Publish another model.")
-    scores, found = snapshot.searcher.search(vectors, top_k=min(5, max(rows, 1)))
+    _, found = snapshot.searcher.search(vectors, top_k=min(5, max(rows, 1)))
     if rows and not ((found >= 0) & (found < rows)).any(axis=1).all():
         raise ArtifactCorrupt(f"Release {release}: a test query found no product among {rows}. Build the index again.")
     if snapshot.head is not None and rows:

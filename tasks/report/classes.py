@@ -74,7 +74,9 @@ def top_confusions(confusions: Sequence[Mapping[str, Any]], *, top: int = 15) ->
         axes.spines["bottom"].set_visible(False)
         longest = max(row["n"] for row in rows)
         for place, row in enumerate(rows):
-            part = f"  ({100 * row['share_of_truth']:.0f} % of its class)" if row.get("share_of_truth") is not None else ""
+            part = (
+                f"  ({100 * row['share_of_truth']:.0f} % of its class)" if row.get("share_of_truth") is not None else ""
+            )
             axes.text(
                 row["n"] + longest * 0.012,
                 place,

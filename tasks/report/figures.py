@@ -11,6 +11,7 @@ from tasks.report.style import (
     BASELINE,
     BLUE,
     FINETUNED,
+    GREEN,
     INK,
     MUTED,
     ORANGE,
@@ -137,34 +138,39 @@ def _name_directions(axes: Axes, groups: Sequence[tuple[str, str]], places: Sequ
 def training_curves(log: Mapping[str, Any]) -> bytes:
     """Loss by step and validation recall by evaluation, with the chosen step marked.
 
-    ``log``: ``steps`` and ``losses`` of equal length; ``evaluations``: list of ``{"step", "recall@1": ..., ...}``;
+    ``log``: a training log as JSON: ``points`` (``{"step", "loss"}``), ``evaluations`` (``{"step", "..._recall@k"}``),
     ``best_step``; further keys are ignored.
     """
-    steps, losses = list(log.get("steps", [])), list(log.get("losses", []))
+    points = [(row["step"], row["loss"]) for row in log.get("points", []) if "loss" in row]
     evaluations = [row for row in log.get("evaluations", []) if "step" in row]
-    if not steps and not evaluations:
+    if not points and not evaluations:
         return empty("No training step was logged.")
-    with canvas(7.6, 3.4) as (figure, left):
-        if steps:
-            left.plot(steps, losses, color=BASELINE, linewidth=0.8, alpha=0.45)
-            left.plot(steps, _smooth(losses), color=INK, linewidth=1.6)
-            left.annotate(
-                "loss", (steps[-1], _smooth(losses)[-1]), xytext=(0, 9), textcoords="offset points", ha="center"
-            )
+    with canvas(7.6, 3.6) as (figure, left):
+        if points:
+            _loss_line(left, points)
         left.set_xlabel("step")
-        entitle(figure, "Training")
         left.spines["left"].set_visible(False)
         left.grid(axis="y")
+        left.margins(x=0.04)
+        entitle(figure, "Training: loss, and recall on the validation split")
         if evaluations:
             _recall_lines(left, evaluations)
-        if log.get("best_step") is not None:
+        if log.get("best_step"):
             left.axvline(log["best_step"], color=ORANGE, linewidth=1.2, linestyle=(0, (3, 2)))
             left.annotate(
-                "kept", (log["best_step"], 1), xycoords=("data", "axes fraction"), xytext=(-4, 2),
+                "kept", (log["best_step"], 0), xycoords=("data", "axes fraction"), xytext=(-4, 4),
                 textcoords="offset points", ha="right", color=ORANGE, fontsize=9,
             )  # fmt: skip
-        left.margins(x=0.04)
         return svg(figure)
+
+
+def _loss_line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    steps, losses = [step for step, _ in points], [loss for _, loss in points]
+    smooth = _smooth(losses)
+    axes.plot(steps, losses, color=BASELINE, linewidth=0.8, alpha=0.45)
+    axes.plot(steps, smooth, color=INK, linewidth=1.6)
+    axes.annotate("loss", (steps[-1], smooth[-1]), xytext=(0, 9), textcoords="offset points", ha="center")
+    axes.set_ylabel("loss")
 
 
 def _smooth(values: Sequence[float], keep: float = 0.9) -> list[float]:
@@ -178,22 +184,20 @@ def _smooth(values: Sequence[float], keep: float = 0.9) -> list[float]:
 
 def _recall_lines(left: Axes, evaluations: Sequence[Mapping[str, Any]]) -> None:
     right = left.twinx()
-    names = [name for name in metric_names(evaluations[0]) if name in ("recall@1", "recall@10")] or metric_names(
-        evaluations[0]
-    )
     steps = [row["step"] for row in evaluations]
-    for name, color in zip(names, (BLUE, "#4d9bd0", "#8cc0e4"), strict=False):
+    names = [name for name in evaluations[0] if name.endswith(("recall@1", "recall@10"))]
+    for name in names:
+        direction, _, metric = name.rpartition("_")
+        color = FINETUNED if direction != "image_to_text" else GREEN
         values = [measured(row.get(name)).value for row in evaluations]
-        right.plot(steps, values, color=color, marker="o", markersize=3.5, linewidth=1.6)
-        right.annotate(
-            metric_label(name),
-            (steps[-1], values[-1]),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            color=color,
-        )
-    right.set_ylim(0, 1.08)
+        style = "-" if metric.endswith("@1") else (0, (4, 2))
+        right.plot(steps, values, color=color, marker="o", markersize=3.5, linewidth=1.5, linestyle=style)
+        words = {"text_to_image": "words → picture ", "image_to_text": "picture → words "}.get(direction, "")
+        right.plot([], [], color=color, linestyle=style, label=f"{words}{metric_label(metric)}")
+    right.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=len(names), frameon=False, fontsize=8, handlelength=1.8
+    )
+    right.set_ylim(0, 1.05)
     right.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     right.set_ylabel("validation recall")

@@ -24,7 +24,7 @@ MUTED = "#6b7785"
 FAINT = "#d9dfe5"
 BASELINE = "#8b96a3"
 FINETUNED = BLUE
-BANDS = {"head": BLUE, "middle": GREEN, "tail": ORANGE}
+BANDS = {"head": BLUE, "middle": GREEN, "tail": ORANGE, "unseen": RED}
 
 _RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],

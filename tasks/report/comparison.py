@@ -1,0 +1,103 @@
+"""The lines of a comparison table: baseline, fine-tuned, difference. Drawn as markdown and as HTML elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tasks.report.numbers import DIRECTIONS, Measured, measured, metric_names, p_words, share, signed, stars
+
+UNTRAINED = "random weights, untrained"
+#: A split's metrics as stored: {"split", "n", "model_name"?, "untrained"?, direction: {setting: {metric: cell}}, "queries"?}
+Metrics = Mapping[str, Any]
+
+
+class Cell(NamedTuple):
+    """One figure in words: the value, its interval, and for a difference how sure it is."""
+
+    text: str
+    interval: str = ""
+    mark: str = ""
+    p: str = ""
+
+
+class Line(NamedTuple):
+    """One row: whose figures, and one cell a metric. ``kind``: baseline, model or difference."""
+
+    direction: str
+    name: str
+    kind: str
+    cells: tuple[Cell, ...]
+
+
+def model_names(model: Metrics, baseline: Metrics | None) -> tuple[str, str]:
+    """How the model and the baseline are called in tables; untrained weights are called that."""
+    if baseline is None:
+        return f"Model ({UNTRAINED if model.get('untrained') else model.get('model_name', 'pretrained')})", ""
+    return (
+        f"Fine-tuned ({UNTRAINED if model.get('untrained') else 'contrastive'})",
+        f"Baseline ({UNTRAINED if baseline.get('untrained') else 'pretrained'})",
+    )
+
+
+def comparison(
+    model: Metrics,
+    baseline: Metrics | None = None,
+    difference: Mapping[str, Any] | None = None,
+    *,
+    setting: str = "strict",
+) -> tuple[list[str], list[Line]]:
+    """Metric codes and lines of one split, both directions, in the order of the original project's table.
+
+    ``difference``: "direction/setting/metric" -> ``{"difference", "low", "high", "p_value"}`` of the paired comparison;
+    without it the differences are plain subtractions.
+    """
+    names: list[str] = []
+    lines = []
+    own, other = model_names(model, baseline)
+    for direction in DIRECTIONS:
+        block = model.get(direction, {}).get(setting, {})
+        if not block:
+            continue
+        names = names or metric_names(block)
+        if baseline is not None:
+            before = baseline.get(direction, {}).get(setting, {})
+            lines.append(Line(DIRECTIONS[direction], other, "baseline", _values(before, names)))
+            lines.append(Line(DIRECTIONS[direction], own, "model", _values(block, names)))
+            keys = [f"{direction}/{setting}/{name}" for name in names]
+            cells = _differences(block, before, names, [(difference or {}).get(key) for key in keys])
+            lines.append(Line(DIRECTIONS[direction], "Δ (fine-tuned − baseline)", "difference", cells))
+        else:
+            lines.append(Line(DIRECTIONS[direction], own, "model", _values(block, names)))
+    return names, lines
+
+
+def query_types(model: Metrics, baseline: Metrics | None = None) -> list[dict[str, Any]]:
+    """One row a query type: its code, number of queries, and per metric the cells of baseline and model."""
+    rows = []
+    before = (baseline or {}).get("queries", {})
+    for kind, block in (model.get("queries") or {}).items():
+        names = [name for name in ("hit@1", "precision@10", "ndcg@10", "mrr", "recall@1", "recall@10") if name in block]
+        cells = {
+            name: (_value(before.get(kind, {}).get(name)) if baseline else None, _value(block[name])) for name in names
+        }
+        rows.append({"kind": kind, "n": block.get("n"), "cells": cells})
+    return rows
+
+
+def _values(block: Mapping[str, Any], names: Sequence[str]) -> tuple[Cell, ...]:
+    return tuple(_value(block.get(name)) for name in names)
+
+
+def _value(cell: Any) -> Cell:
+    found = measured(cell)
+    return Cell(share(found.value), f"{share(found.low, 3)} – {share(found.high, 3)}" if found.has_interval else "")
+
+
+def _differences(
+    block: Mapping[str, Any], before: Mapping[str, Any], names: Sequence[str], tested: Sequence[Any]
+) -> tuple[Cell, ...]:
+    cells = []
+    for name, test in zip(names, tested, strict=True):
+        found = measured(test) if test else Measured(measured(block.get(name)).value - measured(before.get(name)).value)
+        interval = f"{signed(found.low, 3)} – {signed(found.high, 3)}" if found.has_interval else ""
+        cells.append(Cell(signed(found.value), interval, stars(found.p), p_words(found.p)))
+    return tuple(cells)

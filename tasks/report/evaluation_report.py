@@ -1,0 +1,139 @@
+"""The evaluation report: one HTML file that opens anywhere, offline, and asks no server for anything."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tasks.report.comparison import Metrics, comparison, query_types
+from tasks.report.figures import recall_comparison, training_curves
+from tasks.report.gallery import thumbnail
+from tasks.report.numbers import (
+    QUERY_TYPES,
+    SETTINGS,
+    SPLITS,
+    count,
+    measured,
+    metric_label,
+    p_words,
+    share,
+    signed,
+)
+from tasks.report.style import data_uri
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("tasks.report"),
+    autoescape=True,  # every title is the shop's text
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_HEADLINE = ("recall@1", "recall@10", "mrr")
+
+
+def render_report(
+    model: Sequence[Metrics],
+    baseline: Sequence[Metrics] = (),
+    differences: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    title: str = "Retrieval evaluation",
+    facts: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    gallery: Sequence[Mapping[str, Any]] = (),
+    figures: Mapping[str, bytes] | None = None,
+    made_at: datetime | None = None,
+) -> str:
+    """Report of one model, or of a model beside its baseline, as one self-contained HTML file.
+
+    model, baseline: stored metrics, one mapping a split: ``split``, ``n``, ``untrained`` (weights are random),
+    ``model_name``, direction -> setting -> metric -> ``{"value", "low", "high"}``, ``queries`` (type -> metrics).
+    differences: split -> "direction/setting/metric" -> ``{"difference", "low", "high", "p_value"}``.
+    training: the training log. figures: further SVGs, heading -> bytes. facts: shown under the title.
+    gallery: ``{"query", "rank", "answer": {"title", "picture"}, "hits": [{"title", "picture", "correct"}],
+    "kind"?, "baseline_rank"?}``, pictures as encoded bytes.
+    """
+    before = {metrics["split"]: metrics for metrics in baseline}
+    context = {
+        "title": title,
+        "facts": dict(facts or {}),
+        "made_at": (made_at or datetime.now(UTC)).strftime("%d %B %Y, %H:%M UTC"),
+        "untrained_baseline": any(metrics.get("untrained") for metrics in baseline),
+        "untrained_model": any(metrics.get("untrained") for metrics in model),
+        "pair": bool(baseline),
+        "headline": _headline(model, before, differences or {}),
+        "splits": [_split(m, before.get(m["split"]), (differences or {}).get(m["split"])) for m in model],
+        "training": data_uri(training_curves(training)) if training else None,
+        "figures": {name: data_uri(content) for name, content in (figures or {}).items()},
+        "examples": [_example(example) for example in gallery],
+    }
+    return _ENVIRONMENT.get_template("evaluation.html.j2").render(context)
+
+
+def _headline(
+    model: Sequence[Metrics], before: Mapping[str, Metrics], differences: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The figures a reader remembers: text to image on the test split (or on the last there is)."""
+    metrics = next((m for m in model if m["split"] == "test"), model[-1])
+    split = metrics["split"]
+    block = metrics["text_to_image"]["strict"]
+    tiles = []
+    for name in (name for name in _HEADLINE if name in block):
+        value = measured(block[name])
+        tile = {
+            "name": metric_label(name),
+            "value": share(value.value, 3),
+            "interval": _interval(value),
+            "delta": "",
+            "p": "",
+        }
+        if split in before:
+            old = measured(before[split]["text_to_image"]["strict"].get(name))
+            test = measured(differences.get(split, {}).get(f"text_to_image/strict/{name}"))
+            tile |= {"delta": signed(value.value - old.value, 3), "p": p_words(test.p), "old": share(old.value, 3)}
+            tile["sure"] = "up" if test.low > 0 else "down" if test.high < 0 else "even"
+        tiles.append(tile)
+    return {"split": SPLITS.get(split, split), "n": count(metrics.get("n", 0)), "tiles": tiles}
+
+
+def _interval(value: Any) -> str:
+    return f"{share(value.low, 3)} – {share(value.high, 3)}" if value.has_interval else ""
+
+
+def _split(metrics: Metrics, baseline: Metrics | None, difference: Mapping[str, Any] | None) -> dict[str, Any]:
+    settings = []
+    for setting, words in SETTINGS.items():
+        names, lines = comparison(metrics, baseline, difference, setting=setting)
+        if lines:
+            settings.append({"words": words, "metrics": [metric_label(name) for name in names], "lines": lines})
+    name = SPLITS.get(metrics["split"], metrics["split"])
+    heading = f"{name} · {count(metrics.get('n', 0))} queries"
+    old = "untrained baseline" if baseline and baseline.get("untrained") else "baseline"
+    names = (old, "fine-tuned") if baseline else (str(metrics.get("model_name", "model")), "")
+    first, second = (baseline, metrics) if baseline else (metrics, None)
+    types = query_types(metrics, baseline)
+    return {
+        "name": name,
+        "n": count(metrics.get("n", 0)),
+        "shared": metrics.get("multi_positive_share"),
+        "settings": settings,
+        "figure": data_uri(recall_comparison(first, second, title=heading, names=names)),
+        "types": [{**row, "words": QUERY_TYPES.get(row["kind"], row["kind"])} for row in types],
+        "type_metrics": list(dict.fromkeys(name for row in types for name in row["cells"])),
+        "chance": share(1 / metrics["n"], 4) if metrics.get("n") else "–",
+    }
+
+
+def _example(example: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "query": example["query"],
+        "kind": example.get("kind", ""),
+        "rank": example["rank"],
+        "baseline_rank": example.get("baseline_rank"),
+        "missed": example["rank"] != 1,
+        "answer": {"title": example["answer"]["title"], "picture": thumbnail(example["answer"]["picture"])},
+        "hits": [
+            {"title": hit["title"], "correct": bool(hit["correct"]), "picture": thumbnail(hit["picture"])}
+            for hit in example["hits"]
+        ],
+    }
