@@ -24,13 +24,17 @@ rood blauw groen geel paars roze bruin grijs
 ピンク ブラウン グレー シルバー ゴールド ベージュ ネイビー
 """
 _SIZES = """
-xxs xs s m l xl xxl xxxl small medium large extra regular petite plus size sizes one king queen twin inch inches in
-cm mm ft feet oz ounce ounces ml liter litre liters lb lbs pound pounds kg g gram grams pack packs count ct pc pcs
-piece pieces set of pair pairs us uk eu w h d x and with for by mit und et avec con y e grosse taille talla taglia
-maat
+xxs xs s m l xl xxl xxxl small medium large extra regular petite plus size sizes one king queen twin pack packs count
+piece pieces set of pair pairs us uk eu and with for by mit und et avec con grosse taille talla taglia maat
+"""
+#: Only after a number: "78 W x 30 D", "12 oz".
+_UNITS = """
+inch inches in cm mm m ft feet oz ounce ounces ml l liter litre liters lb lbs pound pounds kg g gram grams
+ct pc pcs w h d x
 """
 COLOR_WORDS = frozenset(_COLORS.split())
 _SIZE_WORDS = frozenset(_SIZES.split())
+_UNIT_WORDS = frozenset(_UNITS.split())
 
 
 def group_of(listing: Listing) -> str:
@@ -53,7 +57,13 @@ def group_of(listing: Listing) -> str:
 def design_words(title: str, color: str) -> list[str]:
     """Words of a title that all colours and sizes of a design share, in their order."""
     dropped = COLOR_WORDS | _SIZE_WORDS | set(_words(color))
-    return [found for found in _words(title) if found not in dropped and not any(map(str.isdigit, found))]
+    kept, after_number = [], False
+    for found in _words(title):
+        is_number = any(map(str.isdigit, found)) or (after_number and found in _UNIT_WORDS)
+        if not is_number and found not in dropped:
+            kept.append(found)
+        after_number = is_number
+    return kept
 
 
 def _words(text: str) -> list[str]:

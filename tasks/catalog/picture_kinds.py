@@ -51,6 +51,28 @@ def _text_kind(head: bytes) -> str:
     return "a text file" if printable else ""
 
 
+def declared_size(data: bytes, kind: str) -> tuple[int, int]:
+    """Width and height that the header of a PNG, GIF, BMP or JPEG claims, even if nothing follows; (0, 0) if none."""
+    if kind == "PNG" and data[12:16] == b"IHDR" and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if kind == "GIF" and len(data) >= 10:
+        return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+    if kind == "BMP" and len(data) >= 26:
+        width, height = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22))
+        return abs(width), abs(height)
+    return _jpeg_size(data) if kind == "JPEG" else (0, 0)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a start of frame
+            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        at += 2 + max(size, 2)
+    return 0, 0
+
+
 def looks_cut(data: bytes, kind: str) -> bool:
     """Whether the mark that ends a file of this kind is missing, or its own lengths reach beyond its end."""
     if kind == "JPEG":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
-from tasks.catalog.picture_kinds import damage, looks_cut, recognise
+from tasks.catalog.picture_kinds import damage, declared_size, looks_cut, recognise
 
 #: Decoders a shop's bytes may reach. Pillow knows forty more; each is code that strangers could feed.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
@@ -67,6 +67,7 @@ def normalise(data: bytes, limits: PictureLimits) -> Picture:
     kind, is_picture = recognise(data)
     if not is_picture and kind:
         raise PictureFault("picture_wrong_type", f"{kind}, not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+    check_pixels(*declared_size(data, kind), limits.max_pixels)
     try:
         with _open(data, kind) as image:
             jpeg, size = _normalised(image, data, limits)
@@ -85,6 +86,13 @@ def check_size(size: int, max_bytes: int) -> None:
         raise PictureFault("picture_empty", "the file has no bytes")
     if size > max_bytes:
         raise PictureFault("picture_too_large", f"{size:,} bytes, the limit is {max_bytes:,} (picture_max_bytes)")
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise PictureFault for a picture of more than ``max_pixels``."""
+    if width * height > max_pixels:
+        found = f"{width:,} x {height:,} pixels, the limit is {max_pixels:,} in all (picture_max_pixels)"
+        raise PictureFault("picture_too_large", found)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -111,9 +119,7 @@ def _decoding_fault(error: Exception, data: bytes, kind: str) -> PictureFault:
 
 def _normalised(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
     width, height = image.size
-    if width * height > limits.max_pixels:
-        found = f"{width:,} x {height:,} pixels, the limit is {limits.max_pixels:,} in all (picture_max_pixels)"
-        raise PictureFault("picture_too_large", found)
+    check_pixels(width, height, limits.max_pixels)
     frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED_FORMATS else 1
     if frames > 1:
         raise PictureFault("picture_animated", f"an animated {image.format} of {frames} frames")
