@@ -1,6 +1,6 @@
 """Embed every picture of a catalogue and build the FAISS index over the vectors.
 
-    python -m flows.build_index --model latest --catalog latest --index.kind auto
+python -m flows.build_index --model latest --catalog latest --index.kind auto
 """
 
 from prefect import flow

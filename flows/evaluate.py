@@ -1,6 +1,6 @@
 """Measure a model on a catalogue's val and test splits, beside a baseline if one is named.
 
-    python -m flows.evaluate --model latest --baseline none --catalog latest
+python -m flows.evaluate --model latest --baseline none --catalog latest
 """
 
 from typing import Literal
@@ -11,7 +11,8 @@ from pydantic import Field
 
 from flows.steps import embed_pictures
 from tasks.clip.config import EmbedConfig
-from tasks.evaluate import measure, report
+from tasks.compare import report
+from tasks.evaluate import measure
 from tasks.find import find_artifact
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.command import run_from_terminal
@@ -39,10 +40,10 @@ def evaluate(config: EvaluateConfig) -> ArtifactRef:
     catalog = find_artifact("catalog", config.catalog)
     model = find_artifact("model", config.model)
     measured = _measure_splits(model, catalog, config)
-    if config.baseline == "none":
-        return report(measured, [], catalog, refresh=config.refresh)
-    baseline = find_artifact("model", config.baseline)
-    return report(measured, _measure_splits(baseline, catalog, config), catalog, refresh=config.refresh)
+    before = []
+    if config.baseline != "none":
+        before = _measure_splits(find_artifact("model", config.baseline), catalog, config)
+    return report(measured, before, catalog, config.metrics, refresh=config.refresh)
 
 
 def _measure_splits(model: ArtifactRef, catalog: ArtifactRef, config: EvaluateConfig) -> list[ArtifactRef]:

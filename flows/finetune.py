@@ -1,6 +1,6 @@
 """Fine-tune an OpenCLIP model on a catalogue. The pretrained model is stored too, as the baseline to compare with.
 
-    python -m flows.finetune --model.pretrained small --catalog latest
+python -m flows.finetune --model.pretrained small --catalog latest
 """
 
 from prefect import flow

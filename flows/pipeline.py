@@ -1,6 +1,6 @@
 """The whole product in one flow, in order. Read this first.
 
-    python -m flows.pipeline --catalog.source path/to/products.csv --model.pretrained small
+python -m flows.pipeline --catalog.source path/to/products.csv --model.pretrained small
 """
 
 from typing import Any

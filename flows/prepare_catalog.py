@@ -1,6 +1,6 @@
 """Read a shop as one catalogue: items with splits, and every refused row with its reason.
 
-    python -m flows.prepare_catalog --source path/to/products.csv
+python -m flows.prepare_catalog --source path/to/products.csv
 """
 
 from prefect import flow

@@ -1,7 +1,7 @@
 """Move what is live: promote a release, or roll back. The only flows that do.
 
-    python -m flows.publish promote --release 0123456789abcdef
-    python -m flows.publish roll_back --reason "wrong pictures in shoes"
+python -m flows.publish promote --release 0123456789abcdef
+python -m flows.publish roll_back --reason "wrong pictures in shoes"
 """
 
 from prefect import flow

@@ -1,6 +1,6 @@
 """The nightly flow: what changed in the shop since the live release becomes the next release. Scheduled.
 
-    python -m flows.reindex
+python -m flows.reindex
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ from pydantic import Field
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from tasks.clip.config import EmbedConfig
-from tasks.retrieval.config import IndexConfig
 from tasks.prepare import plan_changes, prepare, read_live_release, shop_of
 from tasks.publish import make_release, say_nothing_changed
+from tasks.retrieval.config import IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, ReleaseParts

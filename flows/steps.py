@@ -10,9 +10,7 @@ from tasks.embed import embed_shard, plan_shards
 from tasks.schema.manifest import ArtifactRef
 
 
-def embed_pictures(
-    model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()
-) -> None:
+def embed_pictures(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()) -> None:
     """Embed every picture of the catalogue (or of the splits) that has no stored vector: one mapped task a shard."""
     plan = plan_shards(model, catalog, tuple(splits), config)
     if not plan.shards:

@@ -1,6 +1,6 @@
 """Train the category head over stored image embeddings.
 
-    python -m flows.train_classifier --model latest --catalog latest --classifier.head cosine
+python -m flows.train_classifier --model latest --catalog latest --classifier.head cosine
 """
 
 from prefect import flow

@@ -94,7 +94,9 @@ def _figures(measured: Any) -> dict[str, bytes]:
     }
 
 
-def _show(ref: ArtifactRef, summary: dict[str, Any], per_class: list[dict[str, Any]], figures: dict[str, bytes]) -> None:
+def _show(
+    ref: ArtifactRef, summary: dict[str, Any], per_class: list[dict[str, Any]], figures: dict[str, bytes]
+) -> None:
     from tasks.report.style import data_uri
 
     rows = "\n".join(f"| {name} | {value} |" for name, value in summary.items())

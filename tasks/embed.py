@@ -16,7 +16,7 @@ from tasks.policies import accelerator, compute_task, io_task
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import ArtifactRef
 from tasks.show import show_markdown, track
-from tasks.store import artifacts, embeddings
+from tasks.store import embeddings
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.pictures import read_pictures
 from tasks.store.store import Store, open_store

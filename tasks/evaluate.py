@@ -1,4 +1,4 @@
-"""Tasks: measure one model on one split, and report one model or two side by side."""
+"""Task: measure one model on one split."""
 
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tasks.embed import load_encoder
 from tasks.policies import compute_task
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.errors import ConfigError
-from tasks.schema.manifest import ArtifactRef, Manifest, artifact_id, canonical_json
+from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
 from tasks.schema.tables import CAPTION_KINDS
 from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch_table
@@ -62,8 +62,7 @@ def measure(
         folder = Path(scratch)
         (folder / "metrics.json").write_text(canonical_json(metrics), encoding="utf-8")
         (folder / "per_query.parquet").write_bytes(table_bytes(pa.table(result.per_query)))
-        top = {direction: pa.array(list(rows), pa.list_(pa.int64())) for direction, rows in result.top.items()}
-        (folder / "top.parquet").write_bytes(table_bytes(pa.table(top)))
+        (folder / "ranking.parquet").write_bytes(table_bytes(_ranking(result.top, result.first_rank)))
         strict = result.metrics["text_to_image"]["strict"]
         return artifacts.commit(
             store,
@@ -74,8 +73,14 @@ def measure(
             parents=parents,
             parameters=parameters,
             summary={"split": split, "n": len(items), **{name: cell["value"] for name, cell in strict.items()}},
-            rows={"per_query.parquet": len(items), "top.parquet": len(items)},
+            rows={"per_query.parquet": len(items), "ranking.parquet": len(items)},
         ).ref
+
+
+def _ranking(top: dict[str, np.ndarray], first_rank: dict[str, np.ndarray]) -> pa.Table:
+    """Best candidate rows of each query (``text_to_image``, ...) and rank of its first answer (``.../rank``)."""
+    columns = {direction: pa.array(list(rows), pa.list_(pa.int64())) for direction, rows in top.items()}
+    return pa.table({**columns, **{f"{name}/rank": ranks for name, ranks in first_rank.items()}})
 
 
 def split_items(store: Store, catalog: ArtifactRef, split: str) -> list[dict[str, Any]]:
@@ -97,11 +102,3 @@ def _query_types(
             keys = [text.casefold() for text in texts]
             measured[kind] = evaluate_queries(encoder.encode_texts(texts), images, keys, keys, config).metrics
     return measured
-
-
-def load_measured(store: Store, ref: ArtifactRef) -> tuple[Manifest, dict[str, Any], dict[str, np.ndarray]]:
-    """Manifest, metrics and per-query arrays of one evaluation."""
-    manifest = artifacts.load_manifest(store, ref)
-    metrics = store.read_json(f"{ref.folder}/metrics.json")
-    table = fetch_table(store, ref, "per_query.parquet")
-    return manifest, metrics, {name: table[name].to_numpy() for name in table.column_names}

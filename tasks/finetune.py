@@ -81,7 +81,14 @@ def train(baseline: ArtifactRef, catalog: ArtifactRef, config: FinetuneConfig, r
         base = artifacts.load_manifest(store, baseline).summary
         summary = {"name": base.get("name"), "base": baseline.id, **_headline(figures)}
         manifest = artifacts.commit(
-            store, "model", ref.id, Path(scratch), recipe=RECIPE, parents=parents, parameters=parameters, summary=summary
+            store,
+            "model",
+            ref.id,
+            Path(scratch),
+            recipe=RECIPE,
+            parents=parents,
+            parameters=parameters,
+            summary=summary,
         )
     _forget_checkpoints(store, ref)
     _show(manifest.ref, figures)

@@ -55,7 +55,15 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
         }
         rows = {"index.faiss": items.num_rows, "items.parquet": items.num_rows}
         manifest = artifacts.commit(
-            store, "index", ref.id, folder, recipe=RECIPE, parents=parents, parameters=parameters, summary=summary, rows=rows
+            store,
+            "index",
+            ref.id,
+            folder,
+            recipe=RECIPE,
+            parents=parents,
+            parameters=parameters,
+            summary=summary,
+            rows=rows,
         )
     _show(manifest)
     return manifest.ref
@@ -99,20 +107,28 @@ def index_gates(store: Store, manifest: Manifest) -> tuple[Gate, ...]:
     vectors = embeddings.load_vectors(store, manifest.parents["model"].id, [hashes[row] for row in rows])
     _, found = searcher.search(vectors, top_k=10)
     own = sum(
-        any(hit >= 0 and hashes[hit] == hashes[row] for hit in hits) for row, hits in zip(rows, found.tolist(), strict=True)
+        any(hit >= 0 and hashes[hit] == hashes[row] for hit in hits)
+        for row, hits in zip(rows, found.tolist(), strict=True)
     )
     at, target = manifest.parameters["recall_at"], manifest.parameters["recall_target"]
     recall = float(manifest.summary["recall"])
     return (
         Gate(name="rows", value=searcher.ntotal, limit=f"= {len(hashes)} items", passed=searcher.ntotal == len(hashes)),
-        Gate(name="self_test", value=own / max(len(rows), 1), limit=">= 0.98 find their own row", passed=own >= 0.98 * len(rows)),
+        Gate(
+            name="self_test",
+            value=own / max(len(rows), 1),
+            limit=">= 0.98 find their own row",
+            passed=own >= 0.98 * len(rows),
+        ),
         Gate(name=f"recall@{at}_text", value=recall, limit=f">= {target}", passed=recall >= target),
     )
 
 
 def _show(manifest: Manifest) -> None:
     rows = "\n".join(f"| {name} | {_words(value)} |" for name, value in manifest.summary.items())
-    show_markdown("index", f"# Index `{manifest.id}`\n\n| what | value |\n|---|---|\n{rows}", "Kind, recall and latency")
+    show_markdown(
+        "index", f"# Index `{manifest.id}`\n\n| what | value |\n|---|---|\n{rows}", "Kind, recall and latency"
+    )
 
 
 def _words(value: Any) -> str:

@@ -131,7 +131,9 @@ def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str) -> dict[
     rows = [
         _row("catalogue", parts.catalog, items=catalog.summary.get("items"), refused=catalog.summary.get("refused")),
         _row("baseline", baseline, **_figures(store, parts, "baseline")),
-        _row("fine-tuned" if parts.model != baseline else "served model", parts.model, **_figures(store, parts, "model")),
+        _row(
+            "fine-tuned" if parts.model != baseline else "served model", parts.model, **_figures(store, parts, "model")
+        ),
         _row("index", parts.index, kind=index.summary["factory"], recall=index.summary["recall"]),
     ]
     if parts.classifier:
