@@ -18,7 +18,7 @@ class ClassifierConfig(Config):
     text_init: bool = Field(True, description="Start a cosine head from text embeddings of the class names, if given")
     scale: float = Field(25.0, gt=0, le=100, description="Factor on the cosine before the softmax")
     tau: Literal["auto"] | float = Field(
-        "auto", description="Strength of logit adjustment; 'auto' tries 0.25 to 1 and keeps val's best macro-F1"
+        "auto", description="Strength of logit adjustment; 'auto' tries 0 to 1 and keeps val's best macro-F1"
     )
     max_top1_drop: float = Field(0.01, ge=0, le=1, description="Val top-1 that 'auto' may give up for macro-F1")
     focal_gamma: float = Field(2.0, ge=0, le=10, description="Exponent of the focal loss")

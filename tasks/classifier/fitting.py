@@ -1,5 +1,7 @@
 """Gradient descent of one head with one loss. Torch on the CPU: no random state is shared, so runs repeat exactly."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +40,20 @@ def fit(
     y, counts = torch.from_numpy(targets), torch.from_numpy(np.bincount(targets, minlength=classes))
     generator = torch.Generator().manual_seed(config.seed)
     parameters = _new_parameters(x.shape[1], classes, start, config, generator)
-    losses = _descend(x, y, counts, parameters, tau, config, generator)
+    with _one_thread():
+        losses = _descend(x, y, counts, parameters, tau, config, generator)
     return Fitted(_as_tensors(parameters, mean, config), losses)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Steps of a millisecond gain nothing from threads, and on a shared machine lose tenfold waiting for them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _descend(

@@ -65,7 +65,7 @@ def tune(
         "recall_at": config.recall_at,
         "recall_target": config.recall_target,
         "recall": round(recall(nprobe), 4),
-        "target_met": bool(recall(nprobe) >= config.recall_target),
+        "target_met": round(recall(nprobe), 4) >= config.recall_target,
         "tuned_on": sample.tuned_on,
         "tuned_queries": len(sample.tuning),
         "tried": {str(step): round(value, 4) for step, value in sorted(tried.items())},
