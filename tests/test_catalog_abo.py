@@ -86,6 +86,13 @@ def test_the_preferred_language_is_taken_in_a_line_and_among_lines(tmp_path: Pat
     assert [one.title for one in german.listings] == ["Tasse", "Schale", "Teller"]
 
 
+def test_the_same_id_for_another_product_is_a_repetition(tmp_path: Path) -> None:
+    other = entry("B01", "Rug", domain_name="amazon.in", product_type=[{"value": "RUG"}], main_image_id="img2")
+    found = read(export(tmp_path, [entry("B01"), other]))
+    assert [(reject.row, reject.reason) for reject in found.rejects] == [(1, "duplicate_id")]
+    assert found.facts["folded_marketplaces"] == 0
+
+
 def test_a_line_without_picture_does_not_hide_a_whole_one(tmp_path: Path) -> None:
     bare = entry("B01", domain_name="amazon.co.uk", main_image_id=None)
     whole = entry("B01", "Tasse", "de_DE", domain_name="amazon.de")
@@ -137,8 +144,8 @@ def test_no_class_is_empty_and_foreign_trees_take_the_usual_class(tmp_path: Path
 
 
 def test_variants_share_a_group_by_model_or_by_title(tmp_path: Path) -> None:
-    model = {"model_name": tagged("Otis"), "brand": tagged("Rivet")}
-    phone = {"model_name": tagged("iPhone 6"), "product_type": [{"value": "CELLULAR_PHONE_CASE"}]}
+    model: dict[str, Any] = {"model_name": tagged("Otis"), "brand": tagged("Rivet")}
+    phone: dict[str, Any] = {"model_name": tagged("iPhone 6"), "product_type": [{"value": "CELLULAR_PHONE_CASE"}]}
     entries = [
         entry("B1", "Otis Mug, Navy", **model), entry("B2", "A cup in red by Rivet", **model),
         entry("B3", "Mug Navy"), entry("B4", "Mug Red"),

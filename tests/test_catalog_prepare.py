@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 import struct
 import zlib
 from pathlib import Path
@@ -174,6 +175,7 @@ def test_too_many_rejects_stop_the_run_and_lose_nothing(tmp_path: Path) -> None:
     ):
         assert words in message
     assert isinstance(caught.value, CatalogError) and caught.value.rejects.num_rows == 4
+    assert pickle.loads(pickle.dumps(caught.value)).rejects.num_rows == 4  # noqa: S301  # it crosses processes
     assert prepare(source, max_reject_share=0.12)[0].items.num_rows == 30
 
 

@@ -35,10 +35,13 @@ _SEVERAL = 12  # bullets that are read of one listing
 
 @dataclass(slots=True)
 class _Line:
-    row: int
-    source: str
-    entry: dict[str, Any]
+    """One line that names an item. Its listing names the picture by image_id until the paths are known."""
+
+    domain: str
     language_rank: int
+    raw_type: str
+    listing: Listing
+    fault: tuple[str, str]  # reason and detail, ("", "") for a whole line
 
 
 def read_abo(config: CatalogConfig, files: SourceFiles) -> SourceRows:
@@ -51,13 +54,19 @@ def read_abo(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     lines, rejects, rows = _lines(names, files, config)
     kept, folded, repeated = _one_per_item(lines)
     rejects += repeated
-    paths = _picture_paths(files, {str(line.entry.get("main_image_id")) for line in kept})
-    results = [_listing(line, paths, config) for line in kept]
+    rejects += [_rejected(line.listing, *line.fault) for line in kept if line.fault[0]]
+    whole = [line.listing for line in kept if not line.fault[0]]
+    paths = _picture_paths(files, {listing.image for listing in whole})
+    results = [_located(listing, paths, config) for listing in whole]
     listings = [result for result in results if isinstance(result, Listing)]
     rejects += [result for result in results if isinstance(result, Reject)]
     _settle_classes(listings, config)
     facts: dict[str, object] = {"listing_files": len(names), "folded_marketplaces": folded}
     return SourceRows(listings, rejects, rows, facts)
+
+
+def _rejected(listing: Listing, reason: str, detail: str) -> Reject:
+    return Reject(listing.row, text.showable(listing.item_id), reason, text.showable(detail), listing.source)
 
 
 def _listing_files(config: CatalogConfig, files: SourceFiles) -> list[str]:
@@ -114,34 +123,38 @@ def _line(row: int, source: str, raw: bytes, languages: Sequence[str]) -> _Line 
         return Reject(row, text.showable(item_id), "not_utf8", "half a surrogate pair in id or title", source)
     if not item_id:
         return Reject(row, "", "missing_id", f"item_id is {entry.get('item_id')!r}", source)
-    entry["item_id"] = item_id
-    return _Line(row, source, entry, _rank(_tagged(entry, "item_name", languages)[1], languages))
+    # Taken at once: the parsed lines of a whole export would fill the memory.
+    return _understood(row, source, item_id, entry, languages)
 
 
 def _one_per_item(lines: Sequence[_Line]) -> tuple[list[_Line], int, list[Reject]]:
     """The line to keep of each item, how many lines of other marketplaces folded into it, and true repetitions.
 
-    Kept is a line with title and picture, in the preferred language, from the earliest row.
+    Kept is a line with title and picture, in the preferred language, from the earliest row. The same id on the same
+    marketplace, or for a product of another type with another picture, is a repetition.
     """
     by_item: dict[str, list[_Line]] = defaultdict(list)
-    rejects: list[Reject] = []
-    first: dict[tuple[str, str], int] = {}
     for line in lines:
-        item_id, domain = line.entry["item_id"], str(line.entry.get("domain_name"))
-        if (item_id, domain) in first:
-            detail = f"row {first[item_id, domain]} has the same id {item_id!r} on {domain}"
-            rejects.append(Reject(line.row, text.showable(item_id), "duplicate_id", detail, line.source))
-            continue
-        first[item_id, domain] = line.row
-        by_item[item_id].append(line)
-    kept = [min(same, key=_preference) for same in by_item.values()]
-    kept.sort(key=lambda line: line.row)
-    return kept, sum(len(same) - 1 for same in by_item.values()), rejects
+        by_item[line.listing.item_id].append(line)
+    kept, folded, rejects = [], 0, []
+    for item_id, same in by_item.items():
+        first: dict[str, int] = {}
+        candidates = []
+        for line in same:
+            if line.domain in first or not _same_product(line, same[0]):
+                earlier = first.get(line.domain, same[0].listing.row)
+                rejects.append(_rejected(line.listing, "duplicate_id", f"row {earlier} has the same id {item_id!r}"))
+            else:
+                first[line.domain] = line.listing.row
+                candidates.append(line)
+        kept.append(min(candidates, key=lambda line: (bool(line.fault[0]), line.language_rank, line.listing.row)))
+        folded += len(candidates) - 1
+    kept.sort(key=lambda line: line.listing.row)
+    return kept, folded, rejects
 
 
-def _preference(line: _Line) -> tuple[bool, int, int]:
-    incomplete = not line.entry.get("item_name") or not line.entry.get("main_image_id")
-    return incomplete, line.language_rank, line.row
+def _same_product(line: _Line, first: _Line) -> bool:
+    return line.raw_type == first.raw_type or line.listing.image == first.listing.image
 
 
 def _picture_paths(files: SourceFiles, wanted: set[str]) -> dict[str, str]:
@@ -157,28 +170,17 @@ def _picture_paths(files: SourceFiles, wanted: set[str]) -> dict[str, str]:
     return {row["image_id"]: row["path"] for row in rows if row["image_id"] in wanted and row["path"]}
 
 
-def _listing(line: _Line, paths: Mapping[str, str], config: CatalogConfig) -> Listing | Reject:
-    entry, languages = line.entry, config.languages
-    title, language = _tagged(entry, "item_name", languages)
-    item_id, image_id = entry["item_id"], text.word(text.cell_text(entry.get("main_image_id")))
-    if not text.title(title):
-        return Reject(line.row, text.showable(item_id), "missing_title", f"item_name is {title!r}", line.source)
-    if not image_id:
-        detail = f"main_image_id is {entry.get('main_image_id')!r}"
-        return Reject(line.row, text.showable(item_id), "missing_picture", detail, line.source)
-    path = paths.get(image_id, "")
-    if not path or ".." in path.split("/"):
-        reason = "picture_outside_root" if path else "picture_not_found"
-        detail = f"main_image_id {image_id!r} has the path {path!r} in {IMAGES_TABLE}"
-        return Reject(line.row, text.showable(item_id), reason, text.showable(detail), line.source)
-    raw_type = _first_value(entry, "product_type")
-    foreign = line.language_rank >= len(languages)
-    return Listing(
-        row=line.row,
-        source=line.source,
+def _understood(row: int, source: str, item_id: str, entry: Mapping[str, Any], languages: Sequence[str]) -> _Line:
+    raw_title, tag = _tagged(entry, "item_name", languages)
+    image_id = text.word(text.cell_text(entry.get("main_image_id")))
+    raw_type = _tagged(entry, "product_type", ())[0]
+    rank = _rank(tag, languages)
+    listing = Listing(
+        row=row,
+        source=source,
         item_id=item_id,
-        title=text.title(title),
-        image=f"images/{config.abo_images}/{path.lstrip('/')}",
+        title=text.title(raw_title),
+        image=image_id,
         description=_bullets(entry, languages),
         brand=text.word(_tagged(entry, "brand", languages)[0]),
         category=node_path([node for node in _as_list(entry.get("node")) if isinstance(node, dict)]),
@@ -186,12 +188,28 @@ def _listing(line: _Line, paths: Mapping[str, str], config: CatalogConfig) -> Li
         color=_color(entry, languages),
         material=text.word(_tagged(entry, "material", languages)[0]),
         pattern=text.word(_tagged(entry, "pattern", languages)[0]),
-        language=language.replace("_", "-"),
+        language=tag.replace("_", "-"),
         design="" if raw_type in _MODEL_OF_ANOTHER else _model(entry, languages),
-        foreign=foreign,
+        foreign=rank >= len(languages),
         unspoken=_unspoken(entry, languages),
         attributes=_attributes(entry, languages),
     )
+    fault = ("", "")
+    if not listing.title:
+        fault = ("missing_title", f"item_name is {entry.get('item_name')!r}")
+    elif not image_id:
+        fault = ("missing_picture", f"main_image_id is {entry.get('main_image_id')!r}")
+    return _Line(str(entry.get("domain_name")), rank, raw_type, listing, fault)
+
+
+def _located(listing: Listing, paths: Mapping[str, str], config: CatalogConfig) -> Listing | Reject:
+    """The listing with the path of its picture in the place of the image_id."""
+    path = paths.get(listing.image, "")
+    if not path or ".." in path.split("/"):
+        reason = "picture_outside_root" if path else "picture_not_found"
+        return _rejected(listing, reason, f"image_id {listing.image!r} has the path {path!r} in {IMAGES_TABLE}")
+    listing.image = f"images/{config.abo_images}/{path.lstrip('/')}"
+    return listing
 
 
 def _settle_classes(listings: Sequence[Listing], config: CatalogConfig) -> None:
@@ -234,10 +252,6 @@ def _rank(tag: str, languages: Sequence[str]) -> int:
     tag = tag.replace("-", "_")
     ranks = (at for at, wanted in enumerate(languages) if fnmatchcase(tag, wanted.replace("-", "_")))
     return next(ranks, len(languages))
-
-
-def _first_value(entry: Mapping[str, Any], name: str) -> str:
-    return _tagged(entry, name, ())[0]
 
 
 def _color(entry: Mapping[str, Any], languages: Sequence[str]) -> str:

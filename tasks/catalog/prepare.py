@@ -38,9 +38,9 @@ class PreparedCatalog:
 class TooManyRejects(CatalogError):
     """Raised when more rows were refused than allowed, or all were. ``rejects`` is the table of all of them."""
 
-    def __init__(self, message: str, rejects: pa.Table) -> None:
+    def __init__(self, message: str, rejects: pa.Table | None = None) -> None:
         super().__init__(message)
-        self.rejects = rejects
+        self.rejects = REJECTS.empty_table() if rejects is None else rejects
 
 
 def prepare_catalog(

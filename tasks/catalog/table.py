@@ -210,13 +210,16 @@ class _RowReader:
         for column in (*self._columns.values(), *self._extra):
             cell = text.cell_text(raw.values.get(column))
             if text.has_stray_bytes(cell):
-                return "not_utf8", f"column {column!r} holds bytes that are not text: {cell}"
+                return (
+                    "not_utf8",
+                    f"column {column!r} holds bytes in another encoding (see the parameter encoding): {cell[:200]}",
+                )
         if not item_id:
             return "missing_id", f"column {self._columns['item_id']!r} is {self._text(raw, 'item_id')!r}"
         if not text.title(self._text(raw, "title")):
             return "missing_title", f"column {self._columns['title']!r} is {self._text(raw, 'title')!r}"
         if not first_image(self._value(raw, "image")):
-            return "missing_picture", f"column {self._columns['image']!r} is {self._text(raw, 'image')!r}"
+            return "missing_picture", f"column {self._columns['image']!r} is {self._text(raw, 'image')[:200]!r}"
         if item_id in self._first_row:
             return "duplicate_id", f"row {self._first_row[item_id]} has the same id {item_id!r}"
         return "", ""
