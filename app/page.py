@@ -140,7 +140,7 @@ def build_page(search: Search) -> gr.Blocks:
                 chips = gr.HTML("", js_on_load=_PRESSED, elem_id="chips")
                 found = gr.HTML(cards.state("What are you looking for?", _HINT), js_on_load=_PRESSED, elem_id="found")
             with gr.Tab("Picture", id=_PICTURE):
-                with gr.Row(elem_classes="look"):  # noqa: SIM117
+                with gr.Row(elem_classes="look"):
                     with gr.Column(scale=1, min_width=260, elem_classes="drop"):
                         upload = _upload_field(
                             sources=["upload", "clipboard", "webcam"], height=260, show_label=False, buttons=[],

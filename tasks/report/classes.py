@@ -93,7 +93,8 @@ def top_confusions(confusions: Sequence[Mapping[str, Any]], *, top: int = 15) ->
 def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
     """F1 of each class, best-supported first, coloured by how common the class is in training.
 
-    ``table``: ``{"label", "f1", "n_test", "bucket"}`` with bucket head, middle, tail or unseen; lines without f1 are left out.
+    ``table``: ``{"label", "f1", "n_test", "bucket"}`` with bucket head, middle, tail or unseen.
+    Lines without f1 are left out.
     """
     measured = [row for row in table if row["f1"] is not None]
     rows = sorted(measured, key=lambda row: (-row.get("n_test", 0), str(row["label"])))[:top]

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from tasks.report.numbers import DIRECTIONS, Measured, measured, metric_names, p_words, share, signed, stars
 
 UNTRAINED = "random weights, untrained"
-#: A split's metrics as stored: {"split", "n", "model_name"?, "untrained"?, direction: {setting: {metric: cell}}, "queries"?}
+#: A split's metrics as stored: {"split", "n", "model_name"?, "untrained"?, direction: {setting: {metric: cell}},
+#: "queries"?: {query type: {metric: cell}}}
 Metrics = Mapping[str, Any]
 
 

@@ -29,6 +29,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.globals["label"] = metric_label
 _HEADLINE = ("recall@1", "recall@10", "mrr")
 
 
@@ -91,7 +92,8 @@ def _headline(
             old = measured(before[split]["text_to_image"]["strict"].get(name))
             test = measured(differences.get(split, {}).get(f"text_to_image/strict/{name}"))
             tile |= {"delta": signed(value.value - old.value, 3), "p": p_words(test.p), "old": share(old.value, 3)}
-            tile["sure"] = "up" if test.low > 0 else "down" if test.high < 0 else "even"
+            chance = before[split].get("untrained")  # better than chance is no success: no green
+            tile["sure"] = "even" if chance else "up" if test.low > 0 else "down" if test.high < 0 else "even"
         tiles.append(tile)
     return {"split": SPLITS.get(split, split), "n": count(metrics.get("n", 0)), "tiles": tiles}
 

@@ -91,7 +91,7 @@ def recall_comparison(
     if not groups:
         return empty("No recall was measured.")
     models = [(names[0], baseline, BASELINE)] + ([(names[1], finetuned, FINETUNED)] if finetuned else [])
-    with canvas(7.6, 3.6) as (figure, axes):
+    with canvas(9.4, 3.6) as (figure, axes):
         places = _group_places(groups)
         for number, (name, metrics, color) in enumerate(models):
             offset = 0.0 if len(models) == 1 else (number - 0.5) * 0.4
@@ -145,7 +145,7 @@ def training_curves(log: Mapping[str, Any]) -> bytes:
     evaluations = [row for row in log.get("evaluations", []) if "step" in row]
     if not points and not evaluations:
         return empty("No training step was logged.")
-    with canvas(7.6, 3.6) as (figure, left):
+    with canvas(9.4, 3.6) as (figure, left):
         if points:
             _loss_line(left, points)
         left.set_xlabel("step")

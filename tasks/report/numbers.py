@@ -6,8 +6,19 @@ from typing import Any, NamedTuple
 
 #: Words for the codes that measurements use.
 DIRECTIONS = {"text_to_image": "Text → Image", "image_to_text": "Image → Text"}
-SETTINGS = {"strict": "the one right product", "multi_positive": "any product of its group"}
-METRICS = {"recall@1": "R@1", "recall@5": "R@5", "recall@10": "R@10", "mrr": "MRR", "ndcg@10": "nDCG@10"}
+SETTINGS = {
+    "strict": "only the product's own picture counts",
+    "multi_positive": "every product of the same title or design counts",
+}
+METRICS = {
+    "recall@1": "R@1",
+    "recall@5": "R@5",
+    "recall@10": "R@10",
+    "mrr": "MRR",
+    "ndcg@10": "nDCG@10",
+    "hit@1": "first is right",
+    "precision@10": "P@10",
+}
 SPLITS = {"val": "Validation", "test": "Test", "train": "Training"}
 QUERY_TYPES = {
     "title": "full title",
