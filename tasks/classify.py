@@ -27,9 +27,6 @@ def train_classifier_head(
     model: ArtifactRef, catalog: ArtifactRef, config: ClassifierConfig, refresh: bool = False
 ) -> ArtifactRef:
     """Learn ``category_l1`` from the train split, choose on val, report on test."""
-    from tasks.classifier.measure import measure_head
-    from tasks.classifier.train import train_head
-
     store = open_store()
     parents = {"model": model, "catalog": catalog}
     parameters = config.model_dump(mode="json")
@@ -37,6 +34,9 @@ def train_classifier_head(
     if not refresh and artifacts.find(store, ref):
         get_run_logger().info("Classifier %s is already trained", ref.id)
         return ref
+    from tasks.classifier.measure import measure_head
+    from tasks.classifier.train import train_head
+
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "category_l1", "split"])
     vectors = embeddings.load_vectors(store, model.id, items["image_sha256"].to_pylist())
     labels, split = items["category_l1"].to_pylist(), items["split"].to_pylist()

@@ -29,8 +29,6 @@ def measure(
     model: ArtifactRef, catalog: ArtifactRef, split: str, config: EvaluationConfig, refresh: bool = False
 ) -> ArtifactRef:
     """Text->image and image->text metrics of one model on one split, and those of every other query type."""
-    from tasks.retrieval.metrics import evaluate
-
     store = open_store()
     parents = {"model": model, "catalog": catalog}
     parameters = {**config.model_dump(mode="json"), "split": split}
@@ -38,6 +36,8 @@ def measure(
     if not refresh and artifacts.find(store, ref):
         get_run_logger().info("Split %s of model %s is already measured", split, model.id)
         return ref
+    from tasks.retrieval.metrics import evaluate
+
     items = split_items(store, catalog, split)
     if len(items) < 2:
         raise ConfigError(

@@ -24,14 +24,14 @@ RECIPE = 1
 
 @compute_task(name="load-pretrained", task_run_name="load-pretrained-{config.pretrained}")
 def load_pretrained(config: ModelConfig) -> ArtifactRef:
-    """Store the pretrained weights as a model that open_clip loads by itself; a model id in the store is taken as is."""
-    from tasks.clip.pretrained import materialise
-
+    """Store the pretrained weights as a model that open_clip loads itself; a model id in the store is taken as is."""
     store = open_store()
     parameters = config.model_dump(mode="json")
     stored = _stored_model(store, config.pretrained, parameters)
     if stored:
         return stored
+    from tasks.clip.pretrained import materialise
+
     with tempfile.TemporaryDirectory() as scratch:
         card = materialise(config.pretrained, Path(scratch), seed=config.seed)
         # The id follows from the weights, so that a changed file under the same name is another model.
@@ -55,8 +55,6 @@ def _stored_model(store: Store, spec: str, parameters: dict[str, Any]) -> Artifa
 @compute_task(name="finetune")
 def train(baseline: ArtifactRef, catalog: ArtifactRef, config: FinetuneConfig, refresh: bool = False) -> ArtifactRef:
     """Fine-tune ``baseline`` on the catalogue's train split; val chooses the best checkpoint."""
-    from tasks.clip.finetune import finetune
-
     store = open_store()
     parents = {"base": baseline, "catalog": catalog}
     parameters = config.model_dump(mode="json")
@@ -64,6 +62,8 @@ def train(baseline: ArtifactRef, catalog: ArtifactRef, config: FinetuneConfig, r
     if not refresh and artifacts.find(store, ref):
         get_run_logger().info("Model %s is already trained", ref.id)
         return ref
+    from tasks.clip.finetune import finetune
+
     with tempfile.TemporaryDirectory() as scratch, accelerator():
         with track("finetune", "fine-tuning") as progress:
             log = finetune(

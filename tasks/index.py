@@ -27,8 +27,6 @@ _SELF_TEST_ROWS = 64
 @compute_task(name="build-index")
 def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh: bool = False) -> ArtifactRef:
     """Index every item of the catalogue: row i of the index is row i of the ``items.parquet`` beside it."""
-    from tasks.retrieval.index import build_index, save_index
-
     store = open_store()
     parents = {"model": model, "catalog": catalog}
     parameters = config.model_dump(mode="json")
@@ -36,6 +34,8 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     if not refresh and artifacts.find(store, ref):
         get_run_logger().info("Index %s is already built", ref.id)
         return ref
+    from tasks.retrieval.index import build_index, save_index
+
     items = fetch_table(store, catalog, "items.parquet")
     vectors = embeddings.load_vectors(store, model.id, items["image_sha256"].to_pylist())
     queries = load_encoder(model).encode_texts(_text_queries(items, config))

@@ -3,6 +3,7 @@
 A task here never uses Prefect's result cache: an artifact that has a manifest is the cache, and every machine sees it.
 """
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.tasks import exponential_backoff
 
-from tasks.schema.errors import TransientError
+from tasks.schema.errors import ProductSearchError, TransientError
 
 #: Global concurrency limit that fine-tuning and embedding hold; `deployments/apply.py` creates it.
 ACCELERATOR = "accelerator"
@@ -40,3 +41,16 @@ compute_task = partial(
 def accelerator() -> Any:
     """Context in which at most ``ACCELERATOR``'s limit of tasks run at once (no limit where none was created)."""
     return concurrency(ACCELERATOR, occupy=1, lease_duration=60, strict=False)
+
+
+class _SpareTheTraceback(logging.Filter):
+    """An error raised on purpose says what to do in one message; Prefect would log its traceback on top."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], ProductSearchError):
+            record.exc_info = None
+        return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_SpareTheTraceback())

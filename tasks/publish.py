@@ -28,7 +28,7 @@ def make_release(parts: ReleaseParts, channel: str, why: str, publish_anyway: bo
     Raises GateRefused where a gate says no, unless ``publish_anyway``; the release stays stored as a candidate.
     """
     store = open_store()
-    release = write_release(store, _describe(store, parts, channel, why))
+    release = _find_release(store, _release_id(parts)) or write_release(store, _describe(store, parts, channel, why))
     _show_release(release)
     failed = [gate for gate in release.gates if not gate.passed]
     if failed and not publish_anyway:
@@ -40,12 +40,22 @@ def make_release(parts: ReleaseParts, channel: str, why: str, publish_anyway: bo
     return release.id
 
 
+def _release_id(parts: ReleaseParts) -> str:
+    return hashlib.sha256(canonical_json(parts.model_dump(mode="json")).encode()).hexdigest()[:16]
+
+
+def _find_release(store: Store, release_id: str) -> Release | None:
+    try:
+        return read_release(store, release_id)
+    except ArtifactMissing:
+        return None
+
+
 def _describe(store: Store, parts: ReleaseParts, channel: str, why: str) -> Release:
     live = read_live(store, channel)
-    content = canonical_json(parts.model_dump(mode="json"))
     index = artifacts.load_manifest(store, parts.index)
     return Release(
-        id=hashlib.sha256(content.encode()).hexdigest()[:16],
+        id=_release_id(parts),
         created_at=datetime.now(UTC),
         catalog=parts.catalog,
         model=parts.model,
@@ -129,7 +139,7 @@ def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str) -> dict[
     store = open_store()
     catalog, index = (artifacts.load_manifest(store, ref) for ref in (parts.catalog, parts.index))
     rows = [
-        _row("catalogue", parts.catalog, items=catalog.summary.get("items"), refused=catalog.summary.get("refused")),
+        _row("catalogue", parts.catalog, items=catalog.summary.get("items"), refused=catalog.summary.get("rejected")),
         _row("baseline", baseline, **_figures(store, parts, "baseline")),
         _row(
             "fine-tuned" if parts.model != baseline else "served model", parts.model, **_figures(store, parts, "model")
