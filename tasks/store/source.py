@@ -2,9 +2,9 @@
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from tasks.schema.errors import ArtifactMissing, SourceMissing, SourceRefused, SourceUnavailable, StoreUnavailable
@@ -40,8 +40,7 @@ class ShopFiles:
 
         Raises SourceMissing, SourceRefused (outside, or more than ``limit_bytes``), SourceUnavailable.
         """
-        scheme = urlsplit(uri).scheme.lower()
-        if scheme in ("http", "https"):
+        if uri.lower().startswith(("http://", "https://")):
             return self._web.read(uri, limit_bytes)
         if _is_absolute(uri):
             for root in (self._root, *self._others):
@@ -166,23 +165,26 @@ class BucketRoot:
     def read(self, path: str, limit_bytes: int | None) -> bytes:
         full = f"{self._top}/{path}"
         end = None if limit_bytes is None else limit_bytes + 1
-        data = self._try(full, lambda: self._files.cat_file(full, start=None if end is None else 0, end=end))
+        data = self._try(full, lambda: self._files.cat_file(full, start=None if end is None else 0, end=end), b"")
         return _within(data, limit_bytes, f"s3://{full}")
 
     def list(self, folder: str, suffix: str) -> list[str]:
         full = posixpath.join(self._top, folder) if folder else self._top
-        found = self._try(full, lambda: self._files.ls(full, detail=True))
+        nothing: Sequence[dict[str, Any]] = []
+        found = self._try(full, lambda: self._files.ls(full, detail=True), nothing)
         names = [info["name"] for info in found if info["type"] == "file" and info["name"].rstrip("/") != full]
         return sorted(name.removeprefix(f"{self._top}/") for name in names if name.endswith(suffix))
 
-    def _try(self, full: str, call: Callable[[], T]) -> T:
-        from tasks.store.s3_errors import translated
+    def _try(self, full: str, call: Callable[[], T], empty: T) -> T:
+        from tasks.store.s3_errors import status_of, translated
 
         for attempt in patient(self._tries, SourceUnavailable):
             with attempt:
                 try:
                     return call()
                 except Exception as error:
+                    if status_of(error) == 416:  # a range of an empty object
+                        return empty
                     found = translated(error, f"s3://{full}")
                     if isinstance(found, ArtifactMissing):
                         raise SourceMissing(f"s3://{full} is not there; check the row's path") from error

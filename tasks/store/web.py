@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 import time
+import urllib.request
 from collections import defaultdict
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
@@ -28,26 +29,45 @@ class WebPictures:
     def __init__(self, connect: float = 5.0, read: float = 15.0, total: float = 60.0) -> None:
         self._total = total
         timeout = httpx.Timeout(read, connect=connect, pool=None)
-        self._client = httpx.Client(timeout=timeout, headers={"User-Agent": USER_AGENT, "Accept": "image/*,*/*;q=0.5"})
+        # identity: a picture does not shrink, and a small answer must not unpack to a huge one.
+        headers = {"User-Agent": USER_AGENT, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+        self._client = httpx.Client(timeout=timeout, headers=headers)
         self._slots: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_AT_ONCE))
         self._not_before: dict[str, float] = {}
+        self._answered: dict[str, float] = {}  # host -> when it last gave a whole picture
         self._lock = threading.Lock()
 
     def read(self, url: str, limit_bytes: int | None = None) -> bytes:
         """Bytes at ``url``.
 
-        Raises SourceMissing (the server says it is not there or not for us), SourceRefused (over the limit, too many
-        redirects, an address that no shop has), SourceUnavailable (429, 5xx or no answer after four tries).
+        Raises SourceMissing (the server says it is not there or not for us, or redirects for ever), SourceRefused
+        (over the limit, an address that no shop has), SourceUnavailable (429, 5xx or no answer after four tries).
         """
+        try:
+            host = urlsplit(url).netloc
+        except ValueError as error:
+            raise _no_url(url, error) from error
+        began = time.monotonic()
         for attempt in range(_TRIES):
             try:
-                return self._follow(url, limit_bytes)
+                data = self._follow(url, limit_bytes)
+                self._answered[host] = time.monotonic()
+                return data
             except _Later as later:
                 pause = later.seconds if later.seconds is not None else random.uniform(0.2, 0.5) * 2**attempt
                 if attempt == _TRIES - 1 or pause > _LONGEST_PAUSE:
-                    raise SourceUnavailable(f"{url}: {later}; the server may recover, run again later") from later
-                self._hold(urlsplit(url).netloc, pause)
+                    raise self._given_up(url, host, began, later) from later
+                if later.is_about_host:
+                    self._hold(host, pause)
+                else:
+                    time.sleep(pause)
         raise AssertionError("unreachable")
+
+    def _given_up(self, url: str, host: str, began: float, later: "_Later") -> Exception:
+        # One picture that fails for ever must not stop a night's run, but a shop that is down must.
+        if not later.is_about_host and self._answered.get(host, -1.0) > began:
+            return SourceMissing(f"{url}: {later} each time, while {host} answers other requests; check this picture")
+        return SourceUnavailable(f"{url}: {later}; the server may recover, run again later")
 
     def _follow(self, url: str, limit_bytes: int | None) -> bytes:
         deadline = time.monotonic() + self._total
@@ -57,14 +77,17 @@ class WebPictures:
             if isinstance(found, bytes):
                 return found
             here = urljoin(here, found)
-        raise SourceRefused(f"{url}: more than {_REDIRECTS} redirects, the last to {here!r:.120}; give the final URL")
+        raise SourceMissing(f"{url}: more than {_REDIRECTS} redirects, the last to {here!r:.120}; give the final URL")
 
     def _get(self, url: str, named: str, limit_bytes: int | None, deadline: float) -> bytes | str:
         """Body, or the address of a redirect."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise _no_url(named, error) from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SourceRefused(f"{named}: leads to {url!r:.120}; only http and https are followed")
-        if _is_link_local(parts.hostname):
+        if _is_link_local(parts.hostname, named):
             raise SourceRefused(f"{named}: {parts.hostname} is link-local (a cloud's metadata service), not a shop")
         try:
             with self._slot(parts.netloc), self._client.stream("GET", url) as answer:
@@ -74,8 +97,8 @@ class WebPictures:
                 return _body(answer, named, limit_bytes, deadline)
         except httpx.TransportError as error:
             raise _Later(f"no answer ({type(error).__name__})") from error
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise SourceMissing(f"{named!r:.200} is no URL ({error}); correct the row") from error
+        except (httpx.InvalidURL, ValueError) as error:
+            raise _no_url(named, error) from error
 
     def _slot(self, host: str) -> threading.BoundedSemaphore:
         with self._lock:
@@ -93,9 +116,9 @@ class WebPictures:
 class _Later(Exception):
     """The same request may succeed later, after ``seconds`` where the server said so."""
 
-    def __init__(self, message: str, seconds: float | None = None) -> None:
+    def __init__(self, message: str, seconds: float | None = None, is_about_host: bool = False) -> None:
         super().__init__(message)
-        self.seconds = seconds
+        self.seconds, self.is_about_host = seconds, is_about_host
 
 
 def _check(answer: httpx.Response, named: str) -> None:
@@ -103,7 +126,8 @@ def _check(answer: httpx.Response, named: str) -> None:
     if status == 200:
         return
     if status in (408, 425, 429) or status >= 500:
-        raise _Later(f"the server answered {status}", _retry_after(answer.headers.get("retry-after")))
+        pause = _retry_after(answer.headers.get("retry-after"))
+        raise _Later(f"the server answered {status}", pause, is_about_host=status == 429 or pause is not None)
     if status in _GONE:
         raise SourceMissing(f"{named}: the server answered {status}; check the URL and whether it is public")
     raise SourceMissing(f"{named}: the server answered {status}, expected 200; check the URL")
@@ -123,6 +147,10 @@ def _body(answer: httpx.Response, named: str, limit_bytes: int | None, deadline:
     return bytes(body)
 
 
+def _no_url(named: str, error: Exception) -> SourceMissing:
+    return SourceMissing(f"{named!r:.200} is no URL ({error}); correct the row")
+
+
 def _too_large(named: str, limit_bytes: int) -> SourceRefused:
     return SourceRefused(f"{named} is larger than the limit of {limit_bytes} bytes; raise the limit or shrink the file")
 
@@ -139,10 +167,20 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-@lru_cache(maxsize=1024)
-def _is_link_local(host: str) -> bool:
+def _is_link_local(host: str, named: str) -> bool:
+    """Tell whether ``host`` resolves to a link-local address. Raises SourceMissing where no such name exists."""
+    if urllib.request.getproxies().keys() & {"http", "https", "all"}:
+        return False  # the proxy resolves names, and decides what may be reached
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False  # the request itself will tell, or a proxy resolves the name
-    return any(ipaddress.ip_address(str(address).split("%")[0]).is_link_local for address in found)
+        return any(ipaddress.ip_address(address).is_link_local for address in _addresses(host))
+    except UnicodeError as error:
+        raise _no_url(named, error) from error
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            raise _Later(f"the name {host} could not be looked up now") from error
+        raise SourceMissing(f"{named}: no host is called {host!r:.100}; correct the row") from error
+
+
+@lru_cache(maxsize=1024)
+def _addresses(host: str) -> tuple[str, ...]:
+    return tuple({str(entry[4][0]).split("%")[0] for entry in socket.getaddrinfo(host, None)})
