@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from tasks.clip.folder import save_tensors
@@ -57,7 +58,7 @@ def read_checkpoint(
         model.load_state_dict(load_file(folder / "model.safetensors"))
         _restore_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
         best = load_file(folder / "best.safetensors") if state["has_best"] else None
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise ArtifactCorrupt(f"the checkpoint {folder} cannot be read ({error}): start without it") from error
     return Checkpoint(step=state["step"], best=best, log=state["log"])
 
@@ -82,6 +83,9 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tens
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
-            optimizer.state[parameter] = {
-                key: tensors[f"{key}/{name}"].to(parameter.device) for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+            state = {"step": tensors[f"step/{name}"]}
+            for key in ("exp_avg", "exp_avg_sq"):
+                # The fused optimiser walks memory: a moment must lie as its channels_last parameter does.
+                state[key] = torch.empty_like(parameter).copy_(tensors[f"{key}/{name}"])
+            state["step"] = state["step"].to(parameter.device)
+            optimizer.state[parameter] = state

@@ -203,9 +203,8 @@ class _Run:
         if self.log.best_recall is None or figures[SCORE] > self.log.best_recall:
             self.log.best_recall, self.log.best_step = figures[SCORE], step
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-        recent = [entry[SCORE] for entry in self.log.evaluations[-self.recipe.patience :]]
-        if self.recipe.patience and len(self.log.evaluations) > self.recipe.patience:
-            self.log.stopped_early = max(recent) < self.log.best_recall and step < self.steps
+        since = sum(entry["step"] > self.log.best_step for entry in self.log.evaluations)
+        self.log.stopped_early = 0 < self.recipe.patience <= since and step < self.steps
 
     def _report(self, step: int) -> None:
         recall = f", val R@1 {self.log.evaluations[-1][SCORE]:.3f}" if self.log.evaluations else ""

@@ -29,7 +29,7 @@ def load_model(folder: Path, image_size: int | None = None) -> tuple[open_clip.C
         config["model_cfg"]["vision_cfg"]["image_size"] = image_size
         config.setdefault("preprocess_cfg", {})["size"] = image_size
         config.setdefault("card", {})["image_size"] = image_size
-    if not any(folder.glob(pattern) for pattern in ("*.safetensors", "*.bin", "*.pth")):
+    if not any(entry.suffix in (".safetensors", ".bin", ".pth") for entry in folder.iterdir()):
         raise ModelUnavailable(f"{folder} holds no weights: expected {WEIGHTS_FILE} beside {CONFIG_FILE}")
     try:
         # require_pretrained: open_clip otherwise answers missing weights with random ones and a log line.
