@@ -7,9 +7,12 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
 from tasks.catalog.pictures import PictureFault, PictureLimits, normalise
+from tasks.schema.tables import REJECT_REASONS
 
 LIMITS = PictureLimits(max_bytes=2_000_000, max_pixels=10_000_000, side=96)
 
@@ -239,3 +242,17 @@ def test_a_header_bomb_is_refused_before_decoding() -> None:
     assert fault(data).reason == "picture_too_large"
     found = fault(encode(Image.new("L", (4000, 3000)), "PNG"))  # between our limit and Pillow's
     assert found.reason == "picture_too_large" and "4,000 x 3,000" in found.detail
+
+
+@given(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"]), st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_bytes_raise_anything_else(format: str, data: st.DataObject) -> None:
+    """Whatever a shop serves is a picture or a named fault."""
+    raw = bytearray(encode(photo(40, 30), format))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    raw = raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw
+    try:
+        stored(bytes(raw))
+    except PictureFault as found:
+        assert found.reason in REJECT_REASONS and found.detail

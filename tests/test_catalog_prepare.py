@@ -242,6 +242,17 @@ def test_a_growing_shop_keeps_its_splits_and_changes_are_told_apart(tmp_path: Pa
     assert after["00x"] == before["001"]  # a new colour joins the split of its design
 
 
+def test_a_subset_has_the_shares_of_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    rows = [f"{n},Thing number {'x' * n},images/{n}.jpg,,Kitchen,,,\n" for n in range(300)]
+    for n in range(300):
+        (tmp_path / f"images/{n}.jpg").write_bytes(encode((n % 256, n // 256, 7), size=(8, 8)))
+    (tmp_path / "shop.csv").write_text(HEADER + "".join(rows))
+    splits = prepare(tmp_path / "shop.csv", max_items=150)[0].summary["splits"]
+    assert sum(splits.values()) == 150
+    assert 105 <= splits["train"] <= 135 and splits["val"] >= 5 and splits["test"] >= 5
+
+
 @given(st.integers(1, 25), st.sets(st.integers(0, 25), max_size=8))
 @settings(max_examples=10, deadline=None)
 def test_any_subset_is_deterministic_and_within_its_size(most: int, gone: set[int]) -> None:

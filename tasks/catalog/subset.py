@@ -18,6 +18,8 @@ def choose_subset(
     """
     if len(listings) <= max_items:
         return list(listings)
+    # Another word than the splits use: low hashes of the same word would all be training items.
+    seed = f"subset of {seed}"
     strata: dict[str, list[Listing]] = defaultdict(list)
     for listing in listings:
         strata[listing.category_l1].append(listing)
