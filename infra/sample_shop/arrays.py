@@ -28,6 +28,19 @@ def dot(a: Array, b: Array) -> Array:
     return total + a[..., 2] * b[..., 2] if a.shape[-1] == 3 else total
 
 
+def cross(a: Array, b: Array) -> Array:
+    """Cross products along the last axis; numpy's own spends most of its time on moving axes."""
+    (ax, ay, az), (bx, by, bz) = (tuple(v[..., i] for i in range(3)) for v in (a, b))
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+
+
+def differences(points: Array) -> Array:
+    """Slopes along the first axis: central inside, one-sided at the ends."""
+    if len(points) < 3:
+        return np.repeat(points[-1:] - points[:1], len(points), axis=0)
+    return np.concatenate([points[1:2] - points[:1], (points[2:] - points[:-2]) / 2, points[-1:] - points[-2:-1]])
+
+
 def bounds(points: Array) -> tuple[Array, Array]:
     """Lowest and highest coordinates over all but the last axis."""
     columns = [np.ascontiguousarray(points[..., i]) for i in range(points.shape[-1])]

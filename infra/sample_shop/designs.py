@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .product_types import TYPES, ProductType
+from .product_types import TYPES, ProductType, trim_part
 from .vocabulary import BRANDS, COLOR_POOLS, COLORS, MATERIALS, MODEL_WORDS, PATTERNS, STYLES
 
 DesignKey = tuple[int, int]  # (day the design appeared, number within that day)
@@ -107,6 +107,7 @@ def design(seed: int, key: DesignKey) -> list[Product]:
     n_colors = 1 if rng.random() < 0.86 else int(rng.choice([2, 3, 4], p=[0.45, 0.35, 0.2]))
     colors = [pool[i] for i in rng.permutation(len(pool))[:n_colors]]
     pattern = _pattern(kind, material, rng)
+    part = trim_part(kind, shape)
     first = Product(
         seed,
         key,
@@ -118,8 +119,8 @@ def design(seed: int, key: DesignKey) -> list[Product]:
         material,
         pattern,
         second_color=_second_color(colors[0], rng) if pattern else "",
-        trim_part=kind.trim_part,
-        trim=_pick(rng, kind.trims),
+        trim_part=part,
+        trim=_pick(rng, kind.trims if part else ()),
         features=tuple(f for f in kind.features if rng.random() < 0.36),
         size=_pick(rng, kind.sizes),
         style=_pick(rng, STYLES),

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,9 +108,11 @@ def _write_pictures(out: Path, jobs: list[PictureJob], workers: int | None) -> N
         for _ in _progress((write_picture(job) for job in todo), len(todo)):
             pass
         return
-    # spawn, not fork: the caller may hold threads (Prefect, torch) whose locks a fork would copy
-    with _single_threaded_children(), multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for _ in _progress(pool.imap_unordered(write_picture, todo, chunksize=16), len(todo)):
+    # spawn, not fork: the caller may hold threads (Prefect, torch) whose locks a fork would copy.
+    # An executor, not a Pool: it reports workers that die at start, where a Pool starts new ones for ever.
+    context = multiprocessing.get_context("spawn")
+    with _single_threaded_children(), ProcessPoolExecutor(workers, mp_context=context) as pool:
+        for _ in _progress(pool.map(write_picture, todo, chunksize=16), len(todo)):
             pass
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .arrays import Array, Points, dot, rotate, rotation_about, smooth_path, unit, vec
+from .arrays import Array, Points, cross, differences, dot, rotate, rotation_about, smooth_path, unit, vec
 
 
 @dataclass
@@ -113,17 +113,13 @@ def _grid_normals(points: Array) -> Array:
     """Normals of grids (k, nu, nv, 3) from differences; a closed direction wraps."""
 
     def slope(axis: int) -> Array:
-        first, last = np.take(points, 0, axis), np.take(points, -1, axis)
-        inner = np.gradient(points, axis=axis)
-        if points.shape[axis] > 3 and np.abs(first - last).max() < 1e-5:
-            edge = np.take(points, 1, axis) - np.take(points, -2, axis)
-            index: list[slice | int] = [slice(None)] * points.ndim
-            for end in (0, -1):
-                index[axis] = end
-                inner[tuple(index)] = edge / 2
-        return inner
+        turned = np.swapaxes(points, 0, axis)
+        inner = differences(turned)
+        if len(turned) > 3 and np.abs(turned[0] - turned[-1]).max() < 1e-5:
+            inner[0] = inner[-1] = (turned[1] - turned[-2]) / 2
+        return np.swapaxes(inner, 0, axis)
 
-    return unit(np.cross(slope(1), slope(2))).astype(np.float32)
+    return unit(cross(slope(1), slope(2))).astype(np.float32)
 
 
 def _arc_uv(points: Array) -> Array:
@@ -131,10 +127,10 @@ def _arc_uv(points: Array) -> Array:
     step_u, step_v = points[:, :, 1:] - points[:, :, :-1], points[:, 1:] - points[:, :-1]
     across = np.sqrt(dot(step_u, step_u)).max(axis=1)
     along = np.sqrt(dot(step_v, step_v)).mean(axis=2)
-    u = np.pad(np.cumsum(across, axis=1), ((0, 0), (1, 0)))[:, None, :]
-    v = np.pad(np.cumsum(along, axis=1), ((0, 0), (1, 0)))[:, :, None]
-    shape = points.shape[:3]
-    return np.stack([np.broadcast_to(u, shape), np.broadcast_to(v, shape)], -1).astype(np.float32)
+    uv = np.zeros((*points.shape[:3], 2), np.float32)
+    uv[:, :, 1:, 0] = np.cumsum(across, axis=1)[:, None, :]
+    uv[:, 1:, :, 1] = np.cumsum(along, axis=1)[:, :, None]
+    return uv
 
 
 def box(
@@ -211,16 +207,16 @@ def tube(
     centers = smooth_path(path, 6) if smooth else np.asarray(path, np.float32)
     radii = np.interp(np.linspace(0, 1, len(centers)), np.linspace(0, 1, np.size(radius)), np.atleast_1d(radius))
     closed = bool(np.abs(centers[0] - centers[-1]).max() < 1e-5)
-    tangent = np.gradient(centers, axis=0)
+    tangent = differences(centers)
     if closed:
         tangent[0] = tangent[-1] = centers[1] - centers[-2]
     tangent = unit(tangent)
     hint = vec(up)
-    across = np.cross(tangent, hint)
+    across = cross(tangent, hint)
     weak = np.linalg.norm(across, axis=1) < 0.15  # the path runs along the hint
-    across[weak] = np.cross(tangent[weak], vec([0.3, 1, 0.2]))
+    across[weak] = cross(tangent[weak], vec([0.3, 1, 0.2]))
     across = unit(across)
-    facing = np.cross(across, tangent)
+    facing = cross(across, tangent)
     theta = np.linspace(0, 2 * np.pi, n + 1, dtype=np.float32)
     cos, sin = np.cos(theta)[None, :, None], np.sin(theta)[None, :, None]
     ring = across[:, None] * cos + facing[:, None] * sin * flat

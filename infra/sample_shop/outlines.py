@@ -87,7 +87,7 @@ def posts(
 
 def panel(s: Scene, center: Sequence[float], width: float, height: float, slot: str, image: Array) -> Part:
     """A flat picture facing +z; `image` (h, w, 3), 0..1, is painted on it with its top up."""
-    x, y = np.meshgrid(np.linspace(-0.5, 0.5, 5), np.linspace(-0.5, 0.5, 5))
+    x, y = np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 9))
     points = np.stack([x * width, y * height, np.zeros_like(x)], -1)[None].astype(np.float32)
     normals = np.broadcast_to(vec([0, 0, 1]), points.shape).copy()
     uv = np.stack([x + 0.5, 0.5 - y], -1)[None].astype(np.float32)
@@ -100,6 +100,16 @@ def panel(s: Scene, center: Sequence[float], width: float, height: float, slot: 
 
     s.paints[slot] = paint
     return s.add(Part(points, normals, uv, slot, False)).move(*center)
+
+
+def disc_panel(s: Scene, z: float, radius: float, slot: str, image: Array) -> Part:
+    """The middle of a square picture on a round face: the panel's square is pressed into the circle."""
+    part = panel(s, (0, 0, z), 2, 2, slot, image)
+    a, b = part.points[..., 0], part.points[..., 1]
+    x, y = a * np.sqrt(1 - b * b / 2), b * np.sqrt(1 - a * a / 2)
+    part.points = np.stack([x * radius, y * radius, part.points[..., 2]], -1).astype(np.float32)
+    part.uv = np.stack([x / 2 + 0.5, 0.5 - y / 2], -1).astype(np.float32)
+    return part
 
 
 def flat_uv(part: Part) -> Part:

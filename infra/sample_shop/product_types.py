@@ -36,7 +36,7 @@ def _v(*pairs: str) -> tuple[tuple[str, str], ...]:
 # fmt: off
 TYPES: tuple[ProductType, ...] = (
     ProductType("CELLULAR_PHONE_CASE", 11, "Electronics Accessories/Cell Phones/Cases",
-                _v("slim=slim phone case", "wallet=wallet phone case with card slot", "bumper=bumper phone case",
+                _v("slim=slim phone case", "wallet=wallet phone case", "bumper=bumper phone case",
                    "ring=phone case with ring holder"),
                 _CASES, 0.55, "bumper", ("black", "white", "grey", "red", "gold", "blue"), (),
                 ("for iPhone 11", "for iPhone XR", "for Galaxy S10", "6.1 inch", "for iPhone 12 Pro")),
@@ -218,4 +218,28 @@ TYPES: tuple[ProductType, ...] = (
                 ("oak", "black metal", "white"), (), ("9 ft", "270 cm")),
 )
 # fmt: on
+# what the trim is called where a shape lacks the type's usual part; "" for nothing to name
+_PART_OF_SHAPE = {
+    ("CELLULAR_PHONE_CASE", "slim"): "frame",
+    ("CELLULAR_PHONE_CASE", "ring"): "frame",
+    ("CELLULAR_PHONE_CASE", "wallet"): "card slot",
+    ("SHOES", "pump"): "heel",
+    ("DRINKING_CUP", "travel"): "lid",
+    ("DRINKING_CUP", "tumbler"): "straw",
+    ("DRINKING_CUP", "goblet"): "stem",
+    ("HAT", "cap"): "visor",
+    ("HAT", "beanie"): "label",
+    ("OTTOMAN", "pouf"): "",
+    ("SUITCASE", "hard"): "handle",
+    ("SUITCASE", "soft"): "handle",
+    ("SHELF", "floating"): "brackets",
+    ("SHELF", "cubes"): "back panel",
+}
+
+
+def trim_part(kind: ProductType, shape: str) -> str:
+    """The part of a shape that its trim colours, as a title names it, or nothing."""
+    return _PART_OF_SHAPE.get((kind.name, shape), kind.trim_part)
+
+
 TYPE_BY_NAME = {kind.name: kind for kind in TYPES}

@@ -8,7 +8,7 @@ from . import artwork
 from .arrays import vec
 from .designs import Product
 from .mesh import Scene
-from .outlines import arch, ellipse, flat_uv, panel, rounded_rectangle
+from .outlines import arch, disc_panel, ellipse, flat_uv, panel, rounded_rectangle
 from .surfaces import trim_color
 from .vocabulary import COLORS
 
@@ -20,7 +20,7 @@ def phone_case(s: Scene, p: Product, rng: Rng) -> None:
     s.stage, s.yaw, s.pitch, s.fill = "wall", float(rng.choice([-1, 1])) * rng.uniform(12, 24), 7, 0.88
     s.pattern_scale = 1.15
     w, h, corner = 0.5, 1.0, rng.uniform(0.08, 0.11)
-    frame = "trim" if p.shape in ("bumper", "ring") else "shadow"
+    frame = "shadow" if p.shape == "wallet" else "trim"
     s.plate(rounded_rectangle(w + 0.02, h + 0.02, corner), 0.075, frame, bevel=0.025)
     flat_uv(s.plate(rounded_rectangle(w - 0.02, h - 0.02, corner - 0.01), 0.05, "main", bevel=0.012).move(z=0.02))
     x, y = -w / 2 + 0.14, h / 2 - 0.15
@@ -175,7 +175,7 @@ def clock(s: Scene, p: Product, rng: Rng) -> None:
         s.lathe([(r * 0.9, 0.02), (r * 0.92, 0.06), (r, 0.05), (r * 1.03, 0), (r, -0.05), (0, -0.05)][::-1], n=48).turn(
             "x", 90
         )
-        panel(s, (0, 0, 0.02), 2 * r * 0.9, 2 * r * 0.9, "dial", image)
+        disc_panel(s, 0.02, r * 0.93, "dial", image)
         if p.shape == "sunburst":
             for i in range(24):
                 a, long = i * np.pi / 12, 0.95 if i % 2 else 0.72

@@ -8,7 +8,7 @@ from . import artwork
 from .arrays import smooth_path, vec
 from .designs import Product
 from .mesh import Scene, sheet
-from .outlines import ellipse, panel, rounded_rectangle
+from .outlines import disc_panel, ellipse, panel, rounded_rectangle
 from .surfaces import trim_color
 
 Rng = np.random.Generator
@@ -53,13 +53,7 @@ def watch(s: Scene, p: Product, rng: Rng) -> None:
     s.lathe(
         [(r * 0.9, 0.05), (r * 0.93, 0.065), (r, 0.05), (r * 1.02, 0), (r, -0.04), (0, -0.05)][::-1], case, n=40
     ).turn("x", 90)
-    panel(s, (0, 0, 0.05), 1.8 * r, 1.8 * r, "face", artwork.watch_image(trim_color(p), p.shape == "chronograph", rng))
-    face = s.parts[-1]
-    flat = face.points[..., :2] / (0.9 * r)  # a square panel pressed into the round case
-    a, b = flat[..., 0], flat[..., 1]
-    face.points[..., 0] = 0.9 * r * a * np.sqrt(1 - b * b / 2)
-    face.points[..., 1] = 0.9 * r * b * np.sqrt(1 - a * a / 2)
-    face.uv = np.stack([face.points[..., 0] / (1.8 * r) + 0.5, 0.5 - face.points[..., 1] / (1.8 * r)], -1)
+    disc_panel(s, 0.05, 0.9 * r, "face", artwork.watch_image(trim_color(p), p.shape == "chronograph", rng))
     for y in (-0.1, 0, 0.1) if p.shape == "chronograph" else (0.0,):
         s.tube([(r, y, 0), (r + 0.06, y, 0)], 0.03 if y == 0 else 0.02, case, n=8)
 

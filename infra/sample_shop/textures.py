@@ -78,7 +78,7 @@ def _knit() -> Texture:
 
 def _denim() -> Texture:
     x, y = _grid()
-    return (1 + 0.13 * np.sign(np.sin(2 * np.pi * (x + y) / 4)) + 0.08 * _noise(9, 1.5, 6)).astype(np.float32)
+    return (1 + 0.10 * np.sin(2 * np.pi * (x + y) / 8) + 0.04 * _noise(9, 2, 2)).astype(np.float32)
 
 
 def _mesh() -> Texture:
