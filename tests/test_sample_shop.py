@@ -17,7 +17,7 @@ from PIL import Image
 from infra.sample_shop import build_shop, pictures
 from infra.sample_shop.shop import DEFECT_KINDS, shop_on
 
-ITEMS = 60
+ITEMS = 42
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -189,9 +189,9 @@ def test_a_later_day_differs_exactly_as_recorded(shop: Path, tmp_path: Path) -> 
 
 
 def test_a_new_day_in_the_same_folder_is_the_day_made_afresh(tmp_path: Path) -> None:
-    build_shop(tmp_path / "kept", items=20, seed=7, day=0, workers=1)
-    build_shop(tmp_path / "kept", items=20, seed=7, day=2, workers=1)
-    build_shop(tmp_path / "fresh", items=20, seed=7, day=2, workers=1)
+    build_shop(tmp_path / "kept", items=14, seed=7, day=0, workers=1)
+    build_shop(tmp_path / "kept", items=14, seed=7, day=2, workers=1)
+    build_shop(tmp_path / "fresh", items=14, seed=7, day=2, workers=1)
     assert tree(tmp_path / "kept") == tree(tmp_path / "fresh")
 
 
