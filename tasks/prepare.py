@@ -38,7 +38,7 @@ def prepare(config: CatalogConfig, parent: ArtifactRef | None = None) -> Artifac
 
     store = open_store()
     known = fetch_table(store, parent, "items.parquet") if parent else None
-    files = open_source(config.root, anonymous=config.anonymous)
+    files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
     try:
         with track("prepare-catalog", "reading the shop") as progress, picture_writer(store) as write_picture:
             prepared = prepare_catalog(config, files, write_picture=write_picture, parent=known, progress=progress)

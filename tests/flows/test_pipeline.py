@@ -1,20 +1,27 @@
 """The whole pipeline through a real Prefect server, on a small sample shop."""
 
+import shutil
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.sorting import TaskRunSort
 
 from flows.pipeline import PipelineConfig, pipeline
+from flows.prepare_catalog import prepare_catalog
 from flows.publish import PromoteConfig, RollBackConfig, promote, roll_back
 from flows.reindex import ReindexConfig, reindex
 from infra.sample_shop import build_shop
+from tasks.catalog.config import CatalogConfig
 from tasks.schema.errors import ArtifactMissing, CatalogError
-from tasks.store import artifacts
+from tasks.schema.manifest import FOLDERS
+from tasks.store import artifacts, embeddings
+from tasks.store.cache import fetch, fetch_table
 from tasks.store.live import read_live
 from tasks.store.releases import read_release
-from tasks.store.store import open_store
+from tasks.store.store import Store, open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 ITEMS = 160
@@ -42,17 +49,17 @@ def quick(source: Path, **changes: object) -> PipelineConfig:
 
 
 @pytest.fixture(scope="module")
-def released(prefect_server: object, store_in: Path, shop: Path) -> dict:
+def released(prefect_server: str, store_in: Path, shop: Path) -> dict[str, Any]:
     return pipeline(quick(shop))
 
 
-def test_pipeline_publishes_one_complete_release(released: dict) -> None:
+def test_pipeline_publishes_one_complete_release(released: dict[str, Any]) -> None:
     store = open_store()
     live = read_live(store, "production")
     assert live is not None and live.pointer.release == released["release"] and live.pointer.generation == 1
     release = read_release(store, released["release"])
     manifest = artifacts.load_manifest(store, release.index)
-    items = artifacts.read_table(store, release.index, "items.parquet")
+    items = fetch_table(store, release.index, "items.parquet")
     assert manifest.summary["items"] == items.num_rows == release.items > ITEMS * 0.9
     assert release.classifier is not None and all(gate.passed for gate in release.gates)
     assert [row["step"] for row in released["summary"]] == [
@@ -60,34 +67,76 @@ def test_pipeline_publishes_one_complete_release(released: dict) -> None:
     ]  # fmt: skip
 
 
-def test_report_is_self_contained(released: dict) -> None:
+def made(store: Store) -> dict[str, datetime]:
+    return {
+        str(manifest.ref): manifest.created_at
+        for kind in FOLDERS
+        for manifest in artifacts.list_artifacts(store, kind)  # type: ignore[arg-type]
+    }
+
+
+def test_report_is_self_contained(released: dict[str, Any]) -> None:
     store = open_store()
     evaluation = read_release(store, released["release"]).evaluations["report"]
-    html = (artifacts.fetch(store, evaluation) / "report.html").read_text()
+    html = (fetch(store, evaluation) / "report.html").read_text()
     assert "data:image" in html and "untrained" in html.lower()
-    assert 'src="http' not in html and 'href="http' not in html
+    assert 'src="http' not in html and "<script src" not in html
 
 
-def test_second_run_makes_nothing_anew(released: dict, shop: Path) -> None:
+def test_second_run_makes_nothing_anew(released: dict[str, Any], shop: Path) -> None:
     store = open_store()
-    before = {
-        str(manifest.ref): manifest.created_at
-        for kind in artifacts.KINDS
-        for manifest in artifacts.list_artifacts(store, kind)
-    }
-    again = pipeline(quick(shop))
-    after = {
-        str(manifest.ref): manifest.created_at
-        for kind in artifacts.KINDS
-        for manifest in artifacts.list_artifacts(store, kind)
-    }
-    assert again["release"] == released["release"]
-    assert after == before
+    before = made(store)
+    assert pipeline(quick(shop))["release"] == released["release"]
+    assert made(store) == before
     live = read_live(store, "production")
     assert live is not None and live.pointer.generation == 1
 
 
-def test_operator_finds_artifacts_of_the_run(released: dict) -> None:
+def test_operator_finds_artifacts_of_the_run(released: dict[str, Any]) -> None:
     with get_client(sync_client=True) as client:
         keys = {artifact.key for artifact in client.read_artifacts(limit=200)}
-    assert {"catalog", "label-distribution", "refused-rows", "release", "release-gates", "summary", "live"} <= keys
+    # fmt: off
+    wanted = {
+        "catalog", "label-distribution", "refused-rows", "embedding-plan", "training-curves", "evaluation", "index",
+        "index-gate", "confusion-matrix", "per-class-f1", "release", "release-gates", "summary", "live",
+    }
+    # fmt: on
+    assert wanted <= keys
+
+
+def test_nightly_reindex_follows_the_shop_and_rolls_back(released: dict[str, Any], shop: Path) -> None:
+    store = open_store()
+    first = read_release(store, released["release"])
+    assert reindex(ReindexConfig())["changes"] == {}, "an unchanged shop gives no release"
+
+    before = set(fetch_table(store, first.index, "items.parquet")["item_id"].to_pylist())
+    pictures = embeddings.covered(store, first.model.id)
+    shutil.rmtree(shop)
+    build_shop(shop, items=ITEMS, seed=3, day=3, workers=2)
+    result = reindex(ReindexConfig())
+    live = read_live(store, "production")
+    assert live is not None and live.pointer.generation == 2 and live.pointer.previous == first.id
+    second = read_release(store, live.pointer.release)
+    after = set(fetch_table(store, second.index, "items.parquet")["item_id"].to_pylist())
+    changes = result["changes"]
+    assert (len(after - before), len(before - after)) == (changes["new"], changes["gone"])
+    assert changes["new"] and changes["gone"] and changes["image_changed"]
+    assert second.model == first.model and second.classifier == first.classifier
+    fresh = embeddings.covered(store, first.model.id) - pictures
+    assert 0 < len(fresh) <= changes["new"] + changes["image_changed"], "only new pictures are embedded"
+
+    assert roll_back(RollBackConfig()).release == first.id
+    assert promote(PromoteConfig(release=second.id)).generation == 4
+    with pytest.raises(ArtifactMissing, match="no release 0000"):
+        promote(PromoteConfig(release="0000"))
+
+
+def test_too_many_refused_rows_fail_once_and_are_kept(prefect_server: str, store_in: Path, shop: Path) -> None:
+    strict = CatalogConfig(source=str(shop), max_reject_share=0.0)
+    with pytest.raises(CatalogError, match=r"refused|reject"):
+        prepare_catalog(strict)
+    assert open_store().read_table("catalogs/refused/rejects.parquet").num_rows > 0
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(sort=TaskRunSort.END_TIME_DESC, limit=5)
+    failed = next(run for run in runs if run.name.startswith("prepare-catalog"))
+    assert failed.run_count == 1, "a bad parameter is not tried again"

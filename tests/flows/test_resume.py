@@ -119,12 +119,12 @@ def test_embedding_repeats_at_most_one_shard(bench: Bench) -> None:
     finished = parts()
     assert {path: finished[path] for path in survived} == survived, "a finished shard was written again"
     catalog = bench.only("catalog")
-    pictures = {
-        sha
-        for sha in bench.store.read_table(f"{catalog.folder}/items.parquet", ["image_sha256"])["image_sha256"].to_pylist()
-    }
-    stored = [
-        sha for path in finished for sha in bench.store.read_table(path, ["image_sha256"])["image_sha256"].to_pylist()
-    ]
+    pictures = set(_hashes(bench.store, f"{catalog.folder}/items.parquet"))
+    stored = [sha for path in finished for sha in _hashes(bench.store, path)]
     assert set(stored) == pictures
     assert len(stored) - len(pictures) <= SHARD, "more than one shard was embedded twice"
+
+
+def _hashes(store: Store, path: str) -> list[str]:
+    hashes: list[str] = store.read_table(path, ["image_sha256"])["image_sha256"].to_pylist()
+    return hashes
