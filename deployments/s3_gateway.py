@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def start_gateway(folder: Path, port: int | None = None) -> Gateway:
     meta, log = f"sqlite3://{folder / 'meta.db'}", folder / "gateway.log"
     if not (folder / "meta.db").exists():
         _format(program, meta, folder)
-    port = _free_port() if port is None else port
+    port = _free_port(port or 0)
     command = [program, "gateway", meta, f"127.0.0.1:{port}", "--no-banner", "--keep-etag", "--multi-buckets"]
     command += ["--no-usage-report", "--backup-meta", "0", "--attr-cache", "0", "--dir-entry-cache", "0"]
     command += ["--cache-dir", str(folder / "cache"), "--cache-size", "256", "--log", str(log)]
@@ -126,9 +127,13 @@ def _wait_until_ready(gateway: Gateway) -> None:
     raise RuntimeError(f"the gateway at {gateway.endpoint} did not start ({trouble}); its log ends:\n{said}")
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", wanted))
+        except OSError as error:  # else a server that is already there would be taken for ours
+            raise RuntimeError(f"port {wanted} is in use ({error.strerror}); name another, or none") from error
         return int(listener.getsockname()[1])
 
 
@@ -138,6 +143,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("var/s3"), help="where objects and metadata are kept")
     parser.add_argument("--port", type=int, help="port on the loopback (default: a free one)")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the server would outlive us
     try:
         gateway = start_gateway(arguments.folder, arguments.port)
     except (FileNotFoundError, RuntimeError) as error:
