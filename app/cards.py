@@ -43,7 +43,7 @@ def _card(hit: Hit, best: float) -> str:
 <div class="frame"><img src="{escape(picture_url(product))}" alt="{title}" {size} loading="lazy" decoding="async"></div>
 <h3 title="{title}">{title}</h3>
 <p class="meta">{meta or "&nbsp;"}</p>
-<div class="score" title="cosine similarity"><i style="width:{width}%"></i><b>{hit.score:.2f}</b></div>
+<div class="score" title="cosine similarity"><i style="width:{width}%"></i><b>{round(hit.score, 2) + 0.0:.2f}</b></div>
 <a class="like" href="?like={quote(product.item_id, safe="")}" data-like="{item}">More like this</a>
 </article>"""
 

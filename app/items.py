@@ -1,6 +1,7 @@
 """The products of one release: row i here is row i of its index."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Items:
         self._table = table
         self.sample_queries = sample_queries
         # position by id: 1M products cost about 100 MB here, and a look-up is then one step
-        self._rows = {item_id: row for row, item_id in enumerate(table["item_id"].to_pylist())}
+        self._rows = {item_id: row for row, item_id in enumerate(_values(table, "item_id"))}
 
     @classmethod
     def open(cls, path: Path) -> "Items":
@@ -63,8 +64,16 @@ class Items:
 
     def pictures_not_in(self, other: "Items") -> dict[str, str]:
         """item_id -> picture hash of the products that ``other`` lacks or shows with another picture."""
-        mine = zip(self._table["item_id"].to_pylist(), self._table["image_sha256"].to_pylist(), strict=True)
-        return {item_id: sha for item_id, sha in mine if other.picture_of(item_id) != sha}
+        return dict(self._pictures() - other._pictures())
+
+    def _pictures(self) -> set[tuple[str, str]]:
+        return set(zip(_values(self._table, "item_id"), _values(self._table, "image_sha256"), strict=True))
+
+
+def _values(table: pa.Table, column: str) -> Iterator[str]:
+    # in pieces: one to_pylist() of a million strings holds the interpreter for half a second, and every query with it
+    for batch in table.select([column]).to_batches(max_chunksize=10_000):
+        yield from batch.column(0).to_pylist()
 
 
 def _short_queries(rows: list[dict[str, Any]], wanted: int = 8) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from app.errors import NothingPublished
 from app.remembered import Remembered
 from app.settings import AppSettings
-from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot
+from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
 from tasks.schema.errors import ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
+from tasks.store.artifacts import prune_cache
 from tasks.store.live import read_live
 from tasks.store.releases import read_release
 from tasks.store.store import Store
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 _MOST_RESIDENT = 2  # the one that answers and the one being loaded, or still answering its last queries
 _LONGEST_WAIT = 600.0
 _DEPARTED_KEPT = 4
+_COPIES_KEPT = 86_400.0
 
 
 @dataclass
@@ -190,6 +192,15 @@ class Live:
             return
         self._swap(snapshot)
         self._remembered.write(release, pointer, parts)
+        self._forget_old_files(snapshot.release, beside.release if beside else None)
+
+    def _forget_old_files(self, *served: Release | None) -> None:
+        """Local copies that no release of the last day needs; a shared cache keeps what others fetched meanwhile."""
+        keep = [ref for release in served if release for ref in refs_of(release).values()]
+        try:
+            prune_cache(self._store, keep, unused_for=_COPIES_KEPT)
+        except OSError as error:
+            log.warning("Old local copies cannot be removed: %s", error)
 
     def _serve_remembered(self) -> None:
         with self._changed:

@@ -25,13 +25,17 @@ element.addEventListener('click', (event) => {
 // a picture whose product has left the catalogue meanwhile says so instead of showing a torn icon
 element.addEventListener('error', (event) => event.target.closest?.('.frame')?.classList.add('gone'), true);
 """
+_TO_BANNER = """() => {
+  const banner = document.querySelector('#similar .banner');
+  if (banner && banner.offsetParent) banner.scrollIntoView({block: 'center'});
+}"""
 _WORDS, _PICTURE = "words", "picture"
 _HINT = "Describe a product, or press one of the examples."
 _PICTURE_HINT = "Upload, paste or take a picture, or press “More like this” on any product."
 
 
 def theme() -> gr.themes.Base:
-    """Quiet, near-white, one blue; only fonts that every system has."""
+    """Quiet, one blue, light or dark as the visitor's system is; only fonts that every system has."""
     system = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     return gr.themes.Base(
         primary_hue=gr.themes.colors.blue,
@@ -41,12 +45,17 @@ def theme() -> gr.themes.Base:
         font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
     ).set(
         body_background_fill="#f7f8fa",
+        body_background_fill_dark="#10161d",
         block_border_width="0px",
         block_shadow="none",
         block_background_fill="transparent",
         button_primary_background_fill="#0b67ac",
         button_primary_background_fill_hover="#095289",
         button_primary_text_color="white",
+        button_primary_background_fill_dark="#0b67ac",
+        button_primary_background_fill_hover_dark="#0e7bcc",
+        block_background_fill_dark="transparent",
+        block_border_width_dark="0px",
     )
 
 
@@ -139,18 +148,17 @@ def build_page(search: Search) -> gr.Blocks:
                     go = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="go")
                 chips = gr.HTML("", js_on_load=_PRESSED, elem_id="chips")
                 found = gr.HTML(cards.state("What are you looking for?", _HINT), js_on_load=_PRESSED, elem_id="found")
-            with gr.Tab("Picture", id=_PICTURE):
-                with gr.Row(elem_classes="look"):
-                    with gr.Column(scale=1, min_width=260, elem_classes="drop"):
-                        upload = _upload_field(
-                            sources=["upload", "clipboard", "webcam"], height=260, show_label=False, buttons=[],
-                            elem_id="upload",
-                        )  # fmt: skip
-                        labels = gr.HTML("", elem_id="labels")
-                    with gr.Column(scale=3, min_width=300):
-                        similar = gr.HTML(
-                            cards.state("Search by picture", _PICTURE_HINT), js_on_load=_PRESSED, elem_id="similar"
-                        )
+            with gr.Tab("Picture", id=_PICTURE), gr.Row(elem_classes="look"):
+                with gr.Column(scale=1, min_width=260, elem_classes="drop"):
+                    upload = _upload_field(
+                        sources=["upload", "clipboard", "webcam"], height=260, show_label=False, buttons=[],
+                        elem_id="upload",
+                    )  # fmt: skip
+                    labels = gr.HTML("", elem_id="labels")
+                with gr.Column(scale=3, min_width=300):
+                    similar = gr.HTML(
+                        cards.state("Search by picture", _PICTURE_HINT), js_on_load=_PRESSED, elem_id="similar"
+                    )
         foot = gr.HTML("", elem_id="foot")
         _connect(page, blocks, {
             "tabs": tabs, "query": query, "go": go, "chips": chips, "found": found,
@@ -176,7 +184,7 @@ def _connect(page: Page, blocks: gr.Blocks, at: dict[str, Any]) -> None:
 
     to = [at[name] for name in ("tabs", "query", "found", "upload", "similar", "labels")]
     for pressable in ("chips", "found", "similar"):
-        at[pressable].click(press, None, to, **busy)
+        at[pressable].click(press, None, to, **busy).then(None, js=_TO_BANNER, **quiet)
 
     def arrive(request: gr.Request) -> tuple[Any, ...]:
         """An address may carry the query: ``/?q=red sofa`` or ``/?like=ITEM``."""

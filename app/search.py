@@ -128,7 +128,11 @@ class Search:
         scores, rows = snapshot.searcher.search(vectors, top_k=min(wanted, len(snapshot.items)))
         found = ((float(score), int(row)) for score, row in zip(scores[0], rows[0], strict=True) if row >= 0)
         return [
-            Hit(rank=rank, score=round(score, 4), product=snapshot.items.product(row))
+            Hit(
+                rank=rank,
+                score=round(score, 4) + 0.0,  # + 0.0: never "-0.0"
+                product=snapshot.items.product(row),
+            )
             for rank, (score, row) in enumerate(found, start=1)
         ]
 

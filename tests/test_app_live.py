@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 import time
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.errors import NothingPublished, UnknownItem
 from app.live import Live
@@ -19,6 +22,7 @@ from app.remembered import Remembered
 from app.search import Search
 from app.settings import AppSettings
 from tasks.schema.errors import StoreUnavailable
+from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
 from tasks.store.live import read_live, swap_live
 
@@ -248,3 +252,43 @@ def test_an_outage_while_serving_changes_nothing_but_the_note(
         search.live.check()
         assert search.by_text("red mug").release == "first"
         assert search.live.status().stale
+
+
+def test_a_release_with_a_classifier_tells_categories(
+    own_store: TinyShop, publish_next: Callable[..., Release]
+) -> None:
+    from tasks.classifier.config import ClassifierConfig
+    from tasks.classifier.train import train_head
+    from tasks.clip.encoder import Encoder
+    from tasks.store.artifacts import commit, fetch
+
+    rows = own_store.rows()
+    encoder = Encoder.load(fetch(own_store.store, own_store.model()), device="cpu")
+    vectors = encoder.encode_images([own_store.picture(row["color"], row["product_type"]) for row in rows])
+    labels = [row["product_type"] for row in rows]
+    config = ClassifierConfig(text_init=False, min_items_per_class=1, epochs=200, learning_rate=0.05)
+    vectors, labels = np.concatenate([vectors, vectors]), [*labels, *labels]
+    trained = train_head(vectors, labels, ["train"] * len(rows) + ["val"] * len(rows), None, config)
+    trained.head.save(own_store.settings.store_cache / "head")
+    commit(own_store.store, "classifier", "head", own_store.settings.store_cache / "head", recipe=1)
+    publish_next("second", classifier=ArtifactRef(kind="classifier", id="head"))
+    picture = Image.open(io.BytesIO(own_store.picture("blue", "chair"))).convert("RGB")
+    with following(own_store, start=False) as search:
+        told = search.by_picture(picture).categories
+        assert told and told[0].label == "chair" and 0 < told[0].probability <= 1
+        assert search.by_text("blue chair").categories is None, "words have no category"
+        assert search.classify(picture, top_k=3).release == "second"
+
+
+def test_loading_a_snapshot_leaves_queries_answering(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    # I1: a slow load must not be waited for
+    with following(own_store, start=False) as search:
+        publish_next("second", seed=1)
+        loading = threading.Thread(target=search.live.check)
+        loading.start()
+        answered = 0
+        while loading.is_alive():
+            search.by_text("red mug", 3)
+            answered += 1
+        loading.join()
+        assert answered > 0 and served(search) == "second"
