@@ -33,12 +33,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@rm -f $(VENV)/installed-* && touch $@
 
 .PHONY: demo
-demo: setup ## whole product on this machine: sample shop, or CATALOG=path-or-uri; ITEMS=3000 PORT=7860 DETACH=1
-	@$(PYTHON) -m deployments.demo
+demo: setup ## whole product on this machine: sample shop, or CATALOG=path-or-uri; PORT=7860 DETACH=1 FLAGS=
+	@$(PYTHON) -m deployments.demo $(FLAGS)
 
 .PHONY: pipeline
-pipeline: setup ## run every step once and print the figures: CATALOG=path-or-uri; leaves no service running
-	@$(PYTHON) -m deployments.run_pipeline
+pipeline: setup ## run every step once and print the figures: CATALOG=path-or-uri FLAGS=; no service stays on
+	@$(PYTHON) -m deployments.run_pipeline $(FLAGS)
 
 .PHONY: stop
 stop: setup ## stop everything that `make demo` started

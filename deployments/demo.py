@@ -7,13 +7,14 @@ python -m deployments.demo --catalog path/to/products.csv  # your own
 import argparse
 import os
 import time
+from typing import Any
 
 import httpx
 from rich.markup import escape
 
 from deployments.processes import ServiceFailed
 from deployments.settings import StackSettings
-from deployments.shop import SAMPLE_ITEMS, check_catalog, sample_shop
+from deployments.shop import SAMPLE_ITEMS, check_catalog, pipeline_config, sample_shop
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
 
@@ -22,16 +23,16 @@ _SECONDS_FOR_PAGE = 120.0
 _STAGES = 5
 
 
-def demo(settings: StackSettings, catalog: str, items: int, once: bool, detach: bool) -> int:
+def demo(settings: StackSettings, asked: argparse.Namespace, flags: list[str]) -> int:
     """Start everything, run the pipeline, show where the page is, and stay until stopped. Returns the exit code."""
     stack = LocalStack(settings, "demo")
     os.environ.update(stack.environment)  # before Prefect is imported, which reads its settings once
     keep = False
     try:
-        code = _bring_up(stack, catalog, items)
-        if once:
+        code = _bring_up(stack, asked, flags)
+        if asked.once:
             return code
-        if detach and code == 0:
+        if asked.detach and code == 0:
             keep = True
             console.print("Everything stays on. To stop it: [bold]make stop[/]")
             return code
@@ -49,17 +50,18 @@ def demo(settings: StackSettings, catalog: str, items: int, once: bool, detach: 
             console.print("Stopped; what was made stays in", escape(str(settings.var)))
 
 
-def _bring_up(stack: LocalStack, catalog: str, items: int) -> int:
+def _bring_up(stack: LocalStack, asked: argparse.Namespace, flags: list[str]) -> int:
     stages = Stages(_STAGES)
     _say_ports(stack)
     server = stack.start_prefect()
     page = stack.start_app()
-    source = _shop(stages, stack.settings, catalog, items)
+    source = _shop(stages, stack.settings, asked.catalog, asked.items)
+    config = pipeline_config(stack.settings, source, flags)
     with stages.stage("Prefect server") as stage:
         stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
         stage.note = stack.prefect_url
     _deploy(stages, stack)
-    code = _run_pipeline(stages, stack, source)
+    code = _run_pipeline(stages, stack, config.model_dump(mode="json"))
     if code == 0:
         _show_page(stages, stack, page.health.replace("healthz", "readyz"))
     return code
@@ -99,7 +101,7 @@ def _deploy(stages: Stages, stack: LocalStack) -> None:
         stage.note = f"{len(wanted_deployments())} deployments" + ("" if changes else ", as they were")
 
 
-def _run_pipeline(stages: Stages, stack: LocalStack, source: str) -> int:
+def _run_pipeline(stages: Stages, stack: LocalStack, config: dict[str, Any]) -> int:
     from prefect.client.orchestration import get_client
 
     from deployments.follow import Follower, RunFailed
@@ -108,12 +110,11 @@ def _run_pipeline(stages: Stages, stack: LocalStack, source: str) -> int:
         if name := stack.ended():
             raise ServiceFailed(f"{name} ended.\n{stack.processes.tail(name)}")
 
-    parameters = {"config": {"catalog": {"source": source}, "model": {"pretrained": stack.settings.model}}}
     run_url = stack.prefect_url
     try:
         with stages.stage("Pipeline") as stage, get_client(sync_client=True) as client:
             follower = Follower(client, stage.line, stage.now)
-            run = follower.start("pipeline/pipeline", parameters)
+            run = follower.start("pipeline/pipeline", {"config": config})
             run_url = f"{stack.prefect_url}/runs/flow-run/{run.id}"
             stage.line(f"[dim]{run_url}[/]")
             follower.follow(run, check)
@@ -153,9 +154,9 @@ def _stay(stack: LocalStack) -> None:
         time.sleep(1.0)
 
 
-def _flags() -> argparse.Namespace:
+def _flags() -> tuple[argparse.Namespace, list[str]]:
     given = {name: os.environ.get(name, "") for name in ("CATALOG", "ITEMS", "PORT", "DETACH")}
-    parser = argparse.ArgumentParser(prog="python -m deployments.demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m deployments.demo", description=__doc__)
     parser.add_argument("--catalog", default=given["CATALOG"], help="ABO folder or csv/tsv/parquet/jsonl; path or URI")
     parser.add_argument(
         "--items", type=int, default=int(given["ITEMS"] or SAMPLE_ITEMS), help="size of the sample shop"
@@ -163,19 +164,19 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=int(given["PORT"] or 0), help="port of the search page")
     parser.add_argument("--once", action="store_true", help="stop everything when the pipeline has run")
     parser.add_argument("--detach", action="store_true", default=given["DETACH"] not in ("", "0"), help="leave it on")
-    return parser.parse_args()
+    return parser.parse_known_args()
 
 
 def main() -> None:
     """Run the demo; exit code 0 only if the pipeline completed."""
-    flags = _flags()
-    catalog = check_catalog(flags.catalog)
+    asked, flags = _flags()
+    asked.catalog = check_catalog(asked.catalog)
     settings = StackSettings()
-    if flags.port:
-        settings = settings.model_copy(update={"app_port": flags.port})
+    if asked.port:
+        settings = settings.model_copy(update={"app_port": asked.port})
     try:
         with stops_are_interrupts(), only_one(settings, "demo"):
-            raise SystemExit(demo(settings, catalog, flags.items, flags.once, flags.detach))
+            raise SystemExit(demo(settings, asked, flags))
     except AlreadyRunning as error:
         urls = "\n".join(f"  {service.name:<14} {service.url}" for service in error.services if service.url)
         console.print(f"The stack is on already: {error}\n{urls}\nTo stop it: make stop", markup=False)

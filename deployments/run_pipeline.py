@@ -14,7 +14,7 @@ from rich.markup import escape
 from deployments.environment import api_url, stack_environment
 from deployments.processes import Running, ServiceFailed
 from deployments.settings import StackSettings
-from deployments.shop import SAMPLE_ITEMS, check_catalog, sample_shop
+from deployments.shop import SAMPLE_ITEMS, check_catalog, pipeline_config, sample_shop
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
 
@@ -72,22 +72,23 @@ def run(settings: StackSettings, catalog: str, items: int, flags: list[str]) -> 
 
 def _run(stages: Stages, settings: StackSettings, source: str, flags: list[str]) -> int:
     from prefect.client.orchestration import get_client
+    from prefect.logging.handlers import APILogHandler
 
     from deployments.apply import set_limits
-    from flows.pipeline import PipelineConfig, pipeline
-    from tasks.schema.command import read_flags
+    from flows.pipeline import pipeline
     from tasks.schema.errors import ProductSearchError
 
-    chosen = [] if any(flag.startswith("--model") for flag in flags) else ["--model.pretrained", settings.model]
-    config = read_flags(PipelineConfig, "make pipeline", ["--catalog.source", source, *chosen, *flags])
+    config = pipeline_config(settings, source, flags)
     with get_client(sync_client=True) as client:
         set_limits(client, settings)
     try:
-        with stages.stage("Pipeline"):
+        with stages.stage("Pipeline", live=False):
             result = pipeline(config)
     except ProductSearchError as error:
         console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}")
         return 1
+    finally:
+        APILogHandler.flush()  # the server ends next: what is still queued would be lost with a complaint
     console.print(summary_table(result["summary"]))
     if report := result.get("report"):
         console.print("Report:", escape(str(report)))
@@ -96,14 +97,11 @@ def _run(stages: Stages, settings: StackSettings, source: str, flags: list[str])
 
 def main() -> None:
     """Run the pipeline; exit code 0 only if every step completed."""
-    flags = sys.argv[1:]
-    catalog = os.environ.get("CATALOG", "")
-    if flags[:1] == ["--catalog"] and len(flags) > 1:
-        catalog, flags = flags[1], flags[2:]
-    catalog = check_catalog(catalog)
+    catalog = check_catalog(os.environ.get("CATALOG", ""))
+    items = int(os.environ.get("ITEMS") or SAMPLE_ITEMS)
     try:
         with stops_are_interrupts():
-            raise SystemExit(run(StackSettings(), catalog, int(os.environ.get("ITEMS") or SAMPLE_ITEMS), flags))
+            raise SystemExit(run(StackSettings(), catalog, items, sys.argv[1:]))
     except ServiceFailed as error:
         console.print(f"[red]{escape(str(error))}[/]")
         raise SystemExit(1) from None

@@ -1,12 +1,17 @@
-"""Which shop a command reads: the one a person names, or the sample shop, made on first use."""
+"""What a command runs the pipeline on: the shop a person names or the sample shop, and the flags they give."""
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployments.environment import absolute
 from deployments.processes import ServiceFailed
 from deployments.settings import ROOT, StackSettings
+
+if TYPE_CHECKING:
+    from flows.pipeline import PipelineConfig
 
 SAMPLE_ITEMS = 3000
 
@@ -31,3 +36,15 @@ def sample_shop(settings: StackSettings, items: int) -> tuple[str, str]:
         raise ServiceFailed(f"the sample shop could not be made:\n{done.stderr.strip()}")
     lines = done.stdout.strip().splitlines()
     return str(shop), lines[-1] if lines else ""
+
+
+def pipeline_config(settings: StackSettings, source: str, flags: Sequence[str]) -> "PipelineConfig":
+    """Parameters of a pipeline run over ``source``: the stack's model unless a flag names one, then every flag.
+
+    A fault in the flags ends the program with all of them. Imports Prefect: set its environment before.
+    """
+    from flows.pipeline import PipelineConfig
+    from tasks.schema.command import read_flags
+
+    model = [] if any(flag.startswith("--model") for flag in flags) else ["--model.pretrained", settings.model]
+    return read_flags(PipelineConfig, "FLAGS", ["--catalog.source", source, *model, *flags])

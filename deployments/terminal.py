@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -19,15 +19,19 @@ class Stages:
         self.number = 0
 
     @contextmanager
-    def stage(self, title: str) -> Iterator["Stage"]:
-        """One numbered stage; its line gets a tick and the seconds, or a cross when it raises."""
+    def stage(self, title: str, live: bool = True) -> Iterator["Stage"]:
+        """One numbered stage; its line gets a tick and the seconds, or a cross when it raises.
+
+        ``live`` is for stages during which nobody else prints: a log line would tear the moving one.
+        """
         self.number += 1
         head = f"[bold]{self.number}/{self.total}[/] {title}"
         begin = time.monotonic()
-        if not console.is_terminal:
+        moving = console.status(head) if live and console.is_terminal else None
+        if moving is None:
             console.print(head)
-        with console.status(head) as status:
-            stage = Stage(head, lambda words: status.update(f"{head}  [dim]{words}[/]"))
+        with moving or nullcontext():
+            stage = Stage(head, lambda words: moving.update(f"{head}  [dim]{words}[/]") if moving else None)
             try:
                 yield stage
             except BaseException:
