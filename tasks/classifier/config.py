@@ -27,6 +27,9 @@ class ClassifierConfig(Config):
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak rate of AdamW, cosine-decayed to 0")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Decay of the weights; biases are spared")
     epochs: int = Field(30, ge=1, le=1000, description="Passes over the training items")
+    min_steps: int = Field(
+        800, ge=0, le=1_000_000, description="Steps taken at least: a small shop goes through its items more often"
+    )
     batch_size: int = Field(256, ge=1, le=65_536, description="Items per step")
     min_items_per_class: int = Field(
         3, ge=1, le=1000, description="Classes with fewer training items are left out, and named"

@@ -71,9 +71,10 @@ def _descend(
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": spared, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
     batches = -(-len(x) // config.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=config.epochs * batches)
+    epochs = max(config.epochs, -(-config.min_steps // batches))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * batches)
     losses = []
-    for _ in range(config.epochs):
+    for _ in range(epochs):
         order = (
             balanced_draw(y, counts, generator)
             if config.sampler == "balanced"

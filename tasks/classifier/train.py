@@ -7,16 +7,17 @@ class names' text embeddings, and logit adjustment whose strength is chosen on v
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from sklearn.metrics import f1_score
 
 from tasks.classifier.config import ClassifierConfig
 from tasks.classifier.fitting import Fitted, fit
-from tasks.classifier.head import Head, centred, encode_labels, softmax
+from tasks.classifier.head import Head, centred, encode_labels
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
@@ -177,12 +178,17 @@ def _val_figures(head: Head, rows: _Rows) -> dict[str, float]:
 
 
 def _with_temperature(head: Head, rows: _Rows) -> Head:
-    """The head with the temperature that makes val's labels likeliest (Guo 2017)."""
+    """The head with the temperature that makes val's labels likeliest (Guo 2017).
+
+    One pseudo-item is spread over all labels (as in Platt 1999): a val without errors would ask for 0.
+    """
     logits = head.logits(rows.val).astype(np.float64)
-    picked = np.arange(len(logits)), rows.val_targets
+    doubt = 1 / (len(logits) + 1)
+    wanted = np.full(logits.shape, doubt / logits.shape[1])
+    wanted[np.arange(len(logits)), rows.val_targets] += 1 - doubt
 
     def surprise(log_temperature: float) -> float:
-        return float(-np.log(np.maximum(softmax(logits / np.exp(log_temperature))[picked], 1e-30)).mean())
+        return float(-(wanted * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
-    found = minimize_scalar(surprise, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
-    return Head(**(head.__dict__ | {"temperature": round(float(np.exp(found.x)), 6)}))
+    found = minimize_scalar(surprise, bounds=(np.log(0.01), np.log(20.0)), method="bounded")
+    return replace(head, temperature=round(float(np.exp(found.x)), 6))

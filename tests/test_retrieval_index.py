@@ -1,0 +1,211 @@
+import json
+
+import faiss
+import numpy as np
+import pytest
+
+from tasks.retrieval.config import IndexConfig
+from tasks.retrieval.devices import Device, count_gpus, pick_device
+from tasks.retrieval.index import build_index, choose_kind, choose_nlist, save_index
+from tasks.retrieval.search import Searcher
+from tasks.schema.errors import ConfigError
+
+DIM = 32
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def shop(n: int, seed: int = 0, departments: int = 40, dim: int = DIM) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures in departments, sorted by department, and 120 text queries that lie away from all of them."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(departments, dim))
+    kind = np.sort(rng.integers(0, departments, size=n))
+    pictures = centres[kind] + 0.5 * rng.normal(size=(n, dim))
+    texts = centres[rng.integers(0, departments, size=120)] + 1.2 * rng.normal(size=(120, dim)) + rng.normal(size=dim)
+    return unit(pictures), unit(texts)
+
+
+def recall_by_numpy(searcher: Searcher, vectors: np.ndarray, queries: np.ndarray, k: int) -> float:
+    exact = np.argsort(-(queries.astype(np.float64) @ vectors.T.astype(np.float64)), axis=1)[:, :k]
+    _, rows = searcher.search(queries, k)
+    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(exact, rows, strict=True)]))
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8"])
+def test_the_published_recall_is_what_a_plain_search_finds(kind: str, tmp_path) -> None:
+    vectors, texts = shop(6000)
+    built = build_index(vectors, texts, IndexConfig(kind=kind, recall_target=0.95))
+    searcher = Searcher.open(save_index(built, tmp_path / "index.faiss"), built.search_params)
+    found = recall_by_numpy(searcher, vectors, texts, 10)
+    assert built.figures["tuned_on"] == "text queries" and built.figures["tuned_queries"] == 120
+    assert built.figures["recall"] == built.figures["recall_text"] == pytest.approx(found, abs=2e-3)
+    assert built.figures["target_met"] and found >= 0.948
+    if kind != "flat":
+        assert 1 <= built.search_params["nprobe"] < built.figures["nlist"]
+
+
+def test_nprobe_is_no_larger_than_the_target_needs() -> None:
+    vectors, texts = shop(6000)
+    low, high = (build_index(vectors, texts, IndexConfig(kind="ivf_flat", recall_target=t)) for t in (0.7, 0.99))
+    assert low.search_params["nprobe"] < high.search_params["nprobe"]
+    tried = {int(step): value for step, value in high.figures["tried"].items()}
+    cheaper = [value for step, value in tried.items() if step < high.search_params["nprobe"]]
+    assert all(value < 0.99 for value in cheaper)
+
+
+def test_text_queries_decide_and_not_images() -> None:
+    vectors, texts = shop(6000)
+    on_text = build_index(vectors, texts, IndexConfig(kind="ivf_flat", recall_target=0.95))
+    on_images = build_index(vectors, texts[:0], IndexConfig(kind="ivf_flat", recall_target=0.95))
+    assert on_images.figures["tuned_on"] == "images (no text queries given)"
+    assert on_images.figures["recall_text"] is None
+    assert on_text.search_params["nprobe"] > on_images.search_params["nprobe"]
+    few = build_index(vectors, texts[:5], IndexConfig(kind="ivf_flat", recall_target=0.95))
+    assert few.figures["tuned_on"] == "5 text queries and images"
+
+
+def test_an_unreachable_target_is_said_and_the_best_is_taken() -> None:
+    vectors, texts = shop(3000)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_pq", pq_bytes=2, recall_target=1.0))
+    assert built.factory.endswith("PQ2x8np")
+    assert built.figures["target_met"] is False
+    assert built.figures["recall"] >= max(built.figures["tried"].values()) - 1.1e-3
+    assert built.figures["bytes_per_vector"] < 50
+
+
+def test_auto_takes_whole_vectors_where_codes_cannot_reach_the_target() -> None:
+    vectors, texts = shop(3000)
+    built = build_index(vectors, texts, IndexConfig(flat_below=1000, recall_target=1.0))
+    assert built.kind == "ivf_flat" and built.figures["target_met"]
+    assert "ivf_flat instead of ivf_sq8" in built.figures["notes"][0]
+    asked = build_index(vectors, texts, IndexConfig(kind="ivf_sq8", recall_target=1.0))
+    assert asked.kind == "ivf_sq8" and not asked.figures["target_met"]
+
+
+def test_kind_and_cells_follow_the_size() -> None:
+    config = IndexConfig()
+    assert [choose_kind(n, config)[0] for n in (1, 19_999, 20_000, 10**6)] == ["flat", "flat", "ivf_sq8", "ivf_sq8"]
+    assert [choose_nlist(n, config) for n in (1, 38, 100_000, 1_000_000)] == [1, 1, 1024, 4096]
+    assert all(choose_nlist(n, config) * 39 <= max(n, 39) for n in range(1, 5000, 37))
+
+
+@pytest.mark.parametrize("kind", ["auto", "flat", "ivf_flat", "ivf_sq8", "ivf_pq"])
+@pytest.mark.parametrize("n", [1, 2, 7, 60])
+def test_a_tiny_shop_is_indexed_and_found(kind: str, n: int, tmp_path) -> None:
+    vectors = shop(n)[0]
+    built = build_index(vectors, np.zeros((0, DIM), np.float32), IndexConfig(kind=kind))
+    searcher = Searcher.open(save_index(built, tmp_path / "i"), built.search_params)
+    scores, rows = searcher.search(vectors, top_k=n + 3)
+    np.testing.assert_array_equal(rows[:, 0], np.arange(n))
+    np.testing.assert_array_equal(np.sort(rows[:, :n]), np.tile(np.arange(n), (n, 1)))
+    assert (rows[:, n:] == -1).all() and np.isneginf(scores[:, n:]).all()
+    if kind == "ivf_pq":
+        assert "replaced by ivf_sq8" in built.figures["notes"][0]
+
+
+def test_more_cells_than_the_vectors_feed_are_lowered_and_said() -> None:
+    vectors, texts = shop(500)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_flat", nlist=400))
+    assert built.figures["nlist"] == 500 // 39
+    assert "nlist lowered from 400" in built.figures["notes"][0]
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8", "ivf_pq"])
+def test_the_same_vectors_give_the_same_bytes(kind: str, tmp_path) -> None:
+    vectors, texts = shop(2500)
+    config = IndexConfig(kind=kind, pq_bytes=4)
+    one, two = (build_index(vectors, texts, config) for _ in range(2))
+    assert one.search_params == two.search_params
+    files = [save_index(built, tmp_path / name).read_bytes() for built, name in ((one, "a"), (two, "b"))]
+    assert files[0] == files[1]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_training_vectors_come_from_all_departments() -> None:
+    vectors, texts = shop(6000)  # sorted by department
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_flat", nlist=32))
+    assert built.figures["n_train"] == 32 * 40
+    first = faiss.index_factory(DIM, "IVF32,Flat", faiss.METRIC_INNER_PRODUCT)
+    first.train(vectors[: 32 * 40])
+    late = vectors[-1500:]  # departments that the first 1280 rows do not show
+    nearness = [float(one.quantizer.search(late, 1)[0].mean()) for one in (built.index, first)]
+    assert nearness[0] > nearness[1] + 0.2
+
+
+def test_no_state_of_a_search_lies_in_the_file(tmp_path) -> None:
+    vectors, texts = shop(3000)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_sq8"))
+    assert built.search_params["nprobe"] > 1
+    assert faiss.read_index(str(save_index(built, tmp_path / "i"))).nprobe == 1
+
+
+def test_figures_are_json_and_complete() -> None:
+    vectors, texts = shop(3000)
+    told: list[tuple[float, str]] = []
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_sq8"), progress=lambda *step: told.append(step))
+    assert json.loads(json.dumps(built.figures)) == built.figures
+    assert json.loads(json.dumps(built.search_params)) == built.search_params
+    figures = built.figures
+    assert figures["n"] == 3000 and figures["dim"] == DIM and figures["device"] == Device(count_gpus()).name
+    assert 0 < figures["p50_ms"] <= figures["p95_ms"] and figures["train_seconds"] <= figures["build_seconds"]
+    assert DIM + 8 <= figures["bytes_per_vector"] < DIM * 4
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+def test_bad_vectors_are_refused_with_every_fault() -> None:
+    vectors, texts = shop(200)
+    bad = vectors.copy()
+    bad[3, 0] = np.nan
+    bad[7] *= 3
+    with pytest.raises(ConfigError, match=r"1 of 200 rows are not finite, first row 3.*first row 7 has norm 3\.0"):
+        build_index(bad, texts, IndexConfig())
+    with pytest.raises(ConfigError, match="found dim 16, expected 32"):
+        build_index(vectors, unit(np.ones((3, 16))), IndexConfig())
+    with pytest.raises(ConfigError, match="no vectors to index"):
+        build_index(vectors[:0], texts, IndexConfig())
+
+
+def test_contradictory_parameters_are_refused_together() -> None:
+    with pytest.raises(ValueError, match=r"nlist=8 means nothing.*use_gpu='require' means nothing"):
+        IndexConfig(kind="flat", nlist=8, use_gpu="require")
+
+
+def test_duplicate_pictures_do_not_count_as_misses() -> None:
+    vectors, texts = shop(400)
+    copies = np.repeat(vectors, 10, axis=0)
+    built = build_index(copies, texts, IndexConfig(kind="ivf_flat", recall_target=0.99))
+    assert built.figures["target_met"] and built.figures["recall_image"] == 1.0
+
+
+def test_cells_assigned_apart_are_those_faiss_assigns() -> None:
+    vectors, texts = shop(3000)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_sq8", use_gpu="never"))
+    plain = faiss.clone_index(built.index)
+    plain.reset()
+    plain.add(vectors)
+    assert faiss.serialize_index(plain).tobytes() == faiss.serialize_index(built.index).tobytes()
+
+
+def test_a_required_gpu_that_is_absent_is_refused() -> None:
+    if count_gpus():
+        pytest.skip("this machine has a GPU that FAISS sees")
+    with pytest.raises(ConfigError, match="sees no GPU; install the extra 'gpu'"):
+        pick_device("require")
+    assert pick_device("auto").name == "cpu"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8", "ivf_pq"])
+def test_an_index_trained_on_a_gpu_serves_from_the_cpu(kind: str, tmp_path) -> None:
+    if not count_gpus():
+        pytest.skip(f"FAISS {faiss.__version__} sees no GPU: install the extra 'gpu' on a machine with one")
+    vectors, texts = shop(20_000, dim=64)
+    on_gpu = build_index(vectors, texts, IndexConfig(kind=kind, use_gpu="require", recall_target=0.95))
+    on_cpu = build_index(vectors, texts, IndexConfig(kind=kind, use_gpu="never", recall_target=0.95))
+    assert on_gpu.figures["device"].startswith("gpu")
+    searcher = Searcher.open(save_index(on_gpu, tmp_path / "i"), on_gpu.search_params)
+    assert searcher.ntotal == 20_000
+    assert on_gpu.figures["recall"] == pytest.approx(on_cpu.figures["recall"], abs=0.03)

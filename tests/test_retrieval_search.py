@@ -1,0 +1,178 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.retrieval.config import IndexConfig
+from tasks.retrieval.index import BuiltIndex, build_index, save_index
+from tasks.retrieval.search import Searcher
+from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
+
+N, DIM = 12_000, 24
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, DIM))
+    pictures = centres[rng.integers(0, 60, size=N)] + 0.6 * rng.normal(size=(N, DIM))
+    return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def queries() -> np.ndarray:
+    texts = np.random.default_rng(1).normal(size=(50, DIM))
+    return (texts / np.linalg.norm(texts, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def built(vectors, queries) -> dict[str, BuiltIndex]:
+    return {
+        kind: build_index(vectors, queries, IndexConfig(kind=kind, recall_target=0.9))
+        for kind in ("flat", "ivf_flat", "ivf_sq8")
+    }
+
+
+@pytest.fixture(scope="module")
+def searchers(built, tmp_path_factory) -> dict[str, Searcher]:
+    folder = tmp_path_factory.mktemp("indexes")
+    return {kind: Searcher.open(save_index(one, folder / kind), one.search_params) for kind, one in built.items()}
+
+
+def exact(vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.ndarray:
+    scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def overlap(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, wanted, strict=True)]))
+
+
+def test_flat_search_is_exact(searchers, vectors, queries) -> None:
+    scores, rows = searchers["flat"].search(queries, 20)
+    np.testing.assert_array_equal(rows, exact(vectors, queries, 20))
+    np.testing.assert_allclose(scores, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-5)
+    assert scores.dtype == np.float32 and rows.dtype == np.int64
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat"])
+@pytest.mark.parametrize("share", [0.0005, 0.01, 0.3])
+def test_a_narrow_filter_returns_exactly_the_best_allowed_rows(kind, share, searchers, vectors, queries) -> None:
+    allowed = np.random.default_rng(2).random(N) < share
+    assert 1 <= allowed.sum() < 5000
+    _, rows = searchers[kind].search(queries, 10, allowed)
+    width = min(10, int(allowed.sum()))
+    np.testing.assert_array_equal(rows[:, :width], exact(vectors, queries, 10, allowed)[:, :width])
+    assert (rows[:, width:] == -1).all()
+
+
+def test_a_filter_over_rounded_codes_loses_little(searchers, vectors, queries) -> None:
+    allowed = np.random.default_rng(3).random(N) < 0.05
+    _, rows = searchers["ivf_sq8"].search(queries, 10, allowed)
+    assert allowed[rows].all()
+    assert overlap(rows, exact(vectors, queries, 10, allowed)) > 0.95
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8"])
+@pytest.mark.parametrize("share", [0.45, 0.8, 0.999])
+def test_a_wide_filter_keeps_the_recall(kind, share, searchers, built, vectors, queries) -> None:
+    allowed = np.random.default_rng(4).random(N) < share
+    _, rows = searchers[kind].search(queries, 10, allowed)
+    assert allowed[rows].all()
+    assert overlap(rows, exact(vectors, queries, 10, allowed)) >= built[kind].figures["recall"] - 0.05
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8"])
+def test_every_row_comes_when_asked_for_more_than_there_are(kind, searchers, queries) -> None:
+    scores, rows = searchers[kind].search(queries[:2], N + 5)
+    np.testing.assert_array_equal(np.sort(rows[:, :N]), np.tile(np.arange(N), (2, 1)))
+    assert (rows[:, N:] == -1).all() and np.isneginf(scores[:, N:]).all()
+
+
+def test_a_query_gets_as_many_rows_as_asked_even_from_few_probed_cells(built, tmp_path, queries) -> None:
+    searcher = Searcher.open(save_index(built["ivf_flat"], tmp_path / "i"), {"nprobe": 1})
+    _, rows = searcher.search(queries, 2000)
+    assert (rows >= 0).all()
+    assert all(len(set(found)) == 2000 for found in rows.tolist())
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf_sq8"])
+def test_nothing_allowed_and_nothing_asked_give_nothing(kind, searchers, queries) -> None:
+    scores, rows = searchers[kind].search(queries, 4, np.zeros(N, bool))
+    assert (rows == -1).all() and np.isneginf(scores).all() and rows.shape == (50, 4)
+    scores, rows = searchers[kind].search(queries[:0], 4)
+    assert scores.shape == rows.shape == (0, 4)
+
+
+def test_copies_of_one_picture_come_in_row_order(tmp_path, vectors) -> None:
+    copies = np.repeat(vectors[:30], 8, axis=0)
+    built = build_index(copies, vectors[:0], IndexConfig(kind="flat"))
+    searcher = Searcher.open(save_index(built, tmp_path / "i"))
+    _, rows = searcher.search(vectors[:30], 8)
+    np.testing.assert_array_equal(rows, np.arange(240).reshape(30, 8))
+
+
+def test_threads_do_not_disturb_each_other(searchers, queries) -> None:
+    searcher = searchers["ivf_sq8"]
+    filters = [np.random.default_rng(k).random(N) < share for k, share in enumerate((0.001, 0.1, 0.6, 0.99))]
+    cases = [(k, allowed) for k in (1, 7, 300) for allowed in (None, *filters)]
+    alone = [searcher.search(queries, k, allowed) for k, allowed in cases]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda case: searcher.search(queries, *case), cases * 6))
+    for i, (scores, rows) in enumerate(together):
+        np.testing.assert_array_equal(rows, alone[i % len(cases)][1])
+        np.testing.assert_array_equal(scores, alone[i % len(cases)][0])
+
+
+def test_an_open_index_outlives_its_replacement_on_disk(built, tmp_path, vectors, queries) -> None:
+    path = save_index(built["flat"], tmp_path / "i")
+    searcher = Searcher.open(path)
+    before = searcher.search(queries, 10)
+    other = build_index(vectors[:500], vectors[:0], IndexConfig(kind="flat"))
+    save_index(other, path)
+    after = searcher.search(queries, 10)
+    np.testing.assert_array_equal(before[1], after[1])
+    assert Searcher.open(path).ntotal == 500
+
+
+def test_wrong_questions_are_refused(searchers, queries) -> None:
+    searcher = searchers["flat"]
+    assert (searcher.ntotal, searcher.dim) == (N, DIM)
+    with pytest.raises(ConfigError, match=r"found shape \(50, 23\), expected \(queries, 24\)"):
+        searcher.search(queries[:, 1:], 5)
+    with pytest.raises(ConfigError, match="top_k=0"):
+        searcher.search(queries, 0)
+    with pytest.raises(ConfigError, match="NaN"):
+        searcher.search(queries * np.nan, 5)
+    with pytest.raises(ConfigError, match=r"expected bool of shape \(12000,\)"):
+        searcher.search(queries, 5, np.ones(N - 1, bool))
+    with pytest.raises(ConfigError, match="expected bool"):
+        searcher.search(queries, 5, np.ones(N, np.int64))
+
+
+def test_missing_truncated_and_foreign_files_are_told_apart(built, tmp_path) -> None:
+    with pytest.raises(ArtifactMissing, match="no index at"):
+        Searcher.open(tmp_path / "absent")
+    whole = save_index(built["ivf_sq8"], tmp_path / "i").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "foreign").write_bytes(b"PK\x03\x04 no index at all")
+    (tmp_path / "empty").write_bytes(b"")
+    for name in ("cut", "foreign", "empty"):
+        with pytest.raises(ArtifactCorrupt, match="is no FAISS index"):
+            Searcher.open(tmp_path / name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**20), st.integers(1, 40), st.floats(0, 1), st.sampled_from(["flat", "ivf_flat", "ivf_sq8"]))
+def test_any_search_returns_distinct_allowed_rows_best_first(searchers, queries, seed, top_k, share, kind) -> None:
+    allowed = np.random.default_rng(seed).random(N) < share**3
+    scores, rows = searchers[kind].search(queries[:5], top_k, allowed)
+    width = min(top_k, int(allowed.sum()))
+    assert (rows[:, :width] >= 0).all() and (rows[:, width:] == -1).all()
+    assert allowed[rows[:, :width]].all()
+    assert all(len(set(found)) == width for found in rows[:, :width].tolist())
+    assert (np.diff(scores[:, :width], axis=1) <= 0).all()
