@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from app.items import Product
-from app.live import LiveStatus
 from app.search import Answer, Category, Hit
+from app.status import LiveStatus
 
 
 def escape(text: object) -> str:

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.errors import NothingPublished
 from app.remembered import Remembered
 from app.settings import AppSettings
 from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
+from app.status import LiveStatus, Refused, Seen
 from tasks.schema.errors import ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import prune_cache
@@ -41,42 +42,6 @@ class _Resident:
     retired: bool = False
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A release that would not load: why, how often it was tried, and when it is tried again (monotonic seconds)."""
-
-    release: str
-    reason: str
-    attempts: int
-    again_at: float
-
-
-@dataclass(frozen=True)
-class LiveStatus:
-    """What /readyz and the foot of the page tell."""
-
-    snapshot: Snapshot | None
-    resident: int
-    loading: str | None
-    refused: Refused | None
-    store_error: str | None
-    checked_at: datetime | None
-
-    @property
-    def stale(self) -> bool:
-        """Whether what is served may be older than what is live."""
-        return self.snapshot is not None and (self.store_error is not None or self.snapshot.stale)
-
-
-@dataclass
-class _Seen:
-    refused: dict[str, Refused] = field(default_factory=dict)
-    wanted: str | None = None
-    store_error: str | None = None
-    checked_at: datetime | None = None
-    loading: str | None = None
-
-
 class Live:
     """The current snapshot of a channel. ``start`` once, ``acquire`` for each query, ``stop`` at the end."""
 
@@ -86,7 +51,7 @@ class Live:
         self._current: _Resident | None = None
         self._residents: list[_Resident] = []
         self._departed: list[dict[str, str]] = []
-        self._seen = _Seen()
+        self._seen = Seen()
         self.most_resident = 0
         self._one_check = threading.Lock()
         self._stopping = threading.Event()

@@ -88,7 +88,7 @@ def _run(stages: Stages, settings: StackSettings, source: str, flags: list[str])
         console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}")
         return 1
     finally:
-        APILogHandler.flush()  # the server ends next: what is still queued would be lost with a complaint
+        APILogHandler().flush()  # the server ends next: what is still queued would be lost with a complaint
     console.print(summary_table(result["summary"]))
     if report := result.get("report"):
         console.print("Report:", escape(str(report)))

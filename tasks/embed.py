@@ -3,7 +3,7 @@
 import hashlib
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -36,14 +36,14 @@ class ShardPlan(BaseModel):
     pictures: int
 
 
-def load_encoder(model: ArtifactRef, precision: str = "fp32") -> "Encoder":
+def load_encoder(model: ArtifactRef, precision: Literal["fp32", "bf16", "auto"] = "fp32") -> "Encoder":
     """The model's encoder, loaded once a process (the last two are kept)."""
     with _loading:
         return _load_encoder(model.id, precision)
 
 
 @lru_cache(maxsize=2)
-def _load_encoder(model_id: str, precision: str) -> "Encoder":
+def _load_encoder(model_id: str, precision: Literal["fp32", "bf16", "auto"]) -> "Encoder":
     from tasks.clip.encoder import Encoder
 
     folder = fetch(open_store(), ArtifactRef(kind="model", id=model_id))

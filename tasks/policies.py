@@ -28,12 +28,12 @@ def passes_with_time(task: Any, task_run: TaskRun, state: State) -> bool:
 _policy: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retry_condition_fn": passes_with_time}
 
 #: Reads and writes objects: retried three times with growing, jittered pauses (about 2, 4 and 8 s).
-io_task = partial(
+io_task: Any = partial(
     task, retries=3, retry_delay_seconds=exponential_backoff(backoff_factor=2), retry_jitter_factor=0.5, **_policy
 )
 
 #: Long computation that resumes from what it stored: two retries after longer pauses (about 10 and 20 s).
-compute_task = partial(
+compute_task: Any = partial(
     task, retries=2, retry_delay_seconds=exponential_backoff(backoff_factor=10), retry_jitter_factor=0.3, **_policy
 )
 

@@ -62,6 +62,9 @@ def shapes(count: int = 64) -> TrainingData:
 def make_model(folder: Path, model_cfg: dict, seed: int = 0) -> Path:
     """A folder with a tiny model of random weights."""
     torch.manual_seed(seed)
-    config = {"model_cfg": json.loads(json.dumps(model_cfg)), "preprocess_cfg": {"size": model_cfg["vision_cfg"]["image_size"]}}
+    config = {
+        "model_cfg": json.loads(json.dumps(model_cfg)),
+        "preprocess_cfg": {"size": model_cfg["vision_cfg"]["image_size"]},
+    }
     save_model(open_clip.CLIP(**model_cfg), config, folder)
     return folder

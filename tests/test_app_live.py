@@ -19,7 +19,7 @@ from app.errors import NothingPublished, UnknownItem
 from app.live import Live
 from app.pictures import Pictures
 from app.remembered import Remembered
-from app.search import Search
+from app.search import Answer, Search
 from app.settings import AppSettings
 from tasks.schema.errors import StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
@@ -64,10 +64,15 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
     answers: dict[str, int] = {}
     stop = threading.Event()
 
+    def ranking(answer: Answer) -> list[tuple[str, float]]:
+        return [(hit.product.item_id, round(hit.score, 3)) for hit in answer.hits]
+
     def ask(search: Search, number: int) -> None:
         while not stop.is_set():
             try:
                 answer = search.by_text("red mug", 5) if number % 2 else search.like_item("red-mug", 5)
+                if number % 2 and ranking(answer) != expected[int(answer.release[1:]) % 2]:
+                    faults.append(f"answer of {answer.release} ranks as another release's model does")
                 titles = {hit.product.title.split("|")[0] for hit in answer.hits}
                 if titles != {answer.release}:
                     faults.append(f"answer of {answer.release} shows titles of {titles}")
@@ -77,15 +82,20 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
 
     publish_next("r0", own_store.rows("r0|"))
     with following(own_store) as search:
+        expected = {0: ranking(search.by_text("red mug", 5))}
+        publish_next("r1", own_store.rows("r1|"), seed=1)
+        wait_for(lambda: served(search) == "r1")
+        expected[1] = ranking(search.by_text("red mug", 5))
+        assert expected[0] != expected[1]
         threads = [threading.Thread(target=ask, args=(search, number)) for number in range(4)]
         for thread in threads:
             thread.start()
-        for number in range(1, 11):
+        for number in range(2, 12):
             name = f"r{number}"
             rows = own_store.rows(f"{name}|")
             publish_next(name, rows, seed=number % 2)  # the model changes too: vectors of two models must never meet
             wait_for(lambda name=name: served(search) == name)
-        wait_for(lambda: answers.get("r10", 0) > 4)
+        wait_for(lambda: answers.get("r11", 0) > 4)
         stop.set()
         for thread in threads:
             thread.join(timeout=30)
@@ -93,7 +103,7 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
     assert not faults, faults[:5]
     assert len(answers) >= 8, f"queries ran between the swaps: {answers}"
     assert search.live.most_resident <= 2 and status.resident == 1
-    assert status.snapshot and status.snapshot.pointer.generation == 12
+    assert status.snapshot and status.snapshot.pointer.generation == 13
 
 
 def test_a_query_keeps_its_release_and_holds_the_third_one_back(

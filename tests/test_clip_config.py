@@ -12,7 +12,13 @@ LARGE, SMALL = 150_000_000, 3_600_000
 
 def test_blank_fields_take_the_recipe_that_fits_the_model() -> None:
     large, small = FinetuneConfig().resolve(LARGE), FinetuneConfig().resolve(SMALL)
-    assert (large.recipe, large.learning_rate, large.batch_size, large.epochs, large.steps) == ("vit-b-32", 1e-5, 512, 10, None)
+    assert (large.recipe, large.learning_rate, large.batch_size, large.epochs, large.steps) == (
+        "vit-b-32",
+        1e-5,
+        512,
+        10,
+        None,
+    )
     assert (small.recipe, small.batch_size, small.epochs) == ("small", 128, None)
     assert small.steps is not None and small.learning_rate > 1e-3
     for recipe in (large, small):

@@ -42,7 +42,9 @@ def test_titles_fall_back_to_any_caption() -> None:
 
 
 def test_each_epoch_shows_each_item_at_most_once_in_another_order() -> None:
-    epochs = [np.concatenate([batch_items(100, 16, step, seed=3) for step in range(first, first + 6)]) for first in (0, 6)]
+    epochs = [
+        np.concatenate([batch_items(100, 16, step, seed=3) for step in range(first, first + 6)]) for first in (0, 6)
+    ]
     for order in epochs:
         assert len(set(order.tolist())) == 96
     assert epochs[0].tolist() != epochs[1].tolist()
@@ -55,23 +57,30 @@ def test_pixels_are_moved_by_their_random_numbers_only(area: float) -> None:
     reader = PixelReader({}, (40, 40))
     bank = PixelBank(shapes(6).images, reader, threads=2, memory_bytes=10**9)
     pixels, recipe = bank.pixels(np.arange(6)), FinetuneConfig(crop_area_min=area, jitter=0.1).resolve(SMALL)
-    shown = [augment(pixels, (32, 32), recipe, np.random.default_rng(seed), torch.device("cpu")) for seed in (1, 1, 2)]
-    assert shown[0].shape == (6, 3, 32, 32) and shown[0].dtype == torch.float32
+    shown = [augment(pixels, recipe, np.random.default_rng(seed), torch.device("cpu")) for seed in (1, 1, 2)]
+    assert shown[0].shape == (6, 3, 40, 40) and shown[0].dtype == torch.float32
     assert shown[0].min() >= 0 and shown[0].max() <= 1
     assert torch.equal(shown[0], shown[1]) and not torch.equal(shown[0], shown[2])
     bank.close()
 
 
-def test_without_augmentation_a_crop_is_a_crop() -> None:
-    pixels = np.arange(2 * 3 * 40 * 40, dtype=np.int64).reshape(2, 3, 40, 40).astype(np.uint8)
-    recipe = FinetuneConfig(crop_area_min=1.0, jitter=0.0, flip=False).resolve(SMALL)
-    shown = augment(pixels, (40, 40), recipe, np.random.default_rng(0), torch.device("cpu"))
-    assert torch.equal((shown * 255).round().to(torch.uint8), torch.from_numpy(pixels))
-    # the same through the resampling path, at the smallest crop it can make
+def test_a_shift_moves_the_picture_and_repeats_its_edge() -> None:
+    pixels = np.full((64, 3, 48, 48), 255, np.uint8)
+    pixels[:, :, 20:30, 10:16] = 0
+    recipe = FinetuneConfig(crop_area_min=1.0, jitter=0.0).resolve(SMALL)
+    shown = augment(pixels, recipe, np.random.default_rng(0), torch.device("cpu"))
+    assert set(shown.unique().tolist()) == {0.0, 1.0}
+    assert (shown == 0).sum((1, 2, 3)).tolist() == [3 * 60] * 64  # all of the product is always seen
+    lefts = (shown[:, 0] == 0).any(1).float().argmax(1)
+    assert {int(left) for left in lefts if left < 20} == set(range(6, 15))
+    assert {int(left) for left in lefts if left > 20} == set(range(28, 37))  # mirrored
+
+
+def test_the_largest_crop_is_the_picture_itself() -> None:
+    pixels = PixelBank(shapes(4).images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9).pixels(np.arange(4))
     recipe = FinetuneConfig(crop_area_min=0.999999, jitter=0.0, flip=False).resolve(SMALL)
-    smooth = np.repeat(np.repeat(pixels[:, :, ::10, ::10], 10, axis=2), 10, axis=3)
-    again = augment(smooth, (40, 40), recipe, np.random.default_rng(0), torch.device("cpu"))
-    assert (again * 255 - torch.from_numpy(smooth).float()).abs().median() < 0.5
+    shown = augment(pixels, recipe, np.random.default_rng(0), torch.device("cpu"))
+    assert (shown * 255 - torch.from_numpy(pixels).float()).abs().max() < 1
 
 
 def test_pixels_kept_and_pixels_decoded_each_time_are_the_same() -> None:

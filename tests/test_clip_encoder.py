@@ -104,7 +104,9 @@ def test_embed_streams_names_and_reads_little_ahead(encoder: Encoder) -> None:
     assert len(taken) <= 12
     rest = list(stream)
     assert [name for part, _ in rest for name in part] == [f"item-{row}" for row in range(4, 40)]
-    np.testing.assert_allclose(np.concatenate([vectors, *(part for _, part in rest)]), encoder.encode_images(data.images), atol=1e-5)
+    np.testing.assert_allclose(
+        np.concatenate([vectors, *(part for _, part in rest)]), encoder.encode_images(data.images), atol=1e-5
+    )
 
 
 def test_a_broken_picture_is_named(encoder: Encoder) -> None:

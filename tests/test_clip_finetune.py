@@ -33,8 +33,12 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_learns_64_shapes(resnet: Path, tmp_path: Path) -> None:
     data, said = shapes(), []
-    config = FinetuneConfig.small(steps=150, batch_size=64, flip=False, evaluations=3, jitter=0, captions=CaptionShares(title=1))
-    log = finetune(resnet, data, data, config, tmp_path / "out", progress=lambda share, line: said.append((share, line)))
+    config = FinetuneConfig.small(
+        steps=150, batch_size=64, flip=False, evaluations=3, jitter=0, captions=CaptionShares(title=1)
+    )
+    log = finetune(
+        resnet, data, data, config, tmp_path / "out", progress=lambda share, line: said.append((share, line))
+    )
     assert log.best_recall is not None and log.best_recall > 0.8
     assert log.points[-1]["loss"] < log.points[0]["loss"] / 2
     encoder = Encoder.load(tmp_path / "out", device="cpu")
@@ -114,7 +118,14 @@ def test_the_checkpoint_holds_the_best_weights_so_far(vit: Path, tmp_path: Path)
 
 def test_a_checkpoint_of_other_work_is_refused(vit: Path, tmp_path: Path) -> None:
     config = FinetuneConfig.small(**QUICK)
-    finetune(vit, shapes(), shapes(8), config, tmp_path / "out", save=lambda folder, step: shutil.copytree(folder, tmp_path / "saved") and None)
+    finetune(
+        vit,
+        shapes(),
+        shapes(8),
+        config,
+        tmp_path / "out",
+        save=lambda folder, step: shutil.copytree(folder, tmp_path / "saved") and None,
+    )
     for data, changed in ((shapes(60), config), (shapes(), FinetuneConfig.small(**QUICK, learning_rate=1e-3))):
         with pytest.raises(ConfigError, match="other work"):
             finetune(vit, data, shapes(8), changed, tmp_path / "again", resume=tmp_path / "saved")

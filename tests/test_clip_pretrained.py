@@ -8,13 +8,13 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
-from tests.clip_shapes import TINY_VIT, make_model
 from safetensors.torch import load_file, save_file
 
 from tasks.clip.config import ModelConfig
 from tasks.clip.folder import CONFIG_FILE, WEIGHTS_FILE, load_model
 from tasks.clip.pretrained import materialise
 from tasks.schema.errors import ModelUnavailable
+from tests.clip_shapes import TINY_VIT, make_model
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,9 @@ def test_a_folder_with_torch_weights_is_converted(tmp_path: Path) -> None:
     (made / WEIGHTS_FILE).unlink()
     torch.save(expected, made / "open_clip_pytorch_model.bin")
     materialise(str(made), tmp_path / "out")
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in load_file(tmp_path / "out" / WEIGHTS_FILE).items())
+    assert all(
+        torch.equal(tensor, expected[name]) for name, tensor in load_file(tmp_path / "out" / WEIGHTS_FILE).items()
+    )
 
 
 def test_a_folder_that_runs_code_when_unpickled_is_refused(tmp_path: Path) -> None:
@@ -141,19 +143,24 @@ def test_nan_in_the_weights_is_refused(tmp_path: Path) -> None:
     weights = load_file(made / WEIGHTS_FILE)
     weights["visual.proj"][0, 0] = float("nan")
     save_file(weights, str(made / WEIGHTS_FILE))
-    with pytest.raises(ModelUnavailable, match="visual.proj"):
+    with pytest.raises(ModelUnavailable, match="first 'visual"):
         load_model(made)
 
 
 def _materialise_offline(spec: str, environment: dict[str, str], out: Path) -> tuple[str, float]:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom tasks.clip.pretrained import materialise\nstart = time.time()\n"
+        "import sys, time\nfrom pathlib import Path\nfrom tasks.clip.pretrained import materialise\n"
+        "start = time.time()\n"
         f"try:\n    print(materialise({spec!r}, Path({str(out)!r})))\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
         "print(time.time() - start)"
     )
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     *said, seconds = ran.stdout.strip().splitlines()
     return "\n".join(said), float(seconds)
@@ -165,7 +172,15 @@ def test_without_a_network_one_error_comes_soon_and_says_what_to_do(spec: str, t
     environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
     said, seconds = _materialise_offline(spec, environment, tmp_path / "out")
     assert said.startswith("ModelUnavailable")
-    for words in (spec.split("/")[-1], str(tmp_path), "127.0.0.1:9", "ARCH=/path", "HF_HOME", "HF_HUB_OFFLINE", "'small'"):
+    for words in (
+        spec.split("/")[-1],
+        str(tmp_path),
+        "127.0.0.1:9",
+        "ARCH=/path",
+        "HF_HOME",
+        "HF_HUB_OFFLINE",
+        "'small'",
+    ):
         assert words in said
     assert seconds < 15
 
@@ -177,7 +192,9 @@ def test_weights_in_the_hub_s_cache_need_no_network(tmp_path: Path) -> None:
     refs.mkdir()
     (refs / "main").write_text("a" * 40)
     started = time.time()
-    said, _ = _materialise_offline("hf-hub:shop/tiny", {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}, tmp_path / "out")
+    said, _ = _materialise_offline(
+        "hf-hub:shop/tiny", {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}, tmp_path / "out"
+    )
     assert "'name': 'hf-hub:shop/tiny'" in said and time.time() - started < 60
     assert _same_weights(snapshot, tmp_path / "out")
 

@@ -12,8 +12,9 @@ from tasks.clip.pictures import PixelReader, ahead
 from tasks.schema.errors import CatalogError
 from tasks.schema.progress import Progress, silent
 
-#: Pixels by which a training picture is decoded larger than it is shown, so that crops can differ.
-MARGIN = 8
+#: How far a picture is shifted at most, as a share of its side. Its edge is repeated, because cropping a larger picture
+#: instead would show products at another scale than at search time.
+SHIFT = 1 / 12
 
 
 class PixelBank:
@@ -54,17 +55,15 @@ class PixelBank:
         return kept
 
 
-def augment(
-    pixels: np.ndarray, size: tuple[int, int], recipe: Recipe, random: np.random.Generator, device: torch.device
-) -> torch.Tensor:
-    """float32 (n, 3, *size) in 0..1 on ``device`` from larger uint8 (n, 3, h, w): crop, mirror, light."""
+def augment(pixels: np.ndarray, recipe: Recipe, random: np.random.Generator, device: torch.device) -> torch.Tensor:
+    """float32 (n, 3, h, w) in 0..1 on ``device`` from uint8 of that shape: shifted or cropped, mirrored, relit."""
     count = len(pixels)
     flips = random.random(count) < 0.5 if recipe.flip else np.zeros(count, bool)
     if recipe.crop_area_min < 1:
-        images = _resized_crops(pixels, size, recipe.crop_area_min, flips, random, device)
+        images = _resized_crops(pixels, recipe.crop_area_min, flips, random, device)
     else:
-        shown = torch.from_numpy(_shifted_crops(pixels, size, flips, random))
-        images = shown.to(device, non_blocking=True).float().div_(255)
+        shifted = torch.from_numpy(_shifted(pixels, flips, random))
+        images = shifted.to(device, non_blocking=True).float().div_(255)
     if recipe.jitter:
         factors = random.uniform(1 - recipe.jitter, 1 + recipe.jitter, (2, count, 1, 1, 1)).astype(np.float32)
         brightness, contrast = torch.from_numpy(factors).to(device)
@@ -74,26 +73,20 @@ def augment(
     return images
 
 
-def _shifted_crops(
-    pixels: np.ndarray, size: tuple[int, int], flips: np.ndarray, random: np.random.Generator
-) -> np.ndarray:
-    height, width = size
-    tops = random.integers(0, pixels.shape[2] - height + 1, len(pixels))
-    lefts = random.integers(0, pixels.shape[3] - width + 1, len(pixels))
-    shown = np.empty((len(pixels), 3, height, width), np.uint8)
+def _shifted(pixels: np.ndarray, flips: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    count, _, height, width = pixels.shape
+    reach = round(SHIFT * min(height, width))
+    wide = np.pad(pixels, ((0, 0), (0, 0), (reach, reach), (reach, reach)), mode="edge")
+    tops, lefts = random.integers(0, 2 * reach + 1, (2, count))
+    shown = np.empty_like(pixels)
     for row, (top, left, flip) in enumerate(zip(tops, lefts, flips, strict=True)):
-        crop = pixels[row, :, top : top + height, left : left + width]
+        crop = wide[row, :, top : top + height, left : left + width]
         shown[row] = crop[:, :, ::-1] if flip else crop
     return shown
 
 
 def _resized_crops(
-    pixels: np.ndarray,
-    size: tuple[int, int],
-    area_min: float,
-    flips: np.ndarray,
-    random: np.random.Generator,
-    device: torch.device,
+    pixels: np.ndarray, area_min: float, flips: np.ndarray, random: np.random.Generator, device: torch.device
 ) -> torch.Tensor:
     """Crops of a random area, resampled on the device in one call; torchvision does it picture by picture."""
     count = len(pixels)
@@ -104,7 +97,7 @@ def _resized_crops(
     theta[:, 1, 1] = side
     theta[:, :, 2] = middle
     images = torch.from_numpy(pixels).to(device, non_blocking=True).float().div_(255)
-    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(device), [count, 3, *size], align_corners=False)
+    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(device), list(pixels.shape), align_corners=False)
     return torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

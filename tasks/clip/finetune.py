@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.clip.augment import MARGIN, PixelBank, augment
+from tasks.clip.augment import PixelBank, augment
 from tasks.clip.checkpoint import read_checkpoint, write_checkpoint
 from tasks.clip.config import FinetuneConfig, Recipe
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
@@ -79,7 +79,6 @@ class _Run:
         self.device, self.progress = choose_device(device), progress
         model, self.folder_config = load_model(base, config.image_size)
         self.recipe = config.resolve(count_parameters(model))
-        self.size = picture_size(model)
         self.batch_size, self.steps = _plan(self.recipe, len(train))
         self.precision = choose_precision(self.recipe.precision, self.device)
         self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
@@ -106,9 +105,8 @@ class _Run:
 
     def _read_pictures(self, train: TrainingData, val: TrainingData) -> None:
         preprocess, memory = self.folder_config.get("preprocess_cfg", {}), self.recipe.picture_memory_mb * 2**20
-        self.reader = PixelReader(preprocess, self.size)
-        larger = PixelReader(preprocess, (self.size[0] + MARGIN, self.size[1] + MARGIN))
-        self.bank = PixelBank(train.images, larger, self.recipe.threads, memory, self.progress)
+        self.reader = PixelReader(preprocess, picture_size(self.model))
+        self.bank = PixelBank(train.images, self.reader, self.recipe.threads, memory, self.progress)
         self.val_bank = PixelBank(val.images, self.reader, self.recipe.threads, memory)
 
     def _fingerprint(self, base: Path, train: TrainingData, val: TrainingData) -> dict[str, Any]:
@@ -117,7 +115,6 @@ class _Run:
             "recipe": self.recipe.model_dump(mode="json", exclude={"threads", "picture_memory_mb", "save_every_steps"}),
             "data": hashlib.sha256(words.encode()).hexdigest()[:16],
             "base": self.folder_config.get("card", {}).get("weights_sha256") or base.name,
-            "precision": self.precision,
             "steps": self.steps,
         }
 
@@ -156,7 +153,7 @@ class _Run:
         items = batch_items(len(self.groups), self.batch_size, step, self.recipe.seed)
         random = np.random.default_rng((self.recipe.seed, 2, step))
         chosen = self.captions.choose(items, random)
-        images = augment(self.bank.pixels(items), self.size, self.recipe, random, self.device)
+        images = augment(self.bank.pixels(items), self.recipe, random, self.device)
         positives = matches(
             self.recipe.positives,
             *(torch.from_numpy(ids).to(self.device) for ids in (chosen, self.captions.ids[items], self.groups[items])),

@@ -105,9 +105,9 @@ def _interval(value: Any) -> str:
 def _split(metrics: Metrics, baseline: Metrics | None, difference: Mapping[str, Any] | None) -> dict[str, Any]:
     settings = []
     for setting, words in SETTINGS.items():
-        names, lines = comparison(metrics, baseline, difference, setting=setting)
+        columns, lines = comparison(metrics, baseline, difference, setting=setting)
         if lines:
-            settings.append({"words": words, "metrics": [metric_label(name) for name in names], "lines": lines})
+            settings.append({"words": words, "metrics": [metric_label(name) for name in columns], "lines": lines})
     name = SPLITS.get(metrics["split"], metrics["split"])
     heading = f"{name} · {count(metrics.get('n', 0))} queries"
     old = "untrained baseline" if baseline and baseline.get("untrained") else "baseline"

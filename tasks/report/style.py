@@ -53,7 +53,7 @@ _FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', Roboto, Arial, sans-serif"
 @contextmanager
 def canvas(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
     """Figure of ``width`` x ``height`` inches and its one axes in the house style (without pyplot's global state)."""
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(_RC):  # type: ignore[arg-type]  # its stubs want every key spelt out
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.add_subplot()
 
