@@ -18,6 +18,7 @@ _QUIET = {
     "DO_NOT_TRACK": "1",
 }
 
+#: Defaults that the caller's environment may replace: several servers share Redis instead of a folder.
 _LASTING = {
     # In-memory leases are lost with the server: the slot of a run that died is then held for good, and CANCEL_NEW
     # cancels every later night.
@@ -37,7 +38,12 @@ _PROMPT = {
 
 def api_url(port: int, host: str = "127.0.0.1") -> str:
     """Address of the Prefect API on ``port``."""
-    return f"http://{host}:{port}/api"
+    return f"http://{reachable(host)}:{port}/api"
+
+
+def reachable(host: str) -> str:
+    """The address to call a server at that listens on ``host``."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
 
 
 def stack_environment(
@@ -50,12 +56,14 @@ def stack_environment(
     home = settings.var / "prefect"
     environment = dict(os.environ if base is None else base)
     environment.pop("PREFECT_PROFILE", None)  # a profile of the user's would name another server
-    environment |= _QUIET | _LASTING | _PROMPT
+    environment = _LASTING | environment | _QUIET | _PROMPT
+    url = settings.prefect_url.rstrip("/") or f"http://{reachable(settings.host)}:{prefect_port}"
     environment |= {
         MARK: str(settings.var),
         "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": api_url(prefect_port, settings.host),
-        "PREFECT_UI_URL": f"http://{settings.host}:{prefect_port}",
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_UI_URL": url,
+        "PREFECT_UI_API_URL": "/api",  # wherever a browser found the page, the API is beside it
         # Else the server copies its UI into site-packages, which fails on a read-only installation.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),

@@ -9,7 +9,7 @@ from types import FrameType
 import httpx
 from filelock import FileLock, Timeout
 
-from deployments.environment import stack_environment
+from deployments.environment import reachable, stack_environment
 from deployments.interrupted import settle_runs
 from deployments.processes import Processes, Running, Service, free_port
 from deployments.server import app, prefect_server, worker
@@ -53,7 +53,7 @@ class LocalStack:
     @property
     def app_url(self) -> str:
         """Address of the page."""
-        return f"http://{self.settings.host}:{self.app_port}"
+        return f"http://{reachable(self.settings.host)}:{self.app_port}"
 
     def start_prefect(self) -> Service:
         """Start the Prefect server; `wait` tells when it is ready."""
