@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -179,12 +180,18 @@ def _creased(profile: Array) -> tuple[Array, Array]:
     return ends.astype(np.float32), normals.astype(np.float32)
 
 
+@cache
+def _circle(n: int) -> tuple[Array, Array, Array]:
+    """Angles of `n` steps once round, with their cosines and sines."""
+    theta = np.linspace(0, 2 * np.pi, n + 1, dtype=np.float32)
+    return theta, np.cos(theta), np.sin(theta)
+
+
 def lathe(profile: Points | Array, slot: str = "main", n: int = 32, smooth: bool = False) -> Part:
     """Turn (radius, y) points, listed bottom to top outside, about the y axis."""
     curve = smooth_path(profile, 5) if smooth else np.asarray(profile, np.float32)
     ends, normals = _creased(curve)
-    theta = np.linspace(0, 2 * np.pi, n + 1, dtype=np.float32)
-    cos, sin = np.cos(theta), np.sin(theta)
+    theta, cos, sin = _circle(n)
     radius, y = ends[..., 0, None], np.broadcast_to(ends[..., 1, None], (*ends.shape[:2], n + 1))
     points = np.stack([radius * cos, y, radius * sin], -1)
     nr, ny = normals[..., 0, None], np.broadcast_to(normals[..., 1, None], y.shape)
@@ -217,8 +224,7 @@ def tube(
     across[weak] = cross(tangent[weak], vec([0.3, 1, 0.2]))
     across = unit(across)
     facing = cross(across, tangent)
-    theta = np.linspace(0, 2 * np.pi, n + 1, dtype=np.float32)
-    cos, sin = np.cos(theta)[None, :, None], np.sin(theta)[None, :, None]
+    _, cos, sin = (values[None, :, None] for values in _circle(n))
     ring = across[:, None] * cos + facing[:, None] * sin * flat
     normals = unit(across[:, None] * cos * flat + facing[:, None] * sin)
     points = centers[:, None] + ring * radii[:, None, None]

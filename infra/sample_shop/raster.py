@@ -32,8 +32,8 @@ class Quads:
 class Hits:
     """What each covered pixel shows: pixel number, quad, and where in the quad (s, t)."""
 
-    pixel: NDArray[np.int64]
-    quad: NDArray[np.int64]
+    pixel: NDArray[np.integer]
+    quad: NDArray[np.integer]
     s: Array
     t: Array
 
@@ -69,36 +69,43 @@ def rasterize(screen: Array, size: int) -> tuple[Hits, Array]:
     a, b, c, d = (screen[:, i] for i in range(4))
     ab, ad, twist = b - a, d - a, a - b + c - d
 
-    def count(e1: Array, e2: Array) -> NDArray[np.int64]:
+    def count(e1: Array, e2: Array) -> NDArray[np.int32]:
         longest = np.maximum(np.hypot(e1[:, 0], e1[:, 1]), np.hypot(e2[:, 0], e2[:, 1]))
-        return np.clip(np.ceil(longest * _DENSITY), 1, 512).astype(np.int64)
+        return np.clip(np.ceil(longest * _DENSITY), 1, 512).astype(np.int32)
 
     n_s, n_t = count(ab, c - d), count(ad, c - b)
     per_quad = n_s * n_t
-    quad = np.repeat(np.arange(len(screen)), per_quad)
-    local = np.arange(len(quad)) - np.repeat(np.cumsum(per_quad) - per_quad, per_quad)
-    wide = np.repeat(n_s, per_quad)
-    row = local // wide
-    s = ((local - row * wide + 0.5) / wide).astype(np.float32)
-    t = ((row + 0.5) / np.repeat(n_t, per_quad)).astype(np.float32)
-    lines = np.repeat(np.concatenate([a, ab, ad, twist], 1), per_quad, axis=0)
+    first = np.cumsum(per_quad, dtype=np.int32) - per_quad
+    # one repeat for all that a sample needs of its quad, as rows: columns of a wide array are slow to walk
+    facts = np.concatenate([a, ab, ad, twist, np.stack([1 / n_s, 1 / n_t], 1)], 1, dtype=np.float32)
+    quad = np.repeat(np.arange(len(screen), dtype=np.int32), per_quad)
+    rows = np.ascontiguousarray(facts.T)[:, quad]
+    local = np.arange(len(quad), dtype=np.int32) - first[quad]
+    row = local // n_s[quad]
+    s = (local - row * n_s[quad] + np.float32(0.5)) * rows[12]
+    t = (row + np.float32(0.5)) * rows[13]
+    s, t = s.astype(np.float32), t.astype(np.float32)
     st = s * t
-    x, y, near = (lines[:, i] + s * lines[:, 3 + i] + t * lines[:, 6 + i] + st * lines[:, 9 + i] for i in range(3))
-    column, line = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    inside = (column >= 0) & (column < size) & (line >= 0) & (line < size)
-    return _nearest(line * size + column, near, inside, Hits(quad, quad, s, t), size)
+    x, y, near = (rows[i] + s * rows[3 + i] + t * rows[6 + i] + st * rows[9 + i] for i in range(3))
+    column, line = x.astype(np.int32), y.astype(np.int32)
+    inside = (x >= 0) & (column < size) & (y >= 0) & (line < size)
+    pixel = line * np.int32(size) + column
+    return _nearest(pixel, near, inside, Hits(pixel, quad, s, t), size)
 
 
 def _nearest(
-    pixel: NDArray[np.int64], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int
+    pixel: NDArray[np.int32], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int
 ) -> tuple[Hits, Array]:
     """Keep the closest sample of every pixel; depth and sample number share one integer so that one pass decides."""
     low, high = float(near.min()), float(near.max())
     depth = ((high - near) * np.float32(2**20 / max(high - low, 1e-6))).astype(np.int64)
     empty = np.int64(1) << 62
     best = np.full(size * size, empty)
-    index = np.flatnonzero(inside)
-    np.minimum.at(best, pixel[index], (depth[index] << 32) | index)
+    key = (depth << 32) | np.arange(len(depth))
+    if inside.all():
+        np.minimum.at(best, pixel, key)
+    else:
+        np.minimum.at(best, pixel[inside], key[inside])
     covered = np.flatnonzero(best != empty)
     winner = best[covered] & 0xFFFFFFFF
     return Hits(covered, samples.quad[winner], samples.s[winner], samples.t[winner]), near[winner]
