@@ -65,7 +65,7 @@ def test_the_log_is_json_and_reads_back(vit: Path, tmp_path: Path) -> None:
     assert [entry["step"] for entry in log.evaluations] == [5, 10, 15, 20]
     assert log.best_recall == max(entry[SCORE] for entry in log.evaluations)
     assert log.seconds > 0 and log.pictures_per_second > 0
-    assert log.recipe["recipe"] == "small" and log.recipe["learning_rate"] == 4e-3
+    assert log.recipe["recipe"] == "small" and log.recipe["learning_rate"] == 3e-3
 
 
 @pytest.mark.parametrize("kind", ["vit", "resnet"])

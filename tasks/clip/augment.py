@@ -14,7 +14,7 @@ from tasks.schema.progress import Progress, silent
 
 #: How far a picture is shifted at most, as a share of its side. Its edge is repeated, because cropping a larger picture
 #: instead would show products at another scale than at search time.
-SHIFT = 1 / 12
+SHIFT = 1 / 24
 
 
 class PixelBank:

@@ -83,6 +83,8 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tens
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
+            if f"step/{name}" not in tensors:  # the loss does not reach it: SigLIP's bias
+                continue
             state = {"step": tensors[f"step/{name}"]}
             for key in ("exp_avg", "exp_avg_sq"):
                 # The fused optimiser walks memory: a moment must lie as its channels_last parameter does.

@@ -64,13 +64,13 @@ _RECIPES: dict[str, dict[str, Any]] = {
         "steps": 900,
         "batch_size": 128,
         "accumulate": 1,
-        "learning_rate": 4e-3,
+        "learning_rate": 3e-3,
         "beta2": 0.98,
         "warmup_share": 0.08,
         "logit_scale_rate": 1.0,
         "label_smoothing": 0.1,
         "captions": CaptionShares(
-            title=0.4, title_without_brand=0.1, attributes=0.2, color_type=0.15, type=0.05, bullet=0.1
+            title=0.3, title_without_brand=0.1, attributes=0.2, color_type=0.2, type=0.1, bullet=0.1
         ),
         "crop_area_min": 1.0,
         "jitter": 0.08,
@@ -107,7 +107,7 @@ class FinetuneConfig(Config):
         description="Cut a batch into this many pieces to fit memory; the negatives stay the whole batch's (blank: 1)",
     )
     learning_rate: float | None = Field(
-        default=None, gt=0, le=0.1, description="Peak learning rate of AdamW (blank: 1e-5; small: 4e-3)"
+        default=None, gt=0, le=0.1, description="Peak learning rate of AdamW (blank: 1e-5; small: 3e-3)"
     )
     weight_decay: float = Field(
         default=0.1, ge=0, le=1, description="On matrices; never on norms, biases, embeddings or the temperature"
