@@ -23,6 +23,7 @@ class BuildIndexConfig(Config):
     catalog: str = Field("latest", description="Id of a catalogue in the store, or 'latest'")
     embed: EmbedConfig = Field(EmbedConfig(), description="How pictures without a stored vector are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
+    enforce_gate: bool = Field(True, description="Fail where the gate refuses; off only reports what it found")
     refresh: bool = Field(False, description="Build again even where the index is stored")
 
 
@@ -33,7 +34,7 @@ def build_index(config: BuildIndexConfig) -> ArtifactRef:
     model = find_artifact("model", config.model)
     embed_pictures(model, catalog, config.embed)
     index = build(model, catalog, config.index, refresh=config.refresh)
-    gate(index)
+    gate(index, enforce=config.enforce_gate)
     return index
 
 

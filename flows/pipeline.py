@@ -87,7 +87,12 @@ def _finetune(config: PipelineConfig, catalog: ArtifactRef) -> ArtifactRef:
 def _build_index(config: PipelineConfig, catalog: ArtifactRef, model: ArtifactRef) -> ArtifactRef:
     return build_index(
         BuildIndexConfig(
-            model=model.id, catalog=catalog.id, embed=config.embed, index=config.index, refresh=config.refresh
+            model=model.id,
+            catalog=catalog.id,
+            embed=config.embed,
+            index=config.index,
+            enforce_gate=not config.publish_anyway,
+            refresh=config.refresh,
         )
     )
 

@@ -40,7 +40,13 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
     if not any(changes.values()):
         return say_nothing_changed(live)
     index = build_index(
-        BuildIndexConfig(model=live.model.id, catalog=catalog.id, embed=config.embed, index=config.index)
+        BuildIndexConfig(
+            model=live.model.id,
+            catalog=catalog.id,
+            embed=config.embed,
+            index=config.index,
+            enforce_gate=not config.publish_anyway,
+        )
     )
     parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier)
     release = make_release(parts, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)
