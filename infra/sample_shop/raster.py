@@ -94,7 +94,7 @@ def rasterize(screen: Array, size: int) -> tuple[Hits, Array]:
 
 
 def _nearest(
-    pixel: NDArray[np.int32], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int
+    pixel: NDArray[np.integer], near: Array, inside: NDArray[np.bool_], samples: Hits, size: int
 ) -> tuple[Hits, Array]:
     """Keep the closest sample of every pixel; depth and sample number share one integer so that one pass decides."""
     low, high = float(near.min()), float(near.max())

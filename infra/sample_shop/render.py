@@ -135,7 +135,7 @@ def _colors(
     return color
 
 
-def _occlusion(pixel: NDArray[np.int64], near: Array, size: int) -> Array:
+def _occlusion(pixel: NDArray[np.integer], near: Array, size: int) -> Array:
     """How much light reaches each pixel, 0..1: less where the surroundings stand nearer to the camera."""
     mask, depth = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
     mask.ravel()[pixel], depth.ravel()[pixel] = 1, near

@@ -72,7 +72,7 @@ def floor_shadow(points: Array, to_pixels: Callable[[Array], Array], yaw: float,
     return 1 - np.clip(dark, 0, 0.7)[..., None]
 
 
-def wall_shadow(pixel: NDArray[np.int64], size: int) -> Array:
+def wall_shadow(pixel: NDArray[np.integer], size: int) -> Array:
     """Light (size, size, 1), 0..1, on a wall close behind a product that covers `pixel`."""
     cover = np.zeros(size * size, np.float32)
     cover[pixel] = 1
