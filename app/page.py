@@ -170,6 +170,7 @@ def build_page(search: Search) -> gr.Blocks:
 def _connect(page: Page, blocks: gr.Blocks, at: dict[str, Any]) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     busy: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_limit": 8}
+    busy["trigger_mode"] = "always_last"  # a press during a slow answer waits its turn; by default Gradio drops it
     gr.on([at["query"].submit, at["go"].click], page.words, at["query"], at["found"], **busy)
     at["upload"].input(page.picture, at["upload"], [at["similar"], at["labels"]], **busy)
 

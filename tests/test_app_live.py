@@ -33,13 +33,13 @@ SETTINGS = AppSettings(poll_seconds=0.05, device="cpu")
 
 
 @contextmanager
-def following(shop: TinyShop, start: bool = True) -> Iterator[Search]:
-    live = Live(shop.store, SETTINGS, Remembered(shop.settings.store_cache, SETTINGS.channel))
+def following(shop: TinyShop, start: bool = True, settings: AppSettings = SETTINGS) -> Iterator[Search]:
+    live = Live(shop.store, settings, Remembered(shop.settings.store_cache, SETTINGS.channel))
     live.check()
     if start:
         live.start()
     try:
-        yield Search(live, Pictures(shop.store, 10_000_000), SETTINGS)
+        yield Search(live, Pictures(shop.store, 10_000_000), settings)
     finally:
         live.stop()
 
@@ -139,7 +139,8 @@ def test_the_same_model_is_loaded_once(own_store: TinyShop, publish_next: Callab
 def test_a_release_that_will_not_load_leaves_the_old_one_and_is_named(
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
-    with following(own_store, start=False) as search:
+    slow = SETTINGS.model_copy(update={"poll_seconds": 60.0})  # so that the pause before the next try is long
+    with following(own_store, start=False, settings=slow) as search:
         publish_next("broken")
         index = Path(own_store.settings.store_uri) / "indexes/index-broken/index.faiss"
         damaged = bytearray(index.read_bytes())
