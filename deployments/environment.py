@@ -62,7 +62,7 @@ def stack_environment(
         MARK: str(settings.var),
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"{url}/api",
-        "PREFECT_UI_URL": url,
+        "PREFECT_UI_URL": settings.prefect_public_url.rstrip("/") or url,
         "PREFECT_UI_API_URL": "/api",  # wherever a browser found the page, the API is beside it
         # Else the server copies its UI into site-packages, which fails on a read-only installation.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),

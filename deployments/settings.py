@@ -24,6 +24,7 @@ class StackSettings(BaseSettings):
     app_port: int = Field(7860, ge=1, le=65535, description="Port of the page, or the next free one")
     host: str = Field("127.0.0.1", description="Address the page and the Prefect server listen on")
     prefect_url: str = Field("", description="Address of a Prefect server elsewhere; empty: the one of this stack")
+    prefect_public_url: str = Field("", description="Address browsers reach Prefect at, for links; empty: the same")
     timezone: str = Field("UTC", description="IANA time zone in which the nightly schedule reads 02:00")
     working_dir: Path = Field(ROOT, description="Folder flow runs start in: relative paths in a form start here")
     accelerator_limit: int = Field(1, ge=1, le=64, description="How many heavy tasks may run at once on this server")

@@ -314,6 +314,38 @@ class TestMakefile:
         assert done.stdout.strip() == catalog
 
 
+COMPOSE = yaml.safe_load((ROOT / "infra" / "compose.yaml").read_text())["services"]
+OURS = {name: entry for name, entry in COMPOSE.items() if entry["image"] == "product-search"}
+
+
+class TestContainers:
+    @pytest.mark.parametrize("name", sorted(COMPOSE))
+    def test_every_variable_is_read_by_something(self, name: str) -> None:
+        from prefect.settings.legacy import _get_settings_fields
+
+        known = {f"STACK_{field.upper()}" for field in StackSettings.model_fields} | set(_get_settings_fields(Settings))
+        variables = [key for key in COMPOSE[name]["environment"] if key.startswith(("STACK_", "PREFECT_"))]
+        assert [key for key in variables if key not in known] == []
+
+    @pytest.mark.parametrize("name", sorted(OURS))
+    def test_every_command_is_served(self, name: str) -> None:
+        assert OURS[name]["command"] in ("prefect", "worker", "app", "apply")
+        assert OURS[name]["init"] is True
+
+    def test_whatever_is_waited_for_exists(self) -> None:
+        for entry in COMPOSE.values():
+            for other, how in entry.get("depends_on", {}).items():
+                assert "healthcheck" in COMPOSE[other] or how["condition"] == "service_completed_successfully"
+
+    def test_the_image_is_made_of_what_is_there(self) -> None:
+        text = (ROOT / "infra" / "Dockerfile").read_text()
+        copied = [name for line in re.findall(r"^COPY (.+)$", text, re.MULTILINE) for name in line.split()[:-1]]
+        assert {"tasks", "flows", "app", "deployments", "infra", "prefect.yaml"} <= set(copied)
+        assert [name for name in copied if name != "README.md" and not (ROOT / name).exists()] == []
+        let_in = (ROOT / "infra" / "Dockerfile.dockerignore").read_text().splitlines()
+        assert [name for name in copied if f"!{name}" not in let_in] == []
+
+
 class TestConstraints:
     def test_lines_are_names_and_versions_only(self) -> None:
         lines = (ROOT / "constraints.txt").read_text().splitlines()
