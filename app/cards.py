@@ -108,7 +108,7 @@ def foot(status: LiveStatus, prefect_url: str = "") -> str:
         f"generation {pointer.generation}",
         f"live since {_when(pointer.published_at)}",
         f"{len(snapshot.items):,} products",
-        f"model {escape(snapshot.model_name)}",
+        f"model {escape(snapshot.model_name)} <code>{escape(release.model.id)}</code>",
     ]
     notes = [f'<span class="warn">{escape(text)}</span>' for text in _warnings(status)]
     return f'<footer class="foot">{"".join(f"<span>{part}</span>" for part in parts)}{"".join(notes)}</footer>'

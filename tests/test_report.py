@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tasks.report import classes, figures
-from tasks.report.comparison import comparison
+from tasks.report.comparison import comparison, query_types
 from tasks.report.evaluation_report import render_report
 from tasks.report.gallery import choose_examples, thumbnail
 from tasks.report.numbers import p_words, signed, stars
@@ -203,6 +203,12 @@ def test_one_model_alone_has_no_differences() -> None:
     assert "Model (ViT-B-32)" in html and "Δ" not in html and "Fine-tuned" not in html
     untrained = report(model=[metrics(untrained=True)], baseline=[], differences=None, gallery=[])
     assert "This model is untrained" in untrained
+
+
+def test_query_types_keep_their_order_from_longest_to_shortest() -> None:
+    queries = {kind: {"n": 1, "hit@1": cell(0.5)} for kind in sorted(("title", "attributes", "type", "own kind"))}
+    rows = query_types(metrics(queries=queries))
+    assert [row["kind"] for row in rows] == ["title", "attributes", "type", "own kind"]
 
 
 def test_an_evaluation_without_query_types_or_training_still_renders() -> None:

@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.report.numbers import DIRECTIONS, Measured, measured, metric_names, p_words, share, signed, stars
+from tasks.report.numbers import (
+    DIRECTIONS,
+    QUERY_TYPES,
+    Measured,
+    measured,
+    metric_names,
+    p_words,
+    share,
+    signed,
+    stars,
+)
 
 UNTRAINED = "random weights, untrained"
 #: A split's metrics as stored: {"split", "n", "model_name"?, "untrained"?, direction: {setting: {metric: cell}},
@@ -75,7 +85,10 @@ def query_types(model: Metrics, baseline: Metrics | None = None) -> list[dict[st
     """One row a query type: its code, number of queries, and per metric the cells of baseline and model."""
     rows = []
     before = (baseline or {}).get("queries", {})
-    for kind, block in (model.get("queries") or {}).items():
+    measured_types = model.get("queries") or {}
+    known = [kind for kind in QUERY_TYPES if kind in measured_types]  # stored JSON has its keys sorted: not our order
+    for kind in [*known, *(kind for kind in measured_types if kind not in known)]:
+        block = measured_types[kind]
         names = [name for name in ("hit@1", "precision@10", "ndcg@10", "mrr", "recall@1", "recall@10") if name in block]
         cells = {
             name: (_value(before.get(kind, {}).get(name)) if baseline else None, _value(block[name])) for name in names
