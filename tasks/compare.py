@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.evaluate import split_items
-from tasks.finetune import curves
 from tasks.policies import compute_task
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
@@ -123,7 +122,7 @@ def _page(
         _metrics(before),
         differences,
         facts=facts,
-        training=curves(store.read_json(log)) if store.exists(log) else None,
+        training=store.read_json(log) if store.exists(log) else None,
         gallery=list(_gallery(store, after[-1], before[-1] if before else None, catalog)),
     )
 

@@ -95,21 +95,6 @@ def train(baseline: ArtifactRef, catalog: ArtifactRef, config: FinetuneConfig, r
     return manifest.ref
 
 
-def curves(log: dict[str, Any]) -> dict[str, Any]:
-    """A training log in the shape the report draws: steps, losses, evaluations, best step."""
-    evaluations = [
-        {"step": row["step"], **{name.removeprefix("text_to_image_"): row[name] for name in row if name != "step"}}
-        for row in log["evaluations"]
-    ]
-    points = log["points"]
-    return {
-        "steps": [point["step"] for point in points],
-        "losses": [point["loss"] for point in points],
-        "evaluations": evaluations,
-        "best_step": log["best_step"],
-    }
-
-
 def _headline(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in figures.items() if isinstance(value, (int, float, str, bool))}
 
@@ -167,6 +152,6 @@ def _forget_checkpoints(store: Store, model: ArtifactRef) -> None:
 def _show(model: ArtifactRef, figures: dict[str, Any]) -> None:
     from tasks.report.figures import data_uri, training_curves
 
-    show_figure("training-curves", data_uri(training_curves(curves(figures)), "image/svg+xml"), "Loss and val recall")
+    show_figure("training-curves", data_uri(training_curves(figures), "image/svg+xml"), "Loss and val recall")
     rows = "\n".join(f"| {name} | {value} |" for name, value in _headline(figures).items())
     show_markdown("model", f"# Model `{model.id}`\n\n| what | value |\n|---|---|\n{rows}", "How the training went")

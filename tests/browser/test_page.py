@@ -68,6 +68,7 @@ def serving(shop: TinyShop) -> Iterator[str]:
 def opened(browser: Browser, address: str, width: int = 1280, path: str = "/") -> Iterator[tuple[Page, list[str]]]:
     """A page, and the list that fills with every address it asks for."""
     page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(90_000)  # a loaded machine answers late
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address + path)
