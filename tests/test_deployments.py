@@ -309,7 +309,8 @@ class TestMakefile:
         makefile = tmp_path / "Makefile"
         show = "\t@$(SYSTEM_PYTHON) -c 'import os; print(os.environ[\"CATALOG\"])'\n"
         makefile.write_text((ROOT / "Makefile").read_text() + f".PHONY: show\nshow:\n{show}")
-        command = ["make", "-f", str(makefile), "show", f"CATALOG={catalog}"]
+        # `make test` hands its own MAKELEVEL down, and make then says which folder it enters
+        command = ["make", "--no-print-directory", "-f", str(makefile), "show", f"CATALOG={catalog}"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == catalog
 
