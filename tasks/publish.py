@@ -61,6 +61,7 @@ def _describe(store: Store, parts: ReleaseParts, channel: str, why: str) -> Rele
         model=parts.model,
         index=parts.index,
         classifier=parts.classifier,
+        removals=parts.removals,
         evaluations={"report": parts.evaluation} if parts.evaluation else {},
         quality=_quality(store, parts),
         gates=(*index_gates(store, index), *_training_gates(store, parts)),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["catalog", "model", "index", "classifier", "evaluation", "checkpoint"]
+Kind = Literal["catalog", "model", "index", "classifier", "evaluation", "checkpoint", "plan", "removals"]
 
 #: Folder of each kind below the store's root.
 FOLDERS: dict[str, str] = {
@@ -17,6 +17,8 @@ FOLDERS: dict[str, str] = {
     "classifier": "classifiers",
     "evaluation": "evaluations",
     "checkpoint": "checkpoints",
+    "plan": "plans",
+    "removals": "removals",
 }
 
 

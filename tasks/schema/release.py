@@ -34,6 +34,7 @@ class Release(_Record):
     model: ArtifactRef
     index: ArtifactRef
     classifier: ArtifactRef | None = None
+    removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
     evaluations: dict[str, ArtifactRef] = Field(default_factory=dict, description="e.g. baseline, finetuned")
     quality: dict[str, float] = Field(default_factory=dict, description="Headline figures, name -> value")
     gates: tuple[Gate, ...] = ()
@@ -64,4 +65,5 @@ class ReleaseParts(_Record):
     model: ArtifactRef
     index: ArtifactRef
     classifier: ArtifactRef | None = None
+    removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
     evaluation: ArtifactRef | None = Field(default=None, description="Report that measured this very model")
