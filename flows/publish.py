@@ -1,14 +1,17 @@
-"""Move what is live: promote a release, or roll back. The only flows that do.
+"""Move what is live: promote a release, or roll back. Read what was live, and pin a release that must stay.
 
 python -m flows.publish promote --release 0123456789abcdef
 python -m flows.publish roll_back --reason "wrong pictures in shoes"
+python -m flows.publish history
+python -m flows.publish pin --release 0123456789abcdef --reason "the figures of the report"
 """
 
 from prefect import flow
 from pydantic import Field
 
 from tasks.publish import swap_to, swap_to_previous
-from tasks.schema.command import run_one_of_from_terminal
+from tasks.recount import recount, set_pin
+from tasks.schema.command import as_columns, run_one_of_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, RELEASE_ID, LivePointer
 
@@ -29,6 +32,21 @@ class RollBackConfig(Config):
     reason: str = Field("rolled back by hand", description="Kept in the live pointer")
 
 
+class HistoryConfig(Config):
+    """Whose history, and how far back."""
+
+    channel: str = Field("production", description="Channel that the app follows", pattern=CHANNEL)
+    last: int = Field(50, description="Most lines to show", ge=1, le=10_000)
+
+
+class PinConfig(Config):
+    """Which release stays, and why."""
+
+    release: str = Field(description="Id of a stored release", pattern=RELEASE_ID)
+    pinned: bool = Field(True, description="Keep it whatever its age; off lets garbage collection have it again")
+    reason: str = Field("pinned by hand", description="Shown in the history")
+
+
 @flow(name="promote")
 def promote(config: PromoteConfig) -> LivePointer:
     """Make a stored release live with one compare-and-swap."""
@@ -43,5 +61,25 @@ def roll_back(config: RollBackConfig) -> LivePointer:
     return swap_to(config.to, config.channel, config.reason)
 
 
+@flow(name="history")
+def history(config: HistoryConfig = HistoryConfig()) -> str:  # noqa: B008
+    """Every publish, promotion and roll-back of a channel, newest first."""
+    return as_columns(recount(config.channel, config.last))
+
+
+@flow(name="pin")
+def pin(config: PinConfig) -> str:
+    """Keep a release, with all it is made of, until it is unpinned."""
+    set_pin(config.release, config.pinned, config.reason)
+    return f"{config.release} is {'pinned' if config.pinned else 'not pinned'}"
+
+
 if __name__ == "__main__":
-    run_one_of_from_terminal({"promote": (promote, PromoteConfig), "roll_back": (roll_back, RollBackConfig)})
+    run_one_of_from_terminal(
+        {
+            "promote": (promote, PromoteConfig),
+            "roll_back": (roll_back, RollBackConfig),
+            "history": (history, HistoryConfig),
+            "pin": (pin, PinConfig),
+        }
+    )

@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 
 from tasks.index import index_gates
 from tasks.policies import io_task
+from tasks.recount import show_history
 from tasks.schema.errors import ArtifactMissing, GateRefused
 from tasks.schema.manifest import ArtifactRef, canonical_json
 from tasks.schema.release import Gate, LivePointer, Release, ReleaseParts
@@ -113,6 +114,7 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
         f"To undo: `python -m flows.publish roll_back --channel {channel}`",
         "What is live now",
     )
+    show_history(store, channel)
     return pointer
 
 

@@ -59,6 +59,15 @@ def explain(error: ValidationError) -> str:
     return f"{len(lines)} fault(s) in the parameters\n" + "\n".join(lines)
 
 
+def as_columns(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows as text in columns, for a terminal. The first row names the columns."""
+    if not rows:
+        return "nothing yet"
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
 def run_from_terminal(flow: Callable[[C], Any], model: type[C], arguments: Sequence[str] | None = None) -> None:
     """Run ``flow`` with the parameters on the command line. A known error ends in one message and exit code 1."""
     name = flow.__name__ if hasattr(flow, "__name__") else str(getattr(flow, "name", "flow"))

@@ -58,6 +58,16 @@ class LivePointer(_Record):
     run: str | None = Field(default=None, description="Tells an ambiguous write apart: mine or somebody else's")
 
 
+class Pin(_Record):
+    """Somebody's wish to keep a release: garbage collection leaves it and all it is made of."""
+
+    schema_version: Literal[1] = 1
+    release: str = Field(pattern=RELEASE_ID)
+    reason: str = ""
+    pinned_at: datetime | None = None
+    run: str | None = None
+
+
 class ReleaseParts(_Record):
     """The artifacts a release is made of, before it is one."""
 

@@ -12,7 +12,14 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, PublishConflict, StoreUnavailable
+from tasks.schema.errors import (
+    ArtifactCorrupt,
+    ArtifactMissing,
+    ConfigError,
+    ProductSearchError,
+    PublishConflict,
+    StoreUnavailable,
+)
 from tasks.schema.release import CHANNEL, LivePointer
 from tasks.store.lease import hold_lease
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
@@ -20,6 +27,7 @@ from tasks.store.releases import release_path
 from tasks.store.store import Store, dump_json, parse_json
 
 FOLDER = "live"
+LOG = f"{FOLDER}/log"
 _TRIES = 4
 _log = logging.getLogger(__name__)
 _probed: dict[str, "Capability"] = {}
@@ -70,6 +78,12 @@ def read_live(store: Store, channel: str) -> LiveState | None:
         ) from error
 
 
+def log_path(channel: str, generation: int) -> str:
+    """Path of the audit copy of one generation's pointer. Raises ConfigError."""
+    live_path(channel)
+    return f"{LOG}/{channel}/{generation:012d}.json"
+
+
 def list_channels(store: Store) -> list[str]:
     """Channels that something was published to, sorted."""
     names = [info.path.removeprefix(f"{FOLDER}/") for info in store.list(FOLDER)]
@@ -91,6 +105,9 @@ def swap_live(
     pointer is read again before anything else, so a swap that landed counts, and is never done twice. Raises
     PublishConflict where somebody else was first, ArtifactMissing where the release does not exist, StoreUnavailable
     where the storage fails (the swap may then have landed: doing it again with the same run tells).
+
+    Every pointer is copied to the audit log. Who dies between swap and copy loses nothing: the next swap copies the
+    pointer it replaces before it replaces it.
     """
     path = live_path(channel)
     if not store.exists(release_path(release_id)):
@@ -104,8 +121,19 @@ def swap_live(
         reason=reason,
         run=run,
     )
+    if expected is not None and not store.exists(log_path(channel, expected.pointer.generation)):
+        _write_log(store, expected.pointer)
     with _guard(store, channel) as guarded:
-        return _swap(store, path, pointer, expected, conditional=not guarded)
+        swapped = _swap(store, path, pointer, expected, conditional=not guarded)
+    try:
+        _write_log(store, swapped)
+    except ProductSearchError as error:
+        _log.warning("%s is live; its log entry is left to the next swap: %s", swapped.release, error)
+    return swapped
+
+
+def _write_log(store: Store, pointer: LivePointer) -> None:
+    store.write_json(log_path(pointer.channel, pointer.generation), pointer.model_dump(mode="json"))
 
 
 def _swap(store: Store, path: str, pointer: LivePointer, expected: LiveState | None, conditional: bool) -> LivePointer:
