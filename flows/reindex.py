@@ -11,7 +11,8 @@ from pydantic import Field
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from tasks.clip.config import EmbedConfig
-from tasks.prepare import plan_changes, prepare, read_live_release, shop_of
+from tasks.plan import plan_changes
+from tasks.prepare import prepare, read_live_release, shop_of
 from tasks.publish import make_release, say_nothing_changed
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.command import run_from_terminal
@@ -36,8 +37,8 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
     """New items become searchable, gone ones vanish; the model and the classifier stay those of the live release."""
     live = read_live_release(config.channel)
     catalog = prepare(shop_of(live, config.source), parent=live.catalog)
-    changes = plan_changes(live.catalog, catalog)
-    if not any(changes.values()):
+    plan = plan_changes(live.catalog, catalog)
+    if plan.is_empty:
         return say_nothing_changed(live)
     index = build_index(
         BuildIndexConfig(
@@ -48,10 +49,10 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
             enforce_gate=not config.publish_anyway,
         )
     )
-    parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier)
+    parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier, plan=plan.ref)
     release = make_release(parts, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)
     pointer = promote(PromoteConfig(release=release, channel=config.channel, reason="nightly reindex"))
-    return {"release": release, "generation": pointer.generation, "changes": changes}
+    return {"release": release, "generation": pointer.generation, "changes": plan.counts}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tasks: read the shop as a catalogue, and compare two catalogues."""
+"""Tasks: read the shop as a catalogue; find the catalogue and the release that are live."""
 
 import hashlib
 import tempfile
@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 from prefect.logging import get_run_logger
 
-from tasks.catalog.changes import compare
 from tasks.catalog.config import CatalogConfig
 from tasks.policies import io_task
 from tasks.schema.errors import ArtifactMissing, CatalogError
@@ -132,17 +131,3 @@ def shop_of(release: Release, source: str | None) -> CatalogConfig:
     """How the release's catalogue was read, from ``source`` instead if one is given."""
     parameters = artifacts.load_manifest(open_store(), release.catalog).parameters
     return CatalogConfig.model_validate({**parameters, **({"source": source} if source else {})})
-
-
-@io_task(name="plan-changes")
-def plan_changes(old: ArtifactRef, new: ArtifactRef) -> dict[str, int]:
-    """How many items are new, changed or gone between two catalogues, told at the run. No entry for unchanged ones."""
-    if old == new:
-        return {}
-    store = open_store()
-    tables = (fetch_table(store, ref, "items.parquet") for ref in (old, new))
-    changes = compare(*tables)
-    kinds = ("new", "gone", "image_changed", "text_changed", "metadata_only")
-    rows = [{"change": kind, "item_id": item} for kind in kinds for item in getattr(changes, kind)]
-    show_table("changes", rows[:_SHOWN_REJECTS] or [{"change": "none", "item_id": ""}], "What changed in the shop")
-    return {kind: len(getattr(changes, kind)) for kind in kinds}

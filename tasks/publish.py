@@ -30,7 +30,7 @@ def make_release(parts: ReleaseParts, channel: str, why: str, publish_anyway: bo
     """
     store = open_store()
     release = _find_release(store, _release_id(parts)) or write_release(store, _describe(store, parts, channel, why))
-    _show_release(release)
+    _show_release(store, release)
     failed = [gate for gate in release.gates if not gate.passed]
     if failed and not publish_anyway:
         found = "; ".join(f"{gate.name} is {gate.value:.4g}, expected {gate.limit}" for gate in failed)
@@ -63,6 +63,7 @@ def _describe(store: Store, parts: ReleaseParts, channel: str, why: str) -> Rele
         index=parts.index,
         classifier=parts.classifier,
         removals=parts.removals,
+        plan=parts.plan,
         evaluations={"report": parts.evaluation} if parts.evaluation else {},
         quality=_quality(store, parts),
         gates=(*index_gates(store, index), *_training_gates(store, parts)),
@@ -172,7 +173,7 @@ def _row(step: str, ref: ArtifactRef, **figures: Any) -> dict[str, str]:
     return {"step": step, "artifact": str(ref), "figures": ", ".join(told)}
 
 
-def _show_release(release: Release) -> None:
+def _show_release(store: Store, release: Release) -> None:
     quality = "\n".join(f"| {name} | {value:.4f} |" for name, value in release.quality.items())
     made_of = "\n".join(
         f"| {role} | `{ref}` |"
@@ -181,13 +182,22 @@ def _show_release(release: Release) -> None:
             ("model", release.model),
             ("index", release.index),
             ("classifier", release.classifier),
+            ("what changed", release.plan),
         )
         if ref
     )
     show_markdown(
         "release",
-        f"# Release `{release.id}`\n\n{release.items} products. {release.why}\n\n"
+        f"# Release `{release.id}`\n\n{release.items} products. {release.why}{_changed(store, release)}\n\n"
         f"| part | artifact |\n|---|---|\n{made_of}\n\n| figure | value |\n|---|---|\n{quality}",
         "What the release is made of and how good it is",
     )
     show_table("release-gates", [gate.model_dump() for gate in release.gates], "Gates of the release")
+
+
+def _changed(store: Store, release: Release) -> str:
+    if release.plan is None:
+        return ""
+    counts = artifacts.load_manifest(store, release.plan).summary["changes"]
+    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
+    return f"\n\nSince release `{release.parent}`: {told}."

@@ -35,6 +35,7 @@ class Release(_Record):
     index: ArtifactRef
     classifier: ArtifactRef | None = None
     removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
+    plan: ArtifactRef | None = Field(default=None, description="What changed since the release it was made after")
     evaluations: dict[str, ArtifactRef] = Field(default_factory=dict, description="e.g. baseline, finetuned")
     quality: dict[str, float] = Field(default_factory=dict, description="Headline figures, name -> value")
     gates: tuple[Gate, ...] = ()
@@ -76,4 +77,5 @@ class ReleaseParts(_Record):
     index: ArtifactRef
     classifier: ArtifactRef | None = None
     removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
+    plan: ArtifactRef | None = Field(default=None, description="What changed since the release it was made after")
     evaluation: ArtifactRef | None = Field(default=None, description="Report that measured this very model")

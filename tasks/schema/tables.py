@@ -43,6 +43,17 @@ REJECTS = pa.schema(
     ]
 )
 
+#: What may have happened to an item between two catalogues: see `tasks.catalog.changes.Changes`.
+CHANGE_KINDS = ("unchanged", "metadata_only", "text_changed", "image_changed", "new", "gone")
+
+#: One row per item that is not unchanged.
+CHANGES = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("change", pa.string(), nullable=False),  # one of CHANGE_KINDS
+    ]
+)
+
 REJECT_REASONS = (
     "malformed_row",
     "not_utf8",
