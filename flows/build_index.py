@@ -9,7 +9,8 @@ from pydantic import Field
 from flows.steps import embed_pictures
 from tasks.clip.config import EmbedConfig
 from tasks.find import find_artifact
-from tasks.index import build, gate
+from tasks.gate import gate_index
+from tasks.index import build
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
@@ -23,7 +24,7 @@ class BuildIndexConfig(Config):
     catalog: str = Field("latest", description="Id of a catalogue in the store, or 'latest'")
     embed: EmbedConfig = Field(EmbedConfig(), description="How pictures without a stored vector are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
-    enforce_gate: bool = Field(True, description="Fail where the gate refuses; off only reports what it found")
+    gate: bool = Field(True, description="Check the written files; off where a release's gates will do it")
     refresh: bool = Field(False, description="Build again even where the index is stored")
 
 
@@ -34,7 +35,8 @@ def build_index(config: BuildIndexConfig) -> ArtifactRef:
     model = find_artifact("model", config.model)
     embed_pictures(model, catalog, config.embed)
     index = build(model, catalog, config.index, refresh=config.refresh)
-    gate(index, enforce=config.enforce_gate)
+    if config.gate:
+        gate_index(index)
     return index
 
 

@@ -18,8 +18,9 @@ from tasks.catalog.config import CatalogConfig
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import EmbedConfig, FinetuneConfig, ModelConfig
 from tasks.finetune import load_pretrained
+from tasks.gate import gate_release, read_golden_queries
 from tasks.publish import make_release, summarise
-from tasks.retrieval.config import EvaluationConfig, IndexConfig
+from tasks.retrieval.config import EvaluationConfig, GateConfig, IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.manifest import ArtifactRef
@@ -39,6 +40,7 @@ class PipelineConfig(Config):
     classifier: ClassifierConfig = Field(ClassifierConfig(), description="Phase 3: head, loss and schedule")
     metrics: EvaluationConfig = Field(EvaluationConfig(), description="Cut-offs and intervals of the evaluations")
     publish: bool = Field(True, description="Make the new release live; off leaves it stored as a candidate")
+    gates: GateConfig = Field(GateConfig(), description="What the release has to prove before it may go live")
     publish_anyway: bool = Field(False, description="Publish even if a gate refuses: the release records that it did")
     channel: str = Field("production", description="Channel that the app follows", pattern=CHANNEL)
     refresh: bool = Field(False, description="Do everything again even where results are stored")
@@ -47,6 +49,7 @@ class PipelineConfig(Config):
 @flow(name="pipeline")
 def pipeline(config: PipelineConfig) -> dict[str, Any]:
     """Prepare, measure, fine-tune, measure again, embed, index, classify, publish. Returns a summary of each step."""
+    golden = read_golden_queries(config.gates)
     catalog = prepare_catalog(config.catalog)
     baseline = load_pretrained(config.model)
     zero_shot = _evaluate(config, catalog, baseline)
@@ -57,7 +60,8 @@ def pipeline(config: PipelineConfig) -> dict[str, Any]:
     index = _build_index(config, catalog, model)
     classifier = _train_classifier(config, catalog, model) if config.classify else None
     parts = ReleaseParts(catalog=catalog, model=model, index=index, classifier=classifier, evaluation=evaluation)
-    release = make_release(parts, config.channel, why="pipeline", publish_anyway=config.publish_anyway)
+    report = gate_release(parts, config.channel, config.gates, golden)
+    release = make_release(parts, report, config.channel, why="pipeline", publish_anyway=config.publish_anyway)
     if config.publish:
         promote(PromoteConfig(release=release, channel=config.channel, reason="pipeline"))
     return summarise(parts, baseline, release)
@@ -91,7 +95,7 @@ def _build_index(config: PipelineConfig, catalog: ArtifactRef, model: ArtifactRe
             catalog=catalog.id,
             embed=config.embed,
             index=config.index,
-            enforce_gate=not config.publish_anyway,
+            gate=False,
             refresh=config.refresh,
         )
     )

@@ -11,10 +11,11 @@ from pydantic import Field
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from tasks.clip.config import EmbedConfig
+from tasks.gate import gate_release, read_golden_queries
 from tasks.plan import plan_changes
 from tasks.prepare import prepare, read_live_release, shop_of
 from tasks.publish import make_release, say_nothing_changed
-from tasks.retrieval.config import IndexConfig
+from tasks.retrieval.config import GateConfig, IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, ReleaseParts
@@ -29,12 +30,14 @@ class ReindexConfig(Config):
     )
     embed: EmbedConfig = Field(EmbedConfig(), description="How new pictures are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
+    gates: GateConfig = Field(GateConfig(), description="What the release has to prove before it may go live")
     publish_anyway: bool = Field(False, description="Publish even if a gate refuses: the release records that it did")
 
 
 @flow(name="reindex")
 def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa: B008
     """New items become searchable, gone ones vanish; the model and the classifier stay those of the live release."""
+    golden = read_golden_queries(config.gates)
     live = read_live_release(config.channel)
     catalog = prepare(shop_of(live, config.source), parent=live.catalog)
     plan = plan_changes(live.catalog, catalog)
@@ -46,11 +49,12 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
             catalog=catalog.id,
             embed=config.embed,
             index=config.index,
-            enforce_gate=not config.publish_anyway,
+            gate=False,
         )
     )
     parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier, plan=plan.ref)
-    release = make_release(parts, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)
+    report = gate_release(parts, config.channel, config.gates, golden, always_compare=True)
+    release = make_release(parts, report, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)
     pointer = promote(PromoteConfig(release=release, channel=config.channel, reason="nightly reindex"))
     return {"release": release, "generation": pointer.generation, "changes": plan.counts}
 

@@ -1,4 +1,4 @@
-"""Tasks: build the FAISS index over stored vectors, and let it pass its gate before anything may go live."""
+"""Task: build the FAISS index over stored vectors."""
 
 import random
 import shutil
@@ -10,18 +10,15 @@ import pyarrow as pa
 from prefect.logging import get_run_logger
 
 from tasks.embed import load_encoder
-from tasks.policies import accelerator, compute_task, io_task
+from tasks.policies import accelerator, compute_task
 from tasks.retrieval.config import IndexConfig
-from tasks.schema.errors import GateRefused
 from tasks.schema.manifest import ArtifactRef, Manifest, artifact_id
-from tasks.schema.release import Gate
-from tasks.show import show_markdown, show_table, track
+from tasks.show import show_markdown, track
 from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch, fetch_table
-from tasks.store.store import Store, open_store
+from tasks.store.store import open_store
 
-RECIPE = 1
-_SELF_TEST_ROWS = 64
+RECIPE = 2
 
 
 @compute_task(name="build-index")
@@ -34,6 +31,7 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     if not refresh and artifacts.find(store, ref):
         get_run_logger().info("Index %s is already built", ref.id)
         return ref
+    from tasks.retrieval import self_test
     from tasks.retrieval.index import build_index, save_index
 
     items = fetch_table(store, catalog, "items.parquet")
@@ -44,6 +42,7 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         save_index(built, folder / "index.faiss")
+        questions = self_test.write_self_test(vectors, queries, folder)
         shutil.copy(fetch(store, catalog, only=["items.parquet"]) / "items.parquet", folder)
         summary = {
             "kind": built.kind,
@@ -53,7 +52,7 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
             "dim": int(vectors.shape[1]),
             **built.figures,
         }
-        rows = {"index.faiss": items.num_rows, "items.parquet": items.num_rows}
+        rows = {"index.faiss": items.num_rows, "items.parquet": items.num_rows, self_test.FILE: questions}
         manifest = artifacts.commit(
             store,
             "index",
@@ -76,52 +75,6 @@ def _text_queries(items: pa.Table, config: IndexConfig) -> list[str]:
     texts = sorted({text for row in held_out for _, text in row["captions"]})
     random.Random(config.seed).shuffle(texts)
     return texts[: config.tuning_queries]
-
-
-@io_task(name="gate-index")
-def gate(index: ArtifactRef, enforce: bool = True) -> tuple[Gate, ...]:
-    """Check the written files: they load, each tested vector finds its own row, recall on text queries holds.
-
-    Raises GateRefused naming every gate that failed, unless told not to ``enforce``.
-    """
-    store = open_store()
-    manifest = artifacts.load_manifest(store, index)
-    gates = index_gates(store, manifest)
-    show_table("index-gate", [gate.model_dump() for gate in gates], "Gates of the index")
-    failed = [gate for gate in gates if not gate.passed]
-    if failed and enforce:
-        found = "; ".join(f"{gate.name} is {gate.value:.4g}, expected {gate.limit}" for gate in failed)
-        raise GateRefused(f"Index {index.id} is refused: {found}. Raise nlist or nprobe, or lower index.recall_target.")
-    return gates
-
-
-def index_gates(store: Store, manifest: Manifest) -> tuple[Gate, ...]:
-    """The gates of one stored index: self-test of the files as downloaded, row counts, recall on text queries."""
-    from tasks.retrieval.search import Searcher
-
-    folder = fetch(store, manifest.ref)
-    items = fetch_table(store, manifest.ref, "items.parquet", columns=["image_sha256"])
-    hashes = items["image_sha256"].to_pylist()
-    searcher = Searcher.open(folder / "index.faiss", manifest.summary["search_params"])
-    rows = random.Random(0).sample(range(len(hashes)), min(_SELF_TEST_ROWS, len(hashes)))
-    vectors = embeddings.load_vectors(store, manifest.parents["model"].id, [hashes[row] for row in rows])
-    _, found = searcher.search(vectors, top_k=10)
-    own = sum(
-        any(hit >= 0 and hashes[hit] == hashes[row] for hit in hits)
-        for row, hits in zip(rows, found.tolist(), strict=True)
-    )
-    at, target = manifest.parameters["recall_at"], manifest.parameters["recall_target"]
-    recall = float(manifest.summary["recall"])
-    return (
-        Gate(name="rows", value=searcher.ntotal, limit=f"= {len(hashes)} items", passed=searcher.ntotal == len(hashes)),
-        Gate(
-            name="self_test",
-            value=own / max(len(rows), 1),
-            limit=">= 0.98 find their own row",
-            passed=own >= 0.98 * len(rows),
-        ),
-        Gate(name=f"recall@{at}_text", value=recall, limit=f">= {target}", passed=recall >= target),
-    )
 
 
 def _show(manifest: Manifest) -> None:

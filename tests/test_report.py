@@ -252,10 +252,15 @@ def test_release_and_stage_tables() -> None:
         "model": {"kind": "model", "id": "abc"},
         "classifier": None,
         "quality": {"recall@10": 0.95},
-        "gates": [{"name": "rows", "value": 12, "limit": "= 13 items", "passed": False}],
+        "gates": [{"name": "rows", "value": 12, "limit": "= 13 items", "passed": False, "detail": "one is missing"}],
     }
     told = release_table(release)
     assert (
-        "12\u202f000 products" in told and "`model/abc`" in told and "**refused**" in told and "classifier" not in told
+        "12\u202f000 products" in told
+        and "`model/abc`" in told
+        and "**refused**" in told
+        and "one is missing" in told
+        and "classifier" not in told
     )
+    assert "one is missing" in told
     assert "90 s" in stage_table([{"step": "index", "artifact": "indexes/x", "figures": "flat", "seconds": 90}])

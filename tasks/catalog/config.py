@@ -118,6 +118,11 @@ class CatalogConfig(Config):
         """The table's path relative to ``root``."""
         return self.anchor.table
 
+    def same_shop(self, other: "CatalogConfig") -> bool:
+        """Whether both read one shop, as much of it: their catalogues differ by what the shop changed, no more."""
+        mine, others = ((_absolute(config.root), config.max_items) for config in (self, other))
+        return mine == others
+
 
 class Anchor(NamedTuple):
     """``table`` and ``images`` are relative to ``root``, "" being the root itself; ``images`` may be any URI."""
@@ -158,6 +163,10 @@ def _known_encoding(name: str) -> bool:
 def is_relative(path: str) -> bool:
     """Whether a path is neither a URI nor absolute."""
     return "://" not in path and not path.startswith("/")
+
+
+def _absolute(root: str) -> str:
+    return os.path.abspath(root) if is_relative(root) else root.rstrip("/")
 
 
 def store_of(uri: str) -> str:

@@ -82,9 +82,10 @@ def release_table(release: Mapping[str, Any]) -> str:
     gates = [
         [
             escape(gate["name"]),
-            f"{gate['value']:.4g}",
+            "" if gate["value"] is None else f"{gate['value']:.4g}",
             escape(gate["limit"]),
             "passed" if gate["passed"] else "**refused**",
+            escape(gate.get("detail", "")),
         ]
         for gate in release.get("gates", ())
     ]
@@ -92,7 +93,7 @@ def release_table(release: Mapping[str, Any]) -> str:
     if figures:
         parts.append(table(["Figure", "Value"], figures, 1))
     if gates:
-        parts.append(table(["Gate", "Measured", "Limit", "Verdict"], gates))
+        parts.append(table(["Gate", "Measured", "Limit", "Verdict", "What was found"], gates))
     return "\n\n".join(parts)
 
 

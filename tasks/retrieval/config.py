@@ -1,4 +1,4 @@
-"""Run parameters of the index and of the retrieval evaluation. Light: pydantic only."""
+"""Run parameters of the index, of the retrieval evaluation and of a release's gates. Light: pydantic only."""
 
 from typing import Literal, Self
 
@@ -63,3 +63,33 @@ class EvaluationConfig(Config):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+class GateConfig(Config):
+    """What a new release has to prove before it may go live. Compared with the live release of the same shop."""
+
+    item_band: float = Field(
+        0.05, ge=0, le=10, description="Share by which the number of products may rise or fall at once"
+    )
+    deletes: float = Field(
+        0.05, ge=0, le=1, description="Largest share of products gone at once; those taken down by hand do not count"
+    )
+    small_change: int = Field(
+        5, ge=0, le=1000, description="Products that may come or go whatever the shares say: small shops move in leaps"
+    )
+    compare_recall: bool = Field(
+        True, description="Refuse where recall@10 on the test split fell below the live release's by more than chance"
+    )
+    test_queries: int = Field(500, ge=20, le=10_000, description="Titles of the test split asked of both releases")
+    golden_queries: str | None = Field(
+        None,
+        min_length=1,
+        description="Your queries: a text file (path or s3://), one a line, # comments; after a tab, ids of products "
+        "that must come among the first 10. Empty: short captions of the live catalogue",
+    )
+    golden_overlap: float = Field(
+        0.85, ge=0, le=1, description="Least share of the first 10 answers to golden queries that stay; same model only"
+    )
+    self_test_seconds: float = Field(
+        120, gt=0, le=3600, description="Time for the self-test of the written files in a process of its own"
+    )

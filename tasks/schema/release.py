@@ -1,11 +1,12 @@
 """What goes live: a release names encoder, index, items and classifier together; a channel points at one release."""
 
+import hashlib
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.schema.manifest import ArtifactRef
+from tasks.schema.manifest import ArtifactRef, canonical_json
 
 RELEASE_ID = r"^[a-z0-9][a-z0-9._-]{0,79}$"
 CHANNEL = r"^[a-z0-9][a-z0-9-]{0,39}$"
@@ -19,9 +20,21 @@ class Gate(_Record):
     """One check a release had to pass: the measured value, the limit, and the verdict."""
 
     name: str
-    value: float
+    value: float | None = Field(description="None where there was nothing to measure: `detail` says why")
     limit: str = Field(description="The bound in words a person reads, e.g. '>= 0.97'")
     passed: bool
+    detail: str = Field(default="", description="What was found, in words, where the value alone does not say it")
+
+    def __str__(self) -> str:
+        found = f"{self.name} is {'not measured' if self.value is None else f'{self.value:.4g}'}, expected {self.limit}"
+        return f"{found} ({self.detail})" if self.detail else found
+
+
+class GateReport(_Record):
+    """Every gate of a release about to be made, and the live release that it was compared with."""
+
+    parent: str | None = Field(default=None, description="Release that was live; None where nothing was")
+    gates: tuple[Gate, ...] = ()
 
 
 class Release(_Record):
@@ -44,6 +57,19 @@ class Release(_Record):
     why: str = Field(default="", description="Who or what made it, in words")
     run: str | None = Field(default=None, description="Prefect flow run that made it")
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def parts(self) -> "ReleaseParts":
+        """The artifacts it is made of."""
+        return ReleaseParts(
+            catalog=self.catalog,
+            model=self.model,
+            index=self.index,
+            classifier=self.classifier,
+            removals=self.removals,
+            plan=self.plan,
+            evaluation=self.evaluations.get("report"),
+        )
 
 
 class LivePointer(_Record):
@@ -79,3 +105,11 @@ class ReleaseParts(_Record):
     removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
     plan: ArtifactRef | None = Field(default=None, description="What changed since the release it was made after")
     evaluation: ArtifactRef | None = Field(default=None, description="Report that measured this very model")
+
+    def release_id(self, report: GateReport) -> str:
+        """Id of the release of these parts with these verdicts (16 hex digits).
+
+        Verdicts count: parts refused beside one live release may pass beside the next, and both records stay true.
+        """
+        made_of = [record.model_dump(mode="json") for record in (self, report)]
+        return hashlib.sha256(canonical_json(made_of).encode()).hexdigest()[:16]

@@ -100,7 +100,7 @@ def test_operator_finds_artifacts_of_the_run(released: dict[str, Any]) -> None:
     # fmt: off
     wanted = {
         "catalog", "label-distribution", "refused-rows", "embedding-plan", "training-curves", "evaluation", "index",
-        "index-gate", "confusion-matrix", "per-class-f1", "release", "release-gates", "summary", "live",
+        "confusion-matrix", "per-class-f1", "release", "release-gates", "summary", "live",
     }
     # fmt: on
     assert wanted <= keys

@@ -1,0 +1,127 @@
+"""What a release has to prove before it may go live: measurements in, verdicts out."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from tasks.retrieval.config import EvaluationConfig, GateConfig
+from tasks.retrieval.self_test import Found
+from tasks.retrieval.significance import compare
+from tasks.schema.release import Gate
+
+_OWN_ROW = 0.98
+_FEW_TEXTS = 0.05  # a few queries scatter around the recall that the index was tuned to on many
+_FEWEST = 20  # queries below which chance alone can look like a loss
+
+
+def index_gates(found: Found, summary: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[Gate, ...]:
+    """Gates of one index from its self-test and its manifest's ``summary`` and ``parameters``."""
+    target, recall = float(parameters["recall_target"]), float(summary["recall"])
+    least = max(target - _FEW_TEXTS, 0)
+    passed = not found.fault and found.own_row >= _OWN_ROW and found.text_recall >= least
+    return (
+        Gate(
+            name="rows",
+            value=None if found.fault else found.rows,
+            limit=f"= {summary['items']} products",
+            passed=found.rows == found.items == summary["items"],
+        ),
+        Gate(
+            name="self_test",
+            value=None if found.fault else min(found.own_row, found.text_recall),
+            limit=f">= {_OWN_ROW} of pictures find their own row, >= {least:.2f} of exact search's answers to texts",
+            passed=passed,
+            detail=found.fault or f"{found.own_row:.3f} of pictures, {found.text_recall:.3f} of answers to texts",
+        ),
+        Gate(
+            name=f"recall@{parameters['recall_at']}_text",
+            value=recall,
+            limit=f">= {target}",
+            passed=recall >= target,
+            detail="" if recall >= target else "raise nlist or lower index.recall_target",
+        ),
+    )
+
+
+def baseline_gate(difference: Mapping[str, float]) -> Gate:
+    """Fine-tuning must not have made search worse: the paired interval of the difference reaches zero or above."""
+    high = float(difference["high"])
+    return Gate(name="recall@10_against_baseline", value=high, limit=">= 0 (upper end of 95 %)", passed=high >= 0)
+
+
+def count_gates(
+    live: Collection[str], new: Collection[str], taken_down: Collection[str], config: GateConfig
+) -> tuple[Gate, ...]:
+    """Whether the catalogue changed by more than a shop does overnight. All three are item ids.
+
+    ``taken_down`` by hand went on purpose and are left out of both counts.
+    """
+    before, after = set(live) - set(taken_down), set(new) - set(taken_down)
+    gone = len(before - after)
+    base = max(len(before), 1)
+    change = (len(after) - len(before)) / base
+    band, most = (max(share, config.small_change / base) for share in (config.item_band, config.deletes))
+    told = f"the shop lists {len(after)} products, {len(before)} are live, {gone} of these are gone"
+    fewer = f"{told}: if its export was cut short, run again once it is whole"
+    more = f"{told}: look for listings that were sent twice"
+    return (
+        Gate(
+            name="items",
+            value=change,
+            limit=f"{-band:.3g} to {band:.3g} of the live release's",
+            passed=abs(change) <= band,
+            detail=told if abs(change) <= band else (fewer if change < 0 else more),
+        ),
+        Gate(
+            name="deletes",
+            value=gone / base,
+            limit=f"<= {most:.3g} of the live release's",
+            passed=gone / base <= most,
+            detail=told if gone / base <= most else fewer,
+        ),
+    )
+
+
+def live_recall_gate(live: np.ndarray, new: np.ndarray) -> Gate:
+    """Paired: (n,) bool each, whether the title of test product i found it among the first 10 of either release."""
+    name, limit = "recall@10_against_live", ">= 0 (upper end of the paired 95 % interval)"
+    if len(live) < _FEWEST:
+        told = f"{len(live)} products of the test split are in both releases, too few to tell a loss from chance"
+        return Gate(name=name, value=None, limit=limit, passed=True, detail=told)
+    before, after = ({"recall@10": side.astype(np.float64)} for side in (live, new))
+    found = compare(before, after, EvaluationConfig())["recall@10"]
+    told = f"{found['baseline']:.3f} live, {found['candidate']:.3f} now, on {len(live)} titles of the test split"
+    return Gate(name=name, value=found["high"], limit=limit, passed=found["high"] >= 0, detail=told)
+
+
+def overlap_gate(overlaps: np.ndarray, same_model: bool, config: GateConfig) -> Gate:
+    """How much of the first 10 answers to golden queries stays; (n,) shares. Another model may answer otherwise."""
+    name = "golden_overlap"
+    if not len(overlaps):
+        told = "the two releases share no product, or there is no query"
+        return Gate(name=name, value=None, limit=f">= {config.golden_overlap}", passed=True, detail=told)
+    value, told = float(overlaps.mean()), f"{len(overlaps)} queries, the worst keeps {overlaps.min():.2f}"
+    if not same_model:
+        return Gate(name=name, value=value, limit="none: another model answers", passed=True, detail=told)
+    passed = value >= config.golden_overlap
+    return Gate(name=name, value=value, limit=f">= {config.golden_overlap}", passed=passed, detail=told)
+
+
+def expected_gate(missed: list[str], asked: int, unknown: int) -> Gate:
+    """Products that the golden queries demand. missed: "query -> item" not among the first 10; unknown: not listed."""
+    told = f"missed: {'; '.join(missed[:5])}" if missed else ""
+    if unknown:
+        told = f"{told}{'. ' if told else ''}{unknown} expected products are not in the catalogue and are left out"
+    return Gate(
+        name="golden_expected",
+        value=(asked - len(missed)) / asked if asked else None,
+        limit="= 1: every expected product among the first 10",
+        passed=not missed,
+        detail=told,
+    )
+
+
+def not_compared(why: str) -> Gate:
+    """Stands for the gates against the live release where there is nothing to compare with."""
+    return Gate(name="live_release", value=None, limit="compared with the live release", passed=True, detail=why)

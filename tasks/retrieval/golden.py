@@ -1,0 +1,60 @@
+"""Golden queries: what the owner of a shop wants answered well, in a text file of their own."""
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.schema.errors import ConfigError
+
+_MOST_QUERIES, _MOST_CHARACTERS, _MOST_EXPECTED = 1_000, 300, 10
+
+
+class GoldenQuery(BaseModel):
+    """One query, and ids of the products that must be among its first 10 answers."""
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    expected: tuple[str, ...] = ()
+
+
+def parse_golden_queries(data: bytes, name: str) -> tuple[GoldenQuery, ...]:
+    """One query a line, after a tab each an expected item id; empty lines and # comments are skipped. UTF-8.
+
+    Raises ConfigError that lists every bad line of ``name`` at once, so that no run starts with half of them.
+    """
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    queries: dict[str, GoldenQuery] = {}
+    faults = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        text, *expected = (cell.strip() for cell in line.split("\t"))
+        fault = _fault(text, expected) or (f"{text!r} is there already" if text in queries else "")
+        if fault:
+            faults.append(f"line {number}: {fault}")
+        else:
+            queries[text] = GoldenQuery(text=text, expected=tuple(expected))
+    if not queries and not faults:
+        faults.append("no query in it")
+    if len(queries) > _MOST_QUERIES:
+        faults.append(f"{len(queries)} queries, {_MOST_QUERIES} at most")
+    if faults:
+        raise ConfigError(f"golden queries {name}: " + "; ".join(faults))
+    return tuple(queries.values())
+
+
+def _fault(text: str, expected: list[str]) -> str:
+    if not text:
+        return "no query before the tab"
+    if len(text) > _MOST_CHARACTERS:
+        return f"a query of {len(text)} characters, {_MOST_CHARACTERS} at most"
+    if not text.isprintable():
+        return f"{text[:40]!r} holds control characters"
+    if not all(expected):
+        return "an empty item id after a tab"
+    if len(set(expected)) < len(expected):
+        return "an item id is named twice"
+    if len(expected) > _MOST_EXPECTED:
+        return f"{len(expected)} expected products, only {_MOST_EXPECTED} answers are looked at"
+    return ""

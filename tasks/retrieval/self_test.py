@@ -1,0 +1,104 @@
+"""The test that an index carries with it, run on the written files in a process of its own.
+
+A file can be damaged so that opening it kills the process: that must end the test, not the run that publishes.
+
+python -m tasks.retrieval.self_test FOLDER SEARCH_PARAMS_AS_JSON
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+#: The file of questions and right answers beside the index.
+FILE = "self_test.parquet"
+_COMMAND = (sys.executable, "-m", "tasks.retrieval.self_test")
+_QUESTIONS = 32  # of each kind
+_TOP_K = 10
+
+
+class Found(BaseModel):
+    """What the self-test found, or why it came to no end."""
+
+    model_config = ConfigDict(frozen=True)
+    rows: int = 0
+    items: int = 0
+    own_row: float = 0.0  # share of stored vectors that find their own picture
+    text_recall: float = 0.0  # share of exact search's first 10 that text queries find
+    fault: str = ""
+
+
+def write_self_test(vectors: np.ndarray, text_queries: np.ndarray, folder: Path) -> int:
+    """Write questions with the answers of exact search into ``folder``; returns how many.
+
+    vectors: (n, d) float32, L2-normalised, row i of the index. text_queries: (m, d) likewise; the first few are taken.
+    """
+    import faiss
+
+    rows = np.sort(np.random.default_rng(0).choice(len(vectors), size=min(_QUESTIONS, len(vectors)), replace=False))
+    texts = text_queries[:_QUESTIONS]
+    answers = [[int(row)] for row in rows]
+    if len(texts):
+        _, best = faiss.knn(texts, vectors, min(_TOP_K, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
+        answers += best.tolist()
+    questions = np.concatenate([vectors[rows], texts]) if len(texts) else vectors[rows]
+    kinds = ["picture"] * len(rows) + ["text"] * len(texts)
+    columns = {
+        "kind": pa.array(kinds),
+        "vector": pa.array(list(questions), pa.list_(pa.float32(), vectors.shape[1])),
+        "answers": pa.array(answers, pa.list_(pa.int64())),
+    }
+    pq.write_table(pa.table(columns), folder / FILE)
+    return len(kinds)
+
+
+def self_test(folder: Path, search_params: dict[str, Any]) -> Found:
+    """Open the index in ``folder`` as it would be served and ask it its questions. Raises as opening it does."""
+    from tasks.retrieval.search import Searcher
+
+    questions = pq.read_table(folder / FILE)
+    pictures = pq.read_table(folder / "items.parquet", columns=["image_sha256"])["image_sha256"].to_pylist()
+    searcher = Searcher.open(folder / "index.faiss", search_params)
+    if searcher.ntotal != len(pictures):  # a row has no picture to be told by
+        return Found(rows=searcher.ntotal, items=len(pictures))
+    _, found = searcher.search(np.array(questions["vector"].to_pylist(), np.float32), _TOP_K)
+    shares: dict[str, list[float]] = {"picture": [], "text": []}
+    for kind, hits, answers in zip(
+        questions["kind"].to_pylist(), found.tolist(), questions["answers"].to_pylist(), strict=True
+    ):
+        shares[kind].append(_share_found(hits, answers, pictures))
+    own, text = (float(np.mean(shares[kind])) if shares[kind] else 1.0 for kind in ("picture", "text"))
+    return Found(rows=searcher.ntotal, items=len(pictures), own_row=own, text_recall=text)
+
+
+def _share_found(hits: list[int], answers: list[int], pictures: list[str]) -> float:
+    """Share of ``answers`` among ``hits``. Rows that share a picture score alike, so either of them is right."""
+    shown = Counter(pictures[row] for row in hits if row >= 0)
+    return sum((shown & Counter(pictures[row] for row in answers)).values()) / len(answers)
+
+
+def run_in_fresh_process(folder: Path, search_params: dict[str, Any], seconds: float) -> Found:
+    """The self-test in a process of its own. Whatever ends that process early is told as ``fault``, never raised."""
+    command = [*_COMMAND, str(folder), json.dumps(search_params)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return Found(fault=f"no answer within {seconds:g} s")
+    if done.returncode < 0:
+        return Found(fault=f"the process died: {signal.strsignal(-done.returncode)}")
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        return Found(fault=last[0][:500])
+    return Found.model_validate_json(done.stdout)
+
+
+if __name__ == "__main__":
+    print(self_test(Path(sys.argv[1]), json.loads(sys.argv[2])).model_dump_json())  # noqa: T201
