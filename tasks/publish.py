@@ -8,15 +8,17 @@ from prefect.runtime import flow_run
 
 from tasks.policies import io_task
 from tasks.recount import show_history
-from tasks.schema.errors import ArtifactMissing, GateRefused
+from tasks.schema.errors import ArtifactMissing, GateRefused, PublishConflict
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
 from tasks.show import show_markdown, show_table
 from tasks.store import artifacts
-from tasks.store.live import read_live, swap_live
-from tasks.store.releases import read_release, write_release
+from tasks.store.live import LiveState, read_live, swap_live
+from tasks.store.releases import find_release, read_release, write_release
+from tasks.store.removals import carry_removals, count_searchable, live_release
 from tasks.store.store import Store, open_store
 
+_TRIES = 5
 _HEADLINE = ("recall@1", "recall@10", "mrr")
 
 
@@ -27,12 +29,17 @@ def make_release(parts: ReleaseParts, report: GateReport, channel: str, why: str
     Raises GateRefused where a gate said no, unless ``publish_anyway``; the release stays stored as a candidate.
     """
     store = open_store()
+    live = live_release(store, channel)
+    if parts.removals is None and live:
+        parts = parts.model_copy(update={"removals": live.removals})
+    if live and live.parts == parts:
+        _show_release(store, live)
+        return live.id
     release_id = parts.release_id(report)
-    release = _find_release(store, release_id) or write_release(store, _describe(store, parts, report, why))
+    release = find_release(store, release_id) or write_release(store, _describe(store, parts, report, why))
     _show_release(store, release)
-    live = read_live(store, channel)
     refused = [gate for gate in release.gates if not gate.passed]
-    if refused and not publish_anyway and not (live and live.pointer.release == release_id):
+    if refused and not publish_anyway:
         raise GateRefused(
             f"Release {release_id} is refused and stays a candidate; {channel} stays as it is. "
             f"{'; '.join(map(str, refused))}. "
@@ -41,15 +48,7 @@ def make_release(parts: ReleaseParts, report: GateReport, channel: str, why: str
     return release_id
 
 
-def _find_release(store: Store, release_id: str) -> Release | None:
-    try:
-        return read_release(store, release_id)
-    except ArtifactMissing:
-        return None
-
-
 def _describe(store: Store, parts: ReleaseParts, report: GateReport, why: str) -> Release:
-    index = artifacts.load_manifest(store, parts.index)
     return Release(
         id=parts.release_id(report),
         created_at=datetime.now(UTC),
@@ -62,10 +61,10 @@ def _describe(store: Store, parts: ReleaseParts, report: GateReport, why: str) -
         evaluations={"report": parts.evaluation} if parts.evaluation else {},
         quality=_quality(store, parts),
         gates=report.gates,
-        items=index.summary["items"],
+        items=count_searchable(store, parts.index, parts.removals),
         parent=report.parent,
         why=why,
-        run=str(flow_run.id) if flow_run.id else None,
+        run=_run_id(),
     )
 
 
@@ -82,16 +81,24 @@ def _quality(store: Store, parts: ReleaseParts) -> dict[str, float]:
 
 @io_task(name="swap-live")
 def swap_to(release: str, channel: str, reason: str) -> LivePointer:
-    """Make ``release`` live with one compare-and-swap; nothing moves if it is live already."""
+    """Make ``release`` live with one compare-and-swap; nothing moves if it is live already.
+
+    Products that are taken down on the channel stay so: where the release does not know of them, the release of its
+    parts and the removals in force goes live in its stead. Products taken down meanwhile are no conflict.
+    """
     store = open_store()
-    stored = read_release(store, release)
-    before = read_live(store, channel)
-    if before and before.pointer.release == release:
-        get_run_logger().info("Release %s is live already (generation %d)", release, before.pointer.generation)
-        pointer = before.pointer
-    else:
-        run = str(flow_run.id) if flow_run.id else None
-        pointer = swap_live(store, channel, release, reason=reason, run=run, expected=before)
+    for attempt in range(_TRIES):
+        stored, before = _choose(store, release, channel)
+        if before and before.pointer.release == stored.id:
+            get_run_logger().info("Release %s is live already (generation %d)", stored.id, before.pointer.generation)
+            pointer = before.pointer
+            break
+        try:
+            pointer = swap_live(store, channel, stored.id, reason=reason, run=_run_id(), expected=before)
+            break
+        except PublishConflict:
+            if attempt == _TRIES - 1 or not _removals_alone_changed(store, channel, before):
+                raise
     show_markdown(
         "live",
         f"**{channel}** serves release `{pointer.release}`, generation **{pointer.generation}** "
@@ -103,6 +110,30 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
     return pointer
 
 
+def _choose(store: Store, release: str, channel: str) -> tuple[Release, LiveState | None]:
+    """The release to make live in place of what is live now, and that."""
+    before = read_live(store, channel)
+    live = read_release(store, before.pointer.release) if before else None
+    asked = read_release(store, release)
+    chosen = carry_removals(store, asked, live, _run_id())
+    if chosen.id != asked.id:
+        get_run_logger().warning(
+            "Release %s lacks the removals in force on %s: %s, the same with them, goes live in its stead",
+            asked.id, channel, chosen.id,
+        )  # fmt: skip
+    return chosen, before
+
+
+def _removals_alone_changed(store: Store, channel: str, before: LiveState | None) -> bool:
+    now = live_release(store, channel)
+    then = read_release(store, before.pointer.release) if before else None
+    return bool(now and then) and now.parts.without_removals() == then.parts.without_removals()  # type: ignore[union-attr]
+
+
+def _run_id() -> str | None:
+    return str(flow_run.id) if flow_run.id else None
+
+
 @io_task(name="swap-live-to-previous")
 def swap_to_previous(channel: str, reason: str) -> LivePointer:
     """Make the release that was live before live again. Raises ArtifactMissing where there was none."""
@@ -110,7 +141,10 @@ def swap_to_previous(channel: str, reason: str) -> LivePointer:
     before = read_live(store, channel)
     if before is None or before.pointer.previous is None:
         found = "nothing was ever published" if before is None else f"{before.pointer.release} was the first release"
-        raise ArtifactMissing(f"Channel {channel!r} has no previous release to go back to: {found}.")
+        raise ArtifactMissing(
+            f"Channel {channel!r} has no previous release to go back to: {found}. Products that were taken down are "
+            f"brought back by python -m flows.remove_items --restore ID --reason WHY"
+        )
     return swap_to.fn(before.pointer.previous, channel, reason)
 
 
@@ -166,6 +200,7 @@ def _show_release(store: Store, release: Release) -> None:
             ("model", release.model),
             ("index", release.index),
             ("classifier", release.classifier),
+            ("taken down", release.removals),
             ("what changed", release.plan),
         )
         if ref

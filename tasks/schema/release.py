@@ -79,7 +79,7 @@ class LivePointer(_Record):
     channel: str = Field(pattern=CHANNEL)
     release: str = Field(pattern=RELEASE_ID)
     generation: int = Field(ge=1, description="Only rises, also on a roll-back")
-    previous: str | None = Field(default=None, description="Release that was live before")
+    previous: str | None = Field(default=None, description="Where a roll-back goes: live before, removals apart")
     published_at: datetime
     reason: str = Field(default="", description="publish, promote, rollback, and who asked")
     run: str | None = Field(default=None, description="Tells an ambiguous write apart: mine or somebody else's")
@@ -113,3 +113,7 @@ class ReleaseParts(_Record):
         """
         made_of = [record.model_dump(mode="json") for record in (self, report)]
         return hashlib.sha256(canonical_json(made_of).encode()).hexdigest()[:16]
+
+    def without_removals(self) -> "ReleaseParts":
+        """The same parts with nothing taken down: equal for two releases that differ by removals alone."""
+        return self.model_copy(update={"removals": None})

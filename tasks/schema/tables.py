@@ -71,6 +71,16 @@ REJECT_REASONS = (
     "picture_wrong_type",  # a PDF, an SVG, a text file
 )
 
+#: One row per product taken down by hand, which no release shows until it is brought back.
+REMOVALS = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),  # need not be in the catalogue now: it may come back
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("removed_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("run", pa.string(), nullable=False),  # Prefect flow run, "" where there was none
+    ]
+)
+
 #: Caption kinds in `captions`; also the query types of the evaluation. A kind is absent where the item lacks its words.
 CAPTION_KINDS = ("title", "title_without_brand", "attributes", "color_type", "type", "bullet")
 

@@ -98,13 +98,15 @@ def swap_live(
     reason: str,
     run: str | None,
     expected: LiveState | None,
+    keep_previous: bool = False,
 ) -> LivePointer:
     """Point ``channel`` at a release, if it still is as ``expected`` says (None: nothing was ever published).
 
-    One compare-and-swap; the generation rises by one, on a roll-back too. Where the answer of a write is lost the
-    pointer is read again before anything else, so a swap that landed counts, and is never done twice. Raises
-    PublishConflict where somebody else was first, ArtifactMissing where the release does not exist, StoreUnavailable
-    where the storage fails (the swap may then have landed: doing it again with the same run tells).
+    One compare-and-swap; the generation rises by one, on a roll-back too. ``keep_previous``: a roll-back will go where
+    it would have gone before, not to what is live now. Where the answer of a write is lost the pointer is read again
+    before anything else, so a swap that landed counts, and is never done twice. Raises PublishConflict where somebody
+    else was first, ArtifactMissing where the release does not exist, StoreUnavailable where the storage fails (the swap
+    may then have landed: doing it again with the same run tells).
 
     Every pointer is copied to the audit log. Who dies between swap and copy loses nothing: the next swap copies the
     pointer it replaces before it replaces it.
@@ -116,7 +118,7 @@ def swap_live(
         channel=channel,
         release=release_id,
         generation=1 if expected is None else expected.pointer.generation + 1,
-        previous=None if expected is None else expected.pointer.release,
+        previous=_previous(expected, keep_previous),
         published_at=datetime.now(UTC),
         reason=reason,
         run=run,
@@ -134,6 +136,12 @@ def swap_live(
 
 def _write_log(store: Store, pointer: LivePointer) -> None:
     store.write_json(log_path(pointer.channel, pointer.generation), pointer.model_dump(mode="json"))
+
+
+def _previous(expected: LiveState | None, keep: bool) -> str | None:
+    if expected is None:
+        return None
+    return expected.pointer.previous if keep else expected.pointer.release
 
 
 def _swap(store: Store, path: str, pointer: LivePointer, expected: LiveState | None, conditional: bool) -> LivePointer:

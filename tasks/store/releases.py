@@ -69,6 +69,14 @@ def read_release(store: Store, release_id: str) -> Release:
     return release
 
 
+def find_release(store: Store, release_id: str) -> Release | None:
+    """A release by id, None where there is none. Raises ArtifactCorrupt."""
+    try:
+        return read_release(store, release_id)
+    except ArtifactMissing:
+        return None
+
+
 def list_releases(store: Store) -> list[Release]:
     """Every release, newest first. A damaged record is logged and left out."""
     ids = [info.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for info in store.list(FOLDER)]
