@@ -28,6 +28,9 @@ class ReindexConfig(Config):
     source: str | None = Field(
         None, description="The shop's table or ABO folder; empty: where the live release's catalogue came from"
     )
+    reread_pictures: bool = Field(
+        False, description="Read every picture of the shop again, also where size and time, or ETag, are as last night"
+    )
     embed: EmbedConfig = Field(EmbedConfig(), description="How new pictures are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
     gates: GateConfig = Field(GateConfig(), description="What the release has to prove before it may go live")
@@ -39,7 +42,7 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
     """New items become searchable, gone ones vanish; the model and the classifier stay those of the live release."""
     golden = read_golden_queries(config.gates)
     live = read_live_release(config.channel)
-    catalog = prepare(shop_of(live, config.source), parent=live.catalog)
+    catalog = prepare(shop_of(live, config.source, config.reread_pictures), parent=live.catalog)
     plan = plan_changes(live.catalog, catalog)
     if plan.is_empty:
         return say_nothing_changed(live)

@@ -29,21 +29,29 @@ _SHOWN_REJECTS = 500
 def prepare(config: CatalogConfig, parent: ArtifactRef | None = None) -> ArtifactRef:
     """Read the shop, store every good picture once, and write items and rejects.
 
-    The id follows from the content: an unchanged shop gives the catalogue that is already stored.
+    A picture is read only where its source says that it is another than when it was last read, unless the config asks
+    to reread. The id follows from the content: an unchanged shop gives the catalogue that is already stored.
     """
     from tasks.catalog.prepare import prepare_catalog
-    from tasks.store.pictures import picture_writer
+    from tasks.catalog.sources import sources_id
+    from tasks.store.pictures import picture_writer, read_sources, write_sources
     from tasks.store.source import open_source
 
     store = open_store()
     known = fetch_table(store, parent, "items.parquet") if parent else None
     files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
+    shop = sources_id(config, files.root)
+    seen = None if config.reread_pictures else read_sources(store, shop)
     try:
         with track("prepare-catalog", "reading the shop") as progress, picture_writer(store) as write_picture:
-            prepared = prepare_catalog(config, files, write_picture=write_picture, parent=known, progress=progress)
+            prepared = prepare_catalog(
+                config, files, write_picture=write_picture, parent=known, sources=seen, progress=progress
+            )
     except CatalogError as error:
         _keep_rejects(store, getattr(error, "rejects", None))
         raise
+    if not prepared.sources.equals(seen):  # the pictures are stored by now
+        write_sources(store, shop, prepared.sources)
     catalog = _store_catalog(store, prepared.items, prepared.rejects, prepared.summary, config, parent)
     _show(catalog, prepared.rejects, prepared.summary)
     return catalog
@@ -127,7 +135,8 @@ def read_live_release(channel: str) -> Release:
     return read_release(store, live.pointer.release)
 
 
-def shop_of(release: Release, source: str | None) -> CatalogConfig:
+def shop_of(release: Release, source: str | None, reread_pictures: bool = False) -> CatalogConfig:
     """How the release's catalogue was read, from ``source`` instead if one is given."""
     parameters = artifacts.load_manifest(open_store(), release.catalog).parameters
-    return CatalogConfig.model_validate({**parameters, **({"source": source} if source else {})})
+    changes = {"reread_pictures": reread_pictures, **({"source": source} if source else {})}
+    return CatalogConfig.model_validate({**parameters, **changes})

@@ -18,6 +18,7 @@ from tasks.catalog.changes import compare
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.prepare import PreparedCatalog, TooManyRejects, prepare_catalog, reject_share
 from tasks.schema.errors import CatalogError, SourceUnavailable
+from tasks.schema.files import Reading
 from tasks.schema.tables import ITEMS, REJECT_REASONS, REJECTS, SPLITS
 from tasks.store.source import open_source
 
@@ -203,10 +204,12 @@ def test_a_server_that_does_not_answer_stops_the_run(tmp_path: Path) -> None:
         root = files.root
         list = staticmethod(files.list)
 
-        def read(self, uri: str, limit_bytes: int | None = None) -> bytes:
+        read = staticmethod(files.read)
+
+        def read_changed(self, uri: str, version: str, limit_bytes: int | None = None) -> Reading:
             if uri.endswith("17.jpg"):
                 raise SourceUnavailable("503")
-            return files.read(uri, limit_bytes)
+            return files.read_changed(uri, version, limit_bytes)
 
     with pytest.raises(SourceUnavailable):
         prepare_catalog(config, Flaky(), write_picture=lambda *_: None)

@@ -74,6 +74,9 @@ class CatalogConfig(Config):
     picture_max_pixels: int = Field(
         50_000_000, ge=1, le=178_000_000, description="Largest picture that is decoded, pixels"
     )
+    reread_pictures: bool = Field(
+        False, description="Read every picture again, also where size and time, or ETag, are as when it was last read"
+    )
     picture_threads: int = Field(8, ge=1, le=64, description="Pictures read at once")
 
     @model_validator(mode="after")

@@ -14,8 +14,9 @@ from tasks.catalog.categories import class_of
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.groups import group_of
 from tasks.catalog.listing import Listing, Reject, SourceRows
-from tasks.catalog.picture_reader import PictureReader, StoredPicture
+from tasks.catalog.picture_reader import PictureReader, SourcePicture, StoredPicture
 from tasks.catalog.pictures import PictureFault, PictureLimits
+from tasks.catalog.sources import known_sources, sources_table
 from tasks.catalog.splits import Known, Member, assign_splits
 from tasks.catalog.subset import choose_subset
 from tasks.catalog.table import read_table
@@ -28,10 +29,14 @@ from tasks.schema.tables import ITEMS, REJECTS, SPLITS
 
 @dataclass(frozen=True)
 class PreparedCatalog:
-    """``items`` sorted by item_id (ITEMS schema), ``rejects`` by row (REJECTS schema), ``summary`` is plain JSON."""
+    """``items`` sorted by item_id (ITEMS schema), ``rejects`` by row (REJECTS schema), ``summary`` is plain JSON.
+
+    ``sources`` (SOURCES schema) is what to hand to the next reading of the same shop.
+    """
 
     items: pa.Table
     rejects: pa.Table
+    sources: pa.Table
     summary: dict[str, Any]
 
 
@@ -49,13 +54,15 @@ def prepare_catalog(
     *,
     write_picture: Callable[[str, bytes], None],
     parent: pa.Table | None = None,
+    sources: pa.Table | None = None,
     progress: Progress = silent,
 ) -> PreparedCatalog:
     """Read the shop at ``files`` (opened at ``config.root``).
 
-    ``write_picture(sha256, jpeg)`` is called once for each distinct picture, from several threads. ``parent`` is the
-    previous catalogue's items: they keep their splits. Raises CatalogError when the source is no catalogue,
-    TooManyRejects when too much of it was refused, TransientError when its server did not answer.
+    ``write_picture(sha256, jpeg)`` is called once for each distinct picture that is read, from several threads.
+    ``parent`` is the previous catalogue's items: they keep their splits. ``sources`` is what lay at each location when
+    the shop was last read: a picture whose version still holds is not read. Raises CatalogError when the source is no
+    catalogue, TooManyRejects when too much of it was refused, TransientError when its server did not answer.
     """
     progress(0.0, f"reading {config.source}")
     source = read_table(config, files) if config.reads_table else read_abo(config, files)
@@ -65,7 +72,7 @@ def prepare_catalog(
         )
     picked = _picked(config, source.listings, parent)
     limits = PictureLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
-    reader = PictureReader(files, write_picture, limits, config.picture_threads)
+    reader = PictureReader(files, write_picture, limits, config.picture_threads, known_sources(sources))
     pictures = reader.read_all(
         [listing.image for listing in picked], lambda share, message: progress(0.05 + 0.9 * share, message)
     )
@@ -74,7 +81,8 @@ def prepare_catalog(
     _check(config, source, len(picked), len(refused), rejects)
     items = _items_table(good, config, parent)
     progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
-    return PreparedCatalog(items, rejects, _summary(config, source, len(picked), items, rejects))
+    summary = _summary(config, source, len(picked), items, rejects) | {"pictures_read": reader.pictures_read}
+    return PreparedCatalog(items, rejects, sources_table(pictures), summary)
 
 
 def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | None) -> list[Listing]:
@@ -85,12 +93,12 @@ def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | N
 
 
 def _by_picture(
-    listings: Sequence[Listing], pictures: Mapping[str, StoredPicture | PictureFault]
+    listings: Sequence[Listing], pictures: Mapping[str, SourcePicture]
 ) -> tuple[list[tuple[Listing, StoredPicture]], list[Reject]]:
     """Listings with their picture, sorted by item_id, and those whose picture cannot be used."""
     good, refused = [], []
     for listing in listings:
-        found = pictures[listing.image]
+        found = pictures[listing.image].found
         if isinstance(found, PictureFault):
             source = f"{listing.source} {listing.image}"
             refused.append(Reject(listing.row, listing.item_id, found.reason, found.detail, source))

@@ -1,6 +1,17 @@
 """The seam between a catalogue source and wherever its files lie (a folder, object storage, the web)."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Reading(NamedTuple):
+    """What a look at a file found.
+
+    ``data`` is None where the file still has the version that was named. ``version`` is a tag that changes whenever
+    the bytes do (size and time of a local file, ETag of an object), "" where the source has none to trust.
+    """
+
+    data: bytes | None
+    version: str
 
 
 class SourceFiles(Protocol):
@@ -13,6 +24,10 @@ class SourceFiles(Protocol):
 
         Raises SourceMissing, SourceRefused (outside the root, over the limit), SourceUnavailable (worth a retry).
         """
+        ...
+
+    def read_changed(self, uri: str, version: str, limit_bytes: int | None = None) -> Reading:
+        """As `read`, but without the bytes where the file still has ``version`` ("" always reads). Raises as `read`."""
         ...
 
     def list(self, folder: str, suffix: str = "") -> list[str]:

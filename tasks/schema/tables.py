@@ -54,6 +54,22 @@ CHANGES = pa.schema(
     ]
 )
 
+#: One row per place of a shop at which a picture was looked for: what lay there when it was last read.
+SOURCES = pa.schema(
+    [
+        pa.field("location", pa.string(), nullable=False),  # as the source was asked: relative to its root, or a URI
+        pa.field("version", pa.string(), nullable=False),  # the source's tag of the file, never ""
+        pa.field(
+            "source_sha256", pa.string(), nullable=False
+        ),  # these four are "" and 0 for a picture that was refused
+        pa.field("image_sha256", pa.string(), nullable=False),
+        pa.field("image_width", pa.int32(), nullable=False),
+        pa.field("image_height", pa.int32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),  # a code of REJECT_REASONS, "" for a good picture
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
 REJECT_REASONS = (
     "malformed_row",
     "not_utf8",

@@ -1,16 +1,27 @@
-"""Stored pictures: JPEG bytes named by their own sha256, so that equal pictures are one object."""
+"""Stored pictures: JPEG bytes named by their own sha256, so that equal pictures are one object.
+
+Beside them, what is known of the files they were made from: ``sources/<id>.parquet``, written over each night. It saves
+reading; nothing is lost where it is.
+"""
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
+from tasks.schema.tables import SOURCES
 from tasks.store.parallel import map_ordered
 from tasks.store.store import Store
 
 FOLDER = "images"
+SOURCES_FOLDER = "sources"
+_log = logging.getLogger(__name__)
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -91,3 +102,23 @@ def has_pictures(store: Store) -> set[str]:
         if len(name) == 64 and info.size > 0:
             found.add(name)
     return found
+
+
+def read_sources(store: Store, sources_id: str) -> pa.Table | None:
+    """What is known of a shop's files (SOURCES schema), without those whose stored picture is gone; None if nothing."""
+    try:
+        known = store.read_table(f"{SOURCES_FOLDER}/{sources_id}.parquet")
+    except ArtifactMissing:
+        return None
+    except ArtifactCorrupt as error:
+        _log.warning("every picture of the shop is read again: %s", error)
+        return None
+    if known.schema != SOURCES:
+        return None
+    there = pa.array(["", *has_pictures(store)], pa.string())  # "": a picture that was refused has none
+    return known.filter(pc.is_in(known["image_sha256"], value_set=there))
+
+
+def write_sources(store: Store, sources_id: str, sources: pa.Table) -> None:
+    """Keep what is known of a shop's files (SOURCES schema), over what was known before."""
+    store.write_table(f"{SOURCES_FOLDER}/{sources_id}.parquet", sources)

@@ -14,12 +14,14 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from tasks.schema.errors import SourceMissing, SourceRefused, SourceUnavailable
+from tasks.schema.files import Reading
 
 USER_AGENT = "product-search/0.1 (catalogue import)"
 _AT_ONCE = 4  # requests to one host
 _TRIES = 4
 _REDIRECTS = 5
 _LONGEST_PAUSE = 30.0  # seconds; a server that asks for more is asked again on another run
+_CONDITIONS = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
 _GONE = {401, 403, 404, 410, 451}
 
 
@@ -43,6 +45,13 @@ class WebPictures:
         Raises SourceMissing (the server says it is not there or not for us, or redirects for ever), SourceRefused
         (over the limit, an address that no shop has), SourceUnavailable (429, 5xx or no answer after four tries).
         """
+        return self.read_changed(url, "", limit_bytes).data or b""
+
+    def read_changed(self, url: str, version: str, limit_bytes: int | None = None) -> Reading:
+        """Bytes and version at ``url`` by a conditional request: no bytes where it still has ``version``.
+
+        Raises as `read`. The version is the answer's ETag, else its Last-Modified, else "".
+        """
         try:
             host = urlsplit(url).netloc
         except ValueError as error:
@@ -50,9 +59,9 @@ class WebPictures:
         began = time.monotonic()
         for attempt in range(_TRIES):
             try:
-                data = self._follow(url, limit_bytes)
+                found = self._follow(url, version, limit_bytes)
                 self._answered[host] = time.monotonic()
-                return data
+                return found
             except _Later as later:
                 pause = later.seconds if later.seconds is not None else random.uniform(0.2, 0.5) * 2**attempt
                 if attempt == _TRIES - 1 or pause > _LONGEST_PAUSE:
@@ -69,18 +78,18 @@ class WebPictures:
             return SourceMissing(f"{url}: {later} each time, while {host} answers other requests; check this picture")
         return SourceUnavailable(f"{url}: {later}; the server may recover, run again later")
 
-    def _follow(self, url: str, limit_bytes: int | None) -> bytes:
+    def _follow(self, url: str, version: str, limit_bytes: int | None) -> Reading:
         deadline = time.monotonic() + self._total
         here = url
         for _ in range(_REDIRECTS + 1):
-            found = self._get(here, url, limit_bytes, deadline)
-            if isinstance(found, bytes):
+            found = self._get(here, url, version, limit_bytes, deadline)
+            if isinstance(found, Reading):
                 return found
             here = urljoin(here, found)
         raise SourceMissing(f"{url}: more than {_REDIRECTS} redirects, the last to {here!r:.120}; give the final URL")
 
-    def _get(self, url: str, named: str, limit_bytes: int | None, deadline: float) -> bytes | str:
-        """Body, or the address of a redirect."""
+    def _get(self, url: str, named: str, version: str, limit_bytes: int | None, deadline: float) -> Reading | str:
+        """What the server answered, or the address of a redirect."""
         try:
             parts = urlsplit(url)
         except ValueError as error:
@@ -90,11 +99,13 @@ class WebPictures:
         if _is_link_local(parts.hostname, named):
             raise SourceRefused(f"{named}: {parts.hostname} is link-local (a cloud's metadata service), not a shop")
         try:
-            with self._slot(parts.netloc), self._client.stream("GET", url) as answer:
+            with self._slot(parts.netloc), self._client.stream("GET", url, headers=_condition(version)) as answer:
+                if version and answer.status_code == 304:
+                    return Reading(None, version)
                 if answer.status_code in (301, 302, 303, 307, 308) and "location" in answer.headers:
                     return str(answer.headers["location"])
                 _check(answer, named)
-                return _body(answer, named, limit_bytes, deadline)
+                return Reading(_body(answer, named, limit_bytes, deadline), _version(answer))
         except httpx.TransportError as error:
             raise _Later(f"no answer ({type(error).__name__})") from error
         except (httpx.InvalidURL, ValueError) as error:
@@ -131,6 +142,19 @@ def _check(answer: httpx.Response, named: str) -> None:
     if status in _GONE:
         raise SourceMissing(f"{named}: the server answered {status}; check the URL and whether it is public")
     raise SourceMissing(f"{named}: the server answered {status}, expected 200; check the URL")
+
+
+def _condition(version: str) -> dict[str, str]:
+    kind, _, value = version.partition(" ")
+    return {_CONDITIONS[kind]: value} if kind in _CONDITIONS else {}
+
+
+def _version(answer: httpx.Response) -> str:
+    etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
+    if etag:
+        return f"etag {etag}"
+    # A picture written in the second of the answer may be written again in that second.
+    return f"modified {modified}" if modified and modified != answer.headers.get("date") else ""
 
 
 def _body(answer: httpx.Response, named: str, limit_bytes: int | None, deadline: float) -> bytes:

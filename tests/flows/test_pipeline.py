@@ -1,5 +1,6 @@
 """The whole pipeline through a real Prefect server, on a small sample shop."""
 
+import os
 import shutil
 import time
 from datetime import datetime
@@ -23,6 +24,7 @@ from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.live import read_live
 from tasks.store.releases import read_release
+from tasks.store.source import FolderRoot
 from tasks.store.store import Store, open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -33,7 +35,14 @@ ITEMS = 160
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shop")
     build_shop(root, items=ITEMS, seed=3, day=0, workers=2)
+    age(root)
     return root
+
+
+def age(root: Path) -> None:
+    """As if every file had been written a day ago: what was written this second has no version to trust."""
+    for path in root.rglob("*.*"):
+        os.utime(path, (path.stat().st_mtime - 86_400,) * 2)
 
 
 def quick(source: Path, **changes: object) -> PipelineConfig:
@@ -106,10 +115,19 @@ def test_operator_finds_artifacts_of_the_run(released: dict[str, Any]) -> None:
     assert wanted <= keys
 
 
-def test_nightly_reindex_follows_the_shop_and_rolls_back(released: dict[str, Any], shop: Path) -> None:
+def test_nightly_reindex_follows_the_shop_and_rolls_back(
+    released: dict[str, Any], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store()
     first = read_release(store, released["release"])
+    read_before, read = FolderRoot.read, []
+    monkeypatch.setattr(
+        FolderRoot, "read", lambda self, path, *rest: read.append(path) or read_before(self, path, *rest)
+    )
     assert reindex(ReindexConfig())["changes"] == {}, "an unchanged shop gives no release"
+    assert read and not [path for path in read if path.endswith(".jpg")], "nor is any picture of it read"
+    assert reindex(ReindexConfig(reread_pictures=True))["changes"] == {}
+    assert len([path for path in read if path.endswith(".jpg")]) >= first.items
 
     before = set(fetch_table(store, first.index, "items.parquet")["item_id"].to_pylist())
     pictures = embeddings.covered(store, first.model.id)

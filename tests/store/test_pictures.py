@@ -3,10 +3,20 @@
 import hashlib
 import time
 
+import pyarrow as pa
 import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, StoreUnavailable
-from tasks.store.pictures import has_pictures, picture_writer, read_picture, read_pictures, write_picture
+from tasks.schema.tables import SOURCES
+from tasks.store.pictures import (
+    has_pictures,
+    picture_writer,
+    read_picture,
+    read_pictures,
+    read_sources,
+    write_picture,
+    write_sources,
+)
 from tasks.store.store import Store
 
 
@@ -92,3 +102,21 @@ def test_three_thousand_pictures_take_seconds(folder_store: Store) -> None:
         write_picture(folder_store, sha256, data)
     assert time.perf_counter() - began < 10  # about 1 s on an idle disk
     assert len(has_pictures(folder_store)) == 3000
+
+
+def test_what_is_known_of_a_shop_leaves_out_pictures_that_are_gone(store: Store) -> None:
+    assert read_sources(store, "shop") is None
+    pictures = dict(a_picture(i) for i in range(3))
+    for sha256, data in pictures.items():
+        write_picture(store, sha256, data)
+    gone = next(iter(pictures))
+    rows = [("bad.jpg", "v", "", "", 0, 0, "picture_empty", "no bytes")]
+    rows += [(f"{i}.jpg", "v", sha256, sha256, 9, 9, "", "") for i, sha256 in enumerate(pictures)]
+    table = pa.table(dict(zip(SOURCES.names, map(list, zip(*rows, strict=True)), strict=True)), schema=SOURCES)
+    write_sources(store, "shop", table)
+    assert read_sources(store, "shop") == table
+    store.delete(f"images/{gone[:2]}/{gone}.jpg")
+    known = read_sources(store, "shop")
+    assert known is not None and known["image_sha256"].to_pylist() == ["", *list(pictures)[1:]]
+    store.write_bytes("sources/shop.parquet", b"PAR1 damaged")
+    assert read_sources(store, "shop") is None, "what saves work must not stop it"

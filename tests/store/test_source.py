@@ -1,6 +1,8 @@
 """The shop's own files: read below the root, refused outside of it."""
 
+import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -9,6 +11,7 @@ from botocore.config import Config
 
 from tasks.schema.errors import ConfigError, SourceMissing, SourceRefused, SourceUnavailable
 from tasks.schema.files import SourceFiles
+from tasks.store.bucket import open_s3fs
 from tasks.store.settings import StoreSettings
 from tasks.store.source import open_source
 
@@ -107,6 +110,28 @@ def test_absent_files_and_limits_are_told(shop: Path) -> None:
         open_source("gs://bucket/x")
 
 
+def test_an_unchanged_file_is_not_read(shop: Path) -> None:
+    picture = shop / "pics" / "a b.jpg"
+    os.utime(picture, (1_700_000_000, 1_700_000_000))
+    files = open_source(str(shop))
+    data, version = files.read_changed("pics/a b.jpg", "")
+    assert data == b"picture a" and version
+    for uri in ("pics/a b.jpg", str(picture), picture.as_uri()):
+        assert files.read_changed(uri, version) == (None, version)
+    picture.write_bytes(b"picture b")  # as long as before
+    os.utime(picture, (1_700_000_001, 1_700_000_001))
+    data, later = files.read_changed("pics/a b.jpg", version)
+    assert data == b"picture b" and later != version
+    with pytest.raises(SourceMissing):
+        files.read_changed("pics/none.jpg", version)
+    with pytest.raises(SourceRefused):
+        files.read_changed("../secret", version)
+
+
+def test_a_file_just_written_has_no_version(shop: Path) -> None:
+    assert open_source(str(shop)).read_changed("pics/a b.jpg", "") == (b"picture a", "")
+
+
 def _filled_bucket(settings: StoreSettings, bucket: str, public: bool = False) -> str:
     assert settings.aws_access_key_id and settings.aws_secret_access_key
     client = boto3.client(
@@ -155,6 +180,40 @@ def test_a_bucket_is_read_as_a_folder_is(request: pytest.FixtureRequest, server:
     top = _filled_bucket(settings, settings.store_uri.split("/")[2])
     for uri in (f"{top}/shop", f"{top}/shop/", f"{top}/shop/items.csv"):
         _reads_a_bucket(open_source(uri, settings=settings), top)
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("server", ["moto", "gateway"])
+def test_an_unchanged_object_is_not_read(request: pytest.FixtureRequest, server: str) -> None:
+    settings = request.getfixturevalue(f"{server}_store").settings
+    top = _filled_bucket(settings, settings.store_uri.split("/")[2])
+    files = open_source(f"{top}/shop", settings=settings)
+    data, version = files.read_changed("pics/a b.jpg", "", limit_bytes=9)
+    assert data == b"picture a" and version
+    open_s3fs(settings, settings.aws_endpoint_url).pipe_file(f"{top}/shop/pics/deep/c.jpg", b"d")
+    again = open_source(f"{top}/shop", settings=settings)
+    assert again.read_changed(f"{top}/shop/pics/a b.jpg", version) == (None, version)
+    c_before = files.read_changed("pics/deep/c.jpg", "").version
+    open_s3fs(settings, settings.aws_endpoint_url).pipe_file(f"{top}/shop/pics/deep/c.jpg", b"e")
+    data, c_after = open_source(f"{top}/shop", settings=settings).read_changed("pics/deep/c.jpg", c_before)
+    assert data == b"e" and c_after not in ("", c_before)
+    for uri in ("pics/none.jpg", "none/none.jpg"):
+        with pytest.raises(SourceMissing):
+            again.read_changed(uri, version)
+
+
+@pytest.mark.s3
+def test_versions_of_a_folder_cost_one_listing(proxy, make_moto_store) -> None:
+    settings = make_moto_store(proxy.endpoint, "x").settings
+    top = _filled_bucket(settings, "shop")
+    known = open_source(f"{top}/shop", settings=settings)
+    versions = {uri: known.read_changed(uri, "").version for uri in ("pics/a b.jpg", "pics/empty.jpg")}
+    proxy.seen.clear()
+    files = open_source(f"{top}/shop", settings=settings)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(files.read_changed, uri, version) for uri, version in versions.items() for _ in range(20)]
+        assert all(one.result().data is None for one in asked)
+    assert sum(proxy.seen.values()) == 1
 
 
 @pytest.mark.s3

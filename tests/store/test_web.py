@@ -17,6 +17,8 @@ from tasks.store import web
 from tasks.store.source import open_source
 from tasks.store.web import WebPictures
 
+MONDAY = "Mon, 05 Jan 2026 10:00:00 GMT"
+
 
 class Shop:
     """A shop's web server with good and bad manners."""
@@ -75,12 +77,18 @@ class Shop:
                 request.wfile.flush()
                 time.sleep(0.05 if kind == "drip" else 0)
             return None
+        elif kind in ("etag", "modified", "fresh"):  # /etag/"a": that version of the picture
+            headers = {"etag": {"ETag": path[-1]}, "modified": {"Last-Modified": MONDAY}}.get(kind)
+            headers = headers or {"Last-Modified": formatdate(time.time(), usegmt=True)}
+            asked = request.headers.get("If-None-Match" if kind == "etag" else "If-Modified-Since")
+            return self._send(request, 304 if asked in headers.values() else 200, b"picture", headers)
         elif kind == "hangup" and times == 1:
             return request.connection.close()
         return self._send(request, 200, b"picture", {})
 
     def _send(self, request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
         request.send_response(status)
+        body = b"" if status == 304 else body
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             request.send_header(name, value)
         request.end_headers()
@@ -101,6 +109,26 @@ def shop() -> Iterator[Shop]:
 def test_a_picture_is_read_from_any_source(shop: Shop, tmp_path: Path) -> None:
     assert open_source(str(tmp_path)).read(f"{shop.url}/picture?size=2") == b"picture"
     assert shop.agents == {web.USER_AGENT}
+
+
+@pytest.mark.parametrize("path", ['etag/"a"', "etag/unquoted", 'etag/W%22b"', "modified"])
+def test_a_picture_that_the_server_calls_unchanged_is_not_sent_again(shop: Shop, path: str) -> None:
+    pictures = WebPictures()
+    data, version = pictures.read_changed(f"{shop.url}/{path}", "")
+    assert data == b"picture" and version
+    assert pictures.read_changed(f"{shop.url}/{path}", version) == (None, version)
+    changed = pictures.read_changed(f"{shop.url}/etag/another", version)
+    assert changed.data == b"picture" and changed.version not in ("", version)
+
+
+@pytest.mark.parametrize("path", ["picture", "fresh"])
+def test_a_picture_without_a_version_to_trust_is_read_each_time(shop: Shop, path: str) -> None:
+    assert WebPictures().read_changed(f"{shop.url}/{path}", "") == (b"picture", "")
+
+
+def test_not_modified_is_no_answer_to_a_plain_request(shop: Shop) -> None:
+    with pytest.raises(SourceMissing, match="304"):
+        WebPictures().read_changed(f"{shop.url}/status/304", "")
 
 
 @pytest.mark.parametrize("path", ["status/503,500,502", "status/429/0", "hangup", "date", "hop/4"])
