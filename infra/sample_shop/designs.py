@@ -14,6 +14,7 @@ DesignKey = tuple[int, int]  # (day the design appeared, number within that day)
 _WEIGHTS = np.array([kind.weight for kind in TYPES]) / sum(kind.weight for kind in TYPES)
 _NEAR_EVERY, _IDENTICAL_EVERY = 80, 300
 _PAINTED = ("DRINKING_CUP", "VASE", "PLANTER", "BOTTLE")  # types whose hard materials take a printed pattern
+_PAINTS = (*PATTERNS, "striped", "striped", "polka dot", "floral")  # potters stripe more than they camouflage
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _pattern(kind: ProductType, material: str, rng: np.random.Generator) -> str:
     hard = MATERIALS[material].family in ("wood", "metal", "stone", "glass", "rattan")
     if rng.random() >= kind.patterned or (hard and kind.name not in (*_PAINTED, "RUG")):
         return ""
-    return _pick(rng, PATTERNS)
+    return _pick(rng, _PAINTS if kind.name in _PAINTED else PATTERNS)
 
 
 def _second_color(color: str, rng: np.random.Generator) -> str:

@@ -76,7 +76,7 @@ TYPES: tuple[ProductType, ...] = (
     ProductType("DRINKING_CUP", 4.2, "Kitchen/Drinkware",
                 _v("mug=coffee mug", "camping=camping mug", "travel=travel mug with lid", "tumbler=tumbler",
                    "goblet=goblet", "teacup=teacup and saucer"),
-                ("Ceramic", "Porcelain", "Stoneware", "Enamel", "Stainless Steel", "Glass"), 0.34, "handle",
+                ("Ceramic", "Porcelain", "Stoneware", "Enamel", "Stainless Steel", "Glass"), 0.55, "handle",
                 ("white", "black", "gold"), (), ("12 oz", "350 ml", "16oz", "Set of 4")),
     ProductType("LAMP", 4, "Lighting/Lamps",
                 _v("table=table lamp", "floor=floor lamp", "desk=adjustable desk lamp", "tripod=tripod floor lamp",
