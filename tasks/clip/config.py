@@ -61,7 +61,7 @@ _RECIPES: dict[str, dict[str, Any]] = {
         "save_every_steps": 100,
     },
     "small": {
-        "steps": 900,
+        "steps": 800,
         "batch_size": 128,
         "accumulate": 1,
         "learning_rate": 3e-3,
@@ -76,7 +76,7 @@ _RECIPES: dict[str, dict[str, Any]] = {
         "jitter": 0.08,
         "evaluations": 6,
         "patience": 0,
-        "save_every_steps": 300,
+        "save_every_steps": 100,
     },
 }
 
@@ -95,7 +95,7 @@ class FinetuneConfig(Config):
         default=None, gt=0, le=1000, description="Passes over the training items (blank: 10). Excludes steps"
     )
     steps: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Optimiser steps (blank: the small recipe's 900). Excludes epochs"
+        default=None, ge=1, le=1_000_000, description="Optimiser steps (blank: the small recipe's 800). Excludes epochs"
     )
     batch_size: int | None = Field(
         default=None, ge=2, le=32768, description="Pairs that are each other's negatives (blank: 512; small: 128)"
@@ -166,7 +166,7 @@ class FinetuneConfig(Config):
         description="Evaluations without a new best before stopping; 0 never (blank: 2; small: 0)",
     )
     save_every_steps: int | None = Field(
-        default=None, ge=1, description="Steps between checkpoints a killed run goes on from (blank: 100; small: 300)"
+        default=None, ge=1, description="Steps between checkpoints a killed run goes on from (blank and small: 100)"
     )
     picture_memory_mb: int = Field(
         default=4096,
