@@ -93,7 +93,7 @@ def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedCo
             done.extend(keys)
             vectors.append(batch)
             progress(len(done) / len(hashes), f"{len(done)} of {len(hashes)} pictures")
-    embeddings.write_shard(store, model.id, name, done, np.concatenate(vectors))
+        embeddings.write_shard(store, model.id, name, done, np.concatenate(vectors))
     get_run_logger().info("Embedded %d pictures as %s", len(done), name)
     return len(done)
 

@@ -4,7 +4,10 @@ A task here never uses Prefect's result cache: an artifact that has a manifest i
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from prefect import task
@@ -17,6 +20,7 @@ from tasks.schema.errors import ProductSearchError, TransientError
 
 #: Global concurrency limit that fine-tuning and embedding hold; `deployments/apply.py` creates it.
 ACCELERATOR = "accelerator"
+_one_a_process = Lock()
 
 
 def passes_with_time(task: Any, task_run: TaskRun, state: State) -> bool:
@@ -38,9 +42,14 @@ compute_task: Any = partial(
 )
 
 
-def accelerator() -> Any:
-    """Context in which at most ``ACCELERATOR``'s limit of tasks run at once (no limit where none was created)."""
-    return concurrency(ACCELERATOR, occupy=1, lease_duration=60, strict=False)
+@contextmanager
+def accelerator() -> Iterator[None]:
+    """One task of this process at a time, and of all processes at most ``ACCELERATOR``'s limit, where it was created.
+
+    What a killed run repeats is what it computed and had not stored: hence one shard, and stored before the next.
+    """
+    with _one_a_process, concurrency(ACCELERATOR, occupy=1, lease_duration=60, strict=False):
+        yield
 
 
 class _SpareTheTraceback(logging.Filter):
