@@ -1,35 +1,35 @@
-"""What the Prefect server does by itself: a run whose worker is gone is crashed, and a webhook hears of bad runs."""
+"""What the Prefect server does by itself: it sends alerts, and has a run that fell silent looked at."""
 
 import hashlib
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
 
+from deployments.alerts import alerts
 from deployments.settings import StackSettings
+from flows.sweep import SweepConfig
 
 #: Every automation of ours begins so; others are left alone.
 PREFIX = "product-search: "
 TAG = "product-search"
-#: Heartbeats come every 30 s (prefect.yaml). Fewer than three missing ones would crash runs that are merely busy.
-SILENCE = timedelta(seconds=150)
-
+SWEEP = "sweep/sweep"
+#: Heartbeats come every 30 s. Fewer than three missing ones would suspect runs that are merely busy.
+SILENCE = timedelta(seconds=SweepConfig().silent_seconds)
+_RESUMABLE = "prefect.tag.resume"
 _WEBHOOK = "product-search-alerts"
-_BODY = (
-    "Flow run {{ flow_run.name }} of {{ flow.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}\n"
-    "{{ flow_run|ui_url }}\nThe live release stays as it was; start the run again once the cause is gone."
-)
 
 
-def upsert_automations(client: SyncPrefectClient, settings: StackSettings) -> list[str]:
+def upsert_automations(client: SyncPrefectClient, settings: StackSettings, silence: timedelta = SILENCE) -> list[str]:
     """Make the server's automations ours; returns one line for each change (none when it agreed already)."""
-    wanted = {automation.name: automation for automation in _wanted(settings)}
+    wanted = {automation.name: automation for automation in _wanted(client, settings, silence)}
     found = {automation.name: automation for automation in client.read_automations() if _ours(automation.name)}
     changes = []
     for name, automation in wanted.items():
@@ -45,53 +45,42 @@ def upsert_automations(client: SyncPrefectClient, settings: StackSettings) -> li
     return changes
 
 
-def _wanted(settings: StackSettings) -> list[AutomationCore]:
-    automations = [_crash_the_silent()]
-    if settings.alert_webhook:
-        automations.append(_alert(settings.alert_webhook))
+def _wanted(client: SyncPrefectClient, settings: StackSettings, silence: timedelta) -> list[AutomationCore]:
+    automations = _alerts(settings.alert_webhook) if settings.alert_webhook else []
+    try:
+        sweep = client.read_deployment_by_name(SWEEP)
+        automations.append(_sweep_at_silence(sweep.id, silence))
+    except ObjectNotFound:
+        pass
     return [_signed(automation) for automation in automations]
 
 
-def _crash_the_silent() -> AutomationCore:
+def _alerts(url: str) -> list[AutomationCore]:
+    block = CustomWebhookNotificationBlock(
+        name=_WEBHOOK, url=url, json_data={"text": "{{subject}}\n{{body}}"}, timeout=10.0
+    )
+    block_id: Any = block.save(_WEBHOOK, overwrite=True)
+    return [alert.model_copy(update={"name": f"{PREFIX}tell of {alert.name}"}) for alert in alerts(block_id)]
+
+
+def _sweep_at_silence(sweep: UUID, silence: timedelta) -> AutomationCore:
+    # It only has the run looked at. To crash it here would crash every run after an outage of the server, in which
+    # their heartbeats were lost; and a heartbeat that arrives late makes a run that has ended look silent.
     trigger = EventTrigger(
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.*"},
         match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+        match_related=ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": [_RESUMABLE]}),
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=SILENCE,
-    )
-    message = f"No heartbeat for {SILENCE.seconds} s: its worker or machine is gone. Start it again; it resumes."
-    return AutomationCore(
-        name=f"{PREFIX}crash runs without a heartbeat",
-        description="Frees the slot of a run that nobody works on any more.",
-        trigger=trigger,
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
-    )
-
-
-def _alert(url: str) -> AutomationCore:
-    block = CustomWebhookNotificationBlock(
-        name=_WEBHOOK, url=url, json_data={"text": "{{subject}}\n{{body}}"}, timeout=10.0
-    )
-    block_id = block.save(_WEBHOOK, overwrite=True)
-    trigger = EventTrigger(
-        expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.Late"},
-        match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-        match_related=ResourceSpecification(
-            {"prefect.resource.role": "tag", "prefect.resource.id": [f"prefect.tag.{TAG}"]}
-        ),
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
+        within=silence,
     )
     return AutomationCore(
-        name=f"{PREFIX}tell of failed, crashed and late runs",
-        description="The server sends it, so that it also comes when the worker is what died.",
+        name=f"{PREFIX}sweep when a run falls silent",
+        description="Sooner than the schedule would.",
         trigger=trigger,
-        actions=[SendNotification(block_document_id=block_id, subject="Product search", body=_BODY)],
+        actions=[RunDeployment(source="selected", deployment_id=sweep)],
     )
 
 

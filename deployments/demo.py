@@ -13,7 +13,7 @@ import httpx
 from rich.markup import escape
 
 from deployments.processes import ServiceFailed
-from deployments.settings import StackSettings
+from deployments.settings import OPS_POOL, StackSettings
 from deployments.shop import SAMPLE_ITEMS, check_catalog, pipeline_config, sample_shop
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
@@ -45,7 +45,7 @@ def demo(settings: StackSettings, asked: argparse.Namespace, flags: list[str]) -
         return code if "code" in locals() else 130
     finally:
         if not keep:
-            with undisturbed(), console.status("stopping"):
+            with undisturbed(), console.status(f"stopping; a run may go on for {settings.drain_seconds:g} s"):
                 stack.stop()
             console.print("Stopped; what was made stays in", escape(str(settings.var)))
 
@@ -60,7 +60,7 @@ def _bring_up(stack: LocalStack, asked: argparse.Namespace, flags: list[str]) ->
     with stages.stage("Prefect server") as stage:
         stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
         stage.note = stack.prefect_url
-    _deploy(stages, stack)
+    _deploy(stages, stack, operations=not asked.once)
     code = _run_pipeline(stages, stack, config.model_dump(mode="json"))
     if code == 0:
         _show_page(stages, stack, page.health.replace("healthz", "readyz"))
@@ -86,7 +86,7 @@ def _shop(stages: Stages, settings: StackSettings, catalog: str, items: int) -> 
         return source
 
 
-def _deploy(stages: Stages, stack: LocalStack) -> None:
+def _deploy(stages: Stages, stack: LocalStack, operations: bool) -> None:
     from prefect.client.orchestration import get_client
 
     from deployments.apply import apply, create_pools, wanted_deployments
@@ -98,6 +98,8 @@ def _deploy(stages: Stages, stack: LocalStack) -> None:
             create_pools(client)
         stack.start_worker()  # its seconds of start-up pass while the flows are deployed
         changes = apply(stack.settings, stack.environment)
+        if operations:
+            stack.start_worker(OPS_POOL)
         stage.note = f"{len(wanted_deployments())} deployments" + ("" if changes else ", as they were")
 
 

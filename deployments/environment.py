@@ -31,6 +31,7 @@ _PROMPT = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",  # 3-6 s from trigger to running instead of 8-15 s
     # A worker that finds our pyproject.toml in the working folder must not build an environment of its own.
     "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # 180 s by default: a run would seem silent between two of them
     "PREFECT_CLI_PROMPT": "false",
     "PYTHONUNBUFFERED": "1",
 }

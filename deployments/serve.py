@@ -12,10 +12,12 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 
 import httpx
 
+from deployments.drain import drain
 from deployments.environment import stack_environment
 from deployments.interrupted import settle_runs_of
 from deployments.processes import Service
@@ -46,10 +48,11 @@ def wait_for_server(api_url: str, seconds: float = _SECONDS_FOR_SERVER) -> None:
     raise SystemExit(f"no Prefect server answered at {api_url} within {seconds:.0f} s: check STACK_PREFECT_URL")
 
 
-def run_worker(pool: str, environment: dict[str, str], name: str) -> int:
-    """Run a worker until it ends or SIGTERM comes, then give the runs it had a final state. Returns its exit code.
+def run_worker(pool: str, environment: dict[str, str], name: str, drain_seconds: float) -> int:
+    """Run a worker until it ends or SIGTERM comes; returns its exit code.
 
-    Without that, a worker that is told to stop leaves its run RUNNING for ever, and its slot taken.
+    Then its runs may go on for ``drain_seconds``, and whatever is left gets a final state: a worker that is just told
+    to stop leaves its run RUNNING for ever, and its slot taken. A second signal ends the wait.
     """
     api_url = environment["PREFECT_API_URL"]
     settle_runs_of(name, api_url, f"worker {name} was killed; start the run again, it resumes")
@@ -57,6 +60,8 @@ def run_worker(pool: str, environment: dict[str, str], name: str) -> int:
     try:
         return child.wait()
     except KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            drain(child.pid, name, api_url, drain_seconds)
         child.terminate()
         try:
             return child.wait(_SECONDS_TO_END)
@@ -93,7 +98,9 @@ def main() -> None:
         become(app(settings, settings.app_port, environment["PREFECT_UI_URL"], environment))
     wait_for_server(environment["PREFECT_API_URL"])
     if asked.what == "worker":
-        raise SystemExit(run_worker(asked.pool, environment, f"{asked.pool}-{socket.gethostname()}"))
+        raise SystemExit(
+            run_worker(asked.pool, environment, f"{asked.pool}-{socket.gethostname()}", settings.drain_seconds)
+        )
     os.environ.update(environment)  # before Prefect is imported, which reads its settings once
     from deployments.apply import apply
 

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 
 from deployments.environment import reachable
 from deployments.processes import Service
-from deployments.settings import ROOT, StackSettings
+from deployments.settings import OPS_POOL, ROOT, StackSettings
+
+#: Operations that piled up while their worker was off must not all start at once.
+_OPS_AT_ONCE = 2
 
 
 def prefect_server(settings: StackSettings, port: int, environment: Mapping[str, str]) -> Service:
@@ -15,10 +18,16 @@ def prefect_server(settings: StackSettings, port: int, environment: Mapping[str,
     return Service("prefect", command, environment, url, f"{url}/api/health", ROOT)
 
 
+def worker_name(pool: str) -> str:
+    """Name of the one worker of a pool in a stack on one machine."""
+    return f"{pool}-1"
+
+
 def worker(pool: str, environment: Mapping[str, str], name: str = "") -> Service:
     """A process worker of one work pool. Its name must be its own: its runs are known by it."""
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", name or f"{pool}-1"]
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", name or worker_name(pool)]
     command += ["--type", "process", "--install-policy", "never", "--no-create-pool-if-not-found"]
+    command += ["--limit", str(_OPS_AT_ONCE)] if pool == OPS_POOL else []
     return Service(f"worker-{pool}", command, environment, cwd=ROOT)
 
 

@@ -30,7 +30,10 @@ class StackSettings(BaseSettings):
     accelerator_limit: int = Field(1, ge=1, le=64, description="How many heavy tasks may run at once on this server")
     catalog: str = Field("", description="Shop the deployments read unless a form says another; empty: the sample shop")
     model: str = Field("small", description="Weights they start from; ViT-B-32/laion2b_s34b_b79k for a real shop")
-    alert_webhook: str = Field("", description="URL that is called for failed, crashed and late runs; empty: none")
+    alert_webhook: str = Field("", description="URL that is told of failed, late, refused and stale; empty: none")
+    drain_seconds: float = Field(
+        20.0, ge=0, le=86400, description="How long a stopping worker lets its runs go on before it ends them"
+    )
 
     @field_validator("timezone")
     @classmethod

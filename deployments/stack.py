@@ -9,14 +9,16 @@ from types import FrameType
 import httpx
 from filelock import FileLock, Timeout
 
+from deployments.drain import drain
 from deployments.environment import reachable, stack_environment
 from deployments.interrupted import settle_runs
 from deployments.processes import Processes, Running, Service, free_port
-from deployments.server import app, prefect_server, worker
-from deployments.settings import FLOW_POOL, StackSettings
+from deployments.server import app, prefect_server, worker, worker_name
+from deployments.settings import FLOW_POOL, OPS_POOL, StackSettings
 
-#: Worker before server, so that a run which ends with its worker can still say so.
-_STOP_ORDER = (f"worker-{FLOW_POOL}", "app", "prefect")
+_WORKERS = (f"worker-{OPS_POOL}", f"worker-{FLOW_POOL}")
+#: Workers before server, so that a run which ends with its worker can still say so.
+_STOP_ORDER = (*_WORKERS, "app", "prefect")
 #: A worker under load takes some seconds to end its runs.
 _SECONDS_TO_END = 15.0
 
@@ -59,9 +61,9 @@ class LocalStack:
         """Start the Prefect server; `wait` tells when it is ready."""
         return self._start(prefect_server(self.settings, self.prefect_port, self.environment))
 
-    def start_worker(self) -> Service:
-        """Start the worker that runs flows."""
-        return self._start(worker(FLOW_POOL, self.environment))
+    def start_worker(self, pool: str = FLOW_POOL) -> Service:
+        """Start the worker of a pool."""
+        return self._start(worker(pool, self.environment))
 
     def start_app(self) -> Service:
         """Start the page and its API. It waits by itself for the first release."""
@@ -89,7 +91,10 @@ def stop_stack(settings: StackSettings) -> list[str]:
     """End every service of this stack, whoever started it, and leave no run that looks as if it ran."""
     processes = Processes(settings.var, "stop")
     running = {service.name: service for service in processes.running()}
-    stopped = [name for name in _STOP_ORDER[:1] if processes.stop(name, _SECONDS_TO_END)]
+    busy = running.get(f"worker-{FLOW_POOL}")
+    if busy and "prefect" in running:
+        drain(busy.pid, worker_name(FLOW_POOL), f"{running['prefect'].url}/api", settings.drain_seconds)
+    stopped = [name for name in _WORKERS if processes.stop(name, _SECONDS_TO_END)]
     if "prefect" in running:
         with suppress(httpx.HTTPError):  # a server that no longer answers: the next start settles them
             settle_runs(f"{running['prefect'].url}/api", "the stack was stopped; start it again, it resumes")

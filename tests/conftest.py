@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import hashlib
 import io
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -168,6 +169,14 @@ class TinyShop:
         write_release(self.store, release)
         swap_live(self.store, self.channel, name, reason="test", run=None, expected=read_live(self.store, self.channel))
         return release
+
+    def read_shop(self) -> None:
+        """Store the catalogue that every release names, as if the shop was read just now."""
+        from tasks.store.artifacts import commit
+
+        with tempfile.TemporaryDirectory() as scratch:
+            pq.write_table(pa.Table.from_pylist(self.rows(), schema=ITEMS), Path(scratch) / "items.parquet")
+            commit(self.store, "catalog", "tiny", Path(scratch), recipe=1)
 
     def _encoder(self, kind: Any, folder: Path, seed: int) -> Any:
         if seed not in self._encoders:

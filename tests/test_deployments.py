@@ -330,7 +330,7 @@ class TestContainers:
 
     @pytest.mark.parametrize("name", sorted(OURS))
     def test_every_command_is_served(self, name: str) -> None:
-        assert OURS[name]["command"] in ("prefect", "worker", "app", "apply")
+        assert OURS[name]["command"] in ("prefect", "worker", f"worker --pool {OPS_POOL}", "app", "apply")
         assert OURS[name]["init"] is True
 
     def test_whatever_is_waited_for_exists(self) -> None:

@@ -77,6 +77,8 @@ def test_apply_creates_then_changes_nothing_then_prunes(
         ONE.format(flow="nightly_probe", number=1, schedule=NIGHTLY),
         ONE.format(flow="manual_probe", number=2, schedule=""),
     )
+    for pool in client.read_work_pools():  # of tests before this one
+        client.delete_work_pool(pool.name)
     first = apply(stack, environment, both)
     assert f"work pool {FLOW_POOL} created" in first and f"work pool {OPS_POOL} created" in first
     assert f"limit {ACCELERATOR} set to 2" in first
@@ -108,13 +110,14 @@ def test_apply_creates_then_changes_nothing_then_prunes(
     assert client.read_deployment_by_name("manual_probe/manual_probe").parameters == {"config": {"number": 3}}
 
 
-def test_webhook_automation_comes_and_goes_with_its_setting(client: SyncPrefectClient, stack: StackSettings) -> None:
+def test_webhook_automations_come_and_go_with_their_setting(client: SyncPrefectClient, stack: StackSettings) -> None:
     upsert_automations(client, stack)
     told = stack.model_copy(update={"alert_webhook": "https://alerts.example/hook"})
-    name = "product-search: tell of failed, crashed and late runs"
-    assert upsert_automations(client, told) == [f"automation {name!r} created"]
+    kinds = ("failed", "refused", "late", "operations", "stale")
+    names = [f"automation 'product-search: tell of {kind}'" for kind in kinds]
+    assert upsert_automations(client, told) == [f"{name} created" for name in names]
     assert upsert_automations(client, told) == []
-    assert upsert_automations(client, stack) == [f"automation {name!r} removed"]
+    assert sorted(upsert_automations(client, stack)) == sorted(f"{name} removed" for name in names)
 
 
 def test_apply_says_what_prefect_refused(

@@ -1,0 +1,42 @@
+"""A worker that is about to stop finishes what it has begun, for a bounded time, and begins nothing new."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+import httpx
+
+from tasks.runs.orchestrator import Orchestrator
+
+_POLL = 1.0
+
+
+def drain(pid: int, worker: str, api_url: str, seconds: float) -> bool:
+    """Wait until the runs of ``worker`` (process ``pid``) have ended; False if some are left after ``seconds``.
+
+    The worker is frozen meanwhile: its runs are processes of their own and go on. Told to stop, it would kill them;
+    and a paused queue, the other way to let it take nothing new, stays paused where the one who paused it is killed.
+    """
+    end = time.monotonic() + seconds
+    if not _has_runs(worker, api_url):
+        return True
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            while busy := _has_runs(worker, api_url):
+                if time.monotonic() > end:
+                    break
+                time.sleep(_POLL)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return not busy
+    return False
+
+
+def _has_runs(worker: str, api_url: str) -> bool:
+    try:
+        with Orchestrator(api_url) as server:
+            return any(run.worker == worker for run in server.unfinished())
+    except httpx.HTTPError:
+        return False  # nobody to ask, nothing to wait for
