@@ -42,7 +42,7 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         save_index(built, folder / "index.faiss")
-        questions = self_test.write_self_test(vectors, queries, folder)
+        questions = self_test.write_self_test(vectors, items["image_sha256"].to_pylist(), queries, folder)
         shutil.copy(fetch(store, catalog, only=["items.parquet"]) / "items.parquet", folder)
         summary = {
             "kind": built.kind,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 #: The file of questions and right answers beside the index.
 FILE = "self_test.parquet"
@@ -36,25 +36,26 @@ class Found(BaseModel):
     fault: str = ""
 
 
-def write_self_test(vectors: np.ndarray, text_queries: np.ndarray, folder: Path) -> int:
+def write_self_test(vectors: np.ndarray, pictures: list[str], text_queries: np.ndarray, folder: Path) -> int:
     """Write questions with the answers of exact search into ``folder``; returns how many.
 
-    vectors: (n, d) float32, L2-normalised, row i of the index. text_queries: (m, d) likewise; the first few are taken.
+    vectors: (n, d) float32, L2-normalised, row i of the index; pictures[i] its hash. text_queries: (m, d) likewise; the
+    first few are taken. Answers are kept as pictures, so that an items.parquet of other rows is found out.
     """
     import faiss
 
     rows = np.sort(np.random.default_rng(0).choice(len(vectors), size=min(_QUESTIONS, len(vectors)), replace=False))
     texts = text_queries[:_QUESTIONS]
-    answers = [[int(row)] for row in rows]
+    answers = [[pictures[row]] for row in rows]
     if len(texts):
         _, best = faiss.knn(texts, vectors, min(_TOP_K, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
-        answers += best.tolist()
+        answers += [[pictures[row] for row in hits] for hits in best]
     questions = np.concatenate([vectors[rows], texts]) if len(texts) else vectors[rows]
     kinds = ["picture"] * len(rows) + ["text"] * len(texts)
     columns = {
         "kind": pa.array(kinds),
         "vector": pa.array(list(questions), pa.list_(pa.float32(), vectors.shape[1])),
-        "answers": pa.array(answers, pa.list_(pa.int64())),
+        "answers": pa.array(answers, pa.list_(pa.string())),
     }
     pq.write_table(pa.table(columns), folder / FILE)
     return len(kinds)
@@ -79,10 +80,10 @@ def self_test(folder: Path, search_params: dict[str, Any]) -> Found:
     return Found(rows=searcher.ntotal, items=len(pictures), own_row=own, text_recall=text)
 
 
-def _share_found(hits: list[int], answers: list[int], pictures: list[str]) -> float:
-    """Share of ``answers`` among ``hits``. Rows that share a picture score alike, so either of them is right."""
+def _share_found(hits: list[int], answers: list[str], pictures: list[str]) -> float:
+    """Share of ``answers`` among ``hits``. Rows that share a picture score alike, so any of them is right."""
     shown = Counter(pictures[row] for row in hits if row >= 0)
-    return sum((shown & Counter(pictures[row] for row in answers)).values()) / len(answers)
+    return (shown & Counter(answers)).total() / len(answers)
 
 
 def run_in_fresh_process(folder: Path, search_params: dict[str, Any], seconds: float) -> Found:
@@ -97,7 +98,10 @@ def run_in_fresh_process(folder: Path, search_params: dict[str, Any], seconds: f
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         return Found(fault=last[0][:500])
-    return Found.model_validate_json(done.stdout)
+    try:
+        return Found.model_validate_json(done.stdout)
+    except ValidationError:
+        return Found(fault=f"no answer that can be read: {done.stdout[:200]}")
 
 
 if __name__ == "__main__":

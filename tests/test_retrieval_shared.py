@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from tasks.retrieval.config import GateConfig, IndexConfig
+from tasks.retrieval.gates import live_recall_gate, overlap_gate
+from tasks.retrieval.index import build_index
+from tasks.retrieval.search import Searcher
+from tasks.retrieval.shared import Served, SharedProducts, top_answers
+
+N, DIM = 400, 32
+
+
+def unit(array: np.ndarray) -> np.ndarray:
+    return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
+
+
+def served(vectors: np.ndarray, ids: list[str]) -> Served:
+    return Served(Searcher(build_index(vectors, vectors[:0], IndexConfig(kind="flat")).index), ids)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return unit(np.random.default_rng(0).normal(size=(N, DIM)))
+
+
+@pytest.fixture(scope="module")
+def titles(vectors: np.ndarray) -> np.ndarray:
+    """A title near each picture, not on it."""
+    return unit(vectors + 0.15 * np.random.default_rng(1).normal(size=(N, DIM)))
+
+
+IDS = [f"item-{row}" for row in range(N)]
+
+
+def test_new_and_gone_and_hidden_products_and_another_order_change_nothing(vectors, titles) -> None:
+    rng = np.random.default_rng(2)
+    order = rng.permutation(N)[: N - 15]
+    more = unit(rng.normal(size=(15, DIM)))
+    new = served(np.concatenate([more, vectors[order]]), [f"new-{row}" for row in range(15)] + [IDS[r] for r in order])
+    shared = SharedProducts(served(vectors, IDS), new, IDS, hidden={IDS[order[0]]})
+    assert len(shared.ids) == N - 16
+    before, after = shared.answers(titles[:50], titles[:50])
+    assert before == after and all(len(hits) == 10 for hits in before)
+    assert not any(IDS[order[0]] in hits for hits in before)
+    assert overlap_gate(shared.overlap(before, after), True, GateConfig()).value == 1
+
+
+def test_products_that_share_a_picture_may_change_places(vectors, titles) -> None:
+    same = vectors.copy()
+    same[20:40] = vectors[20]
+    pictures = [f"p{20 if 20 <= row < 40 else row}" for row in range(N)]
+    back = list(reversed(range(N)))
+    shared = SharedProducts(served(same, IDS), served(same[back], IDS[::-1]), pictures, hidden=set())
+    before, after = shared.answers(titles[20:30], titles[20:30])
+    assert before[0] != after[0], "twenty copies tie, and each release shows the ten that it lists first"
+    assert shared.overlap(before, after).tolist() == [1.0] * 10
+    assert shared.finds(after, ["item-20"] * 10).tolist() == shared.finds(before, ["item-39"] * 10).tolist()
+
+
+def test_one_picture_in_place_of_all_is_found_out(vectors, titles) -> None:
+    """A shop whose server answers every picture with one placeholder."""
+    placeholder = np.repeat(vectors[:1], N, axis=0)
+    shared = SharedProducts(served(vectors, IDS), served(placeholder, IDS), IDS, hidden=set())
+    before, after = shared.answers(titles, titles)
+    assert shared.overlap(before, after).mean() < 0.1
+    assert not live_recall_gate(shared.finds(before, IDS), shared.finds(after, IDS)).passed
+
+
+def test_worse_model_is_refused_and_each_side_is_asked_in_its_own_words(vectors, titles) -> None:
+    """The other model lives in a space of other width: its vectors never meet those of the live one."""
+    rng = np.random.default_rng(3)
+    pictures = unit(rng.normal(size=(N, DIM // 2)))
+    good, bad = unit(pictures + 0.1 * rng.normal(size=pictures.shape)), unit(rng.normal(size=pictures.shape))
+    shared = SharedProducts(served(vectors, IDS), served(pictures, IDS), IDS, hidden=set())
+    for texts, passed in ((good, True), (bad, False)):
+        before, after = shared.answers(titles, texts)
+        assert live_recall_gate(shared.finds(before, IDS), shared.finds(after, IDS)).passed is passed
+
+
+def test_top_answers_leave_out_what_is_hidden(vectors, titles) -> None:
+    side = served(vectors, IDS)
+    assert top_answers(side, titles[:1])[0][0] == "item-0"
+    assert "item-0" not in top_answers(side, titles[:1], hidden={"item-0"})[0]
