@@ -1,6 +1,5 @@
 """Tasks: the gates that a release passes before it may go live. The only place where any is measured."""
 
-import hashlib
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from prefect.logging import get_run_logger
 
 from tasks.catalog.config import CatalogConfig
@@ -22,8 +20,7 @@ from tasks.schema.release import Gate, GateReport, Release, ReleaseParts
 from tasks.show import show_table
 from tasks.store import artifacts
 from tasks.store.cache import fetch, fetch_table
-from tasks.store.live import read_live
-from tasks.store.releases import read_release
+from tasks.store.removals import live_release, read_removals
 from tasks.store.source import open_source
 from tasks.store.store import Store, open_store
 
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     from tasks.retrieval.shared import Served
 
 _GOLDEN_BYTES = 1_000_000
-_GOLDEN_CHOSEN = 100  # queries where the shop's owner named none
-_SHORT = ("color_type", "type", "title")  # caption kinds most like what people type
 _SHOWN_WORST = 20
 
 
@@ -69,15 +64,21 @@ def gate_release(
     the verdicts they have. Refusing is left to `make_release`, which stores the release first.
     """
     store = open_store()
-    pointer = read_live(store, channel)
-    live = read_release(store, pointer.pointer.release) if pointer else None
-    if live and live.parts == parts.model_copy(update={"removals": live.removals}):
+    live = live_release(store, channel)
+    if live and live.parts.without_removals() == parts.without_removals():
         return GateReport(parent=live.parent, gates=live.gates)
     gates = [*_index_gates(store, parts.index, config), *_training_gates(store, parts)]
     if all(gate.passed for gate in gates if gate.name in ("rows", "self_test")):  # else opening it may end this process
         new = _open(store, parts.model, parts.index)
-        gates += _expected_gates(new, golden)
-        gates += _gates_against(store, live, parts, new, config, golden, always_compare)
+        in_force = parts.removals or (live.removals if live else None)
+        hidden = frozenset(read_removals(store, in_force)["item_id"].to_pylist())
+        gates += _expected_gates(new, golden, hidden)
+        if not live:
+            gates += _not_compared("nothing is live yet")
+        elif not always_compare and not _same_shop(store, live.catalog, parts.catalog):
+            gates += _not_compared(f"release {live.id}, which is live, serves another shop")
+        else:
+            gates += _compare_with(store, live, new, config, golden, hidden)
     _show("release-gates", gates, "Gates of the release")
     return GateReport(parent=live.id if live else None, gates=tuple(gates))
 
@@ -125,7 +126,7 @@ def _training_gates(store: Store, parts: ReleaseParts) -> tuple[Gate, ...]:
     return (baseline_gate(difference),) if difference else ()
 
 
-def _expected_gates(new: _Opened, golden: Sequence[GoldenQuery]) -> tuple[Gate, ...]:
+def _expected_gates(new: _Opened, golden: Sequence[GoldenQuery], hidden: frozenset[str]) -> tuple[Gate, ...]:
     """Products that the user's golden queries demand; one that left the catalogue cannot be demanded any more."""
     from tasks.retrieval.gates import expected_gate
     from tasks.retrieval.shared import top_answers
@@ -133,63 +134,57 @@ def _expected_gates(new: _Opened, golden: Sequence[GoldenQuery]) -> tuple[Gate, 
     demanding = [query for query in golden if query.expected]
     if not demanding:
         return ()
-    listed = set(new.served.item_ids)
+    listed = set(new.served.item_ids) - hidden
     vectors = load_encoder(new.model).encode_texts([query.text for query in demanding])
     missed, asked = [], 0
-    for query, hits in zip(demanding, top_answers(new.served, vectors), strict=True):
+    for query, hits in zip(demanding, top_answers(new.served, vectors, hidden), strict=True):
         wanted = [item for item in query.expected if item in listed]
         asked += len(wanted)
         missed += [f"{query.text} -> {item}" for item in wanted if item not in hits]
     return (expected_gate(missed, asked, sum(len(query.expected) for query in demanding) - asked),)
 
 
-def _gates_against(
-    store: Store,
-    live: Release | None,
-    parts: ReleaseParts,
-    new: _Opened,
-    config: GateConfig,
-    golden: Sequence[GoldenQuery],
-    always_compare: bool,
-) -> tuple[Gate, ...]:
+def _not_compared(why: str) -> tuple[Gate, ...]:
     from tasks.retrieval.gates import not_compared
 
-    if live is None:
-        return (not_compared("nothing is live yet"),)
-    try:
-        if not always_compare and not _same_shop(store, live.catalog, parts.catalog):
-            return (not_compared(f"another shop than release {live.id} serves: not compared"),)
-        old = _open(store, live.model, live.index)
-        load_encoder(old.model)
-    except (
-        ArtifactCorrupt,
-        ArtifactMissing,
-        ModelUnavailable,
-    ) as error:
-        # a damaged release must not keep a sound one from taking its place
-        get_run_logger().warning("Live release %s cannot be read, so nothing is compared with it: %s", live.id, error)
-        return (not_compared(f"release {live.id}, which is live, cannot be read: {error}"),)
-    return _compare(old, new, config, golden)
+    return (not_compared(why),)
 
 
 def _same_shop(store: Store, old: ArtifactRef, new: ArtifactRef) -> bool:
-    before, after = (
-        CatalogConfig.model_validate(artifacts.load_manifest(store, catalog).parameters) for catalog in (old, new)
-    )
+    try:
+        manifests = [artifacts.load_manifest(store, catalog) for catalog in (old, new)]
+    except (ArtifactCorrupt, ArtifactMissing):
+        return True  # nobody can tell: comparing is the safe side
+    before, after = (CatalogConfig.model_validate(manifest.parameters) for manifest in manifests)
     return before.same_shop(after)
 
 
-def _compare(live: _Opened, new: _Opened, config: GateConfig, golden: Sequence[GoldenQuery]) -> tuple[Gate, ...]:
+def _compare_with(
+    store: Store,
+    release: Release,
+    new: _Opened,
+    config: GateConfig,
+    golden: Sequence[GoldenQuery],
+    hidden: frozenset[str],
+) -> tuple[Gate, ...]:
     """Both releases asked the same titles and golden queries, each in the words of its own model."""
     from tasks.retrieval.gates import count_gates, live_recall_gate, overlap_gate
+    from tasks.retrieval.questions import held_out_titles, short_captions
     from tasks.retrieval.shared import SharedProducts
 
-    gates = count_gates(live.served.item_ids, new.served.item_ids, (), config)
-    shared = SharedProducts(live.served, new.served, live.items["image_sha256"].to_pylist(), set())
+    try:
+        live = _open(store, release.model, release.index)
+        load_encoder(live.model)
+    except (ArtifactCorrupt, ArtifactMissing, ModelUnavailable) as error:
+        # a damaged release must not keep a sound one from taking its place
+        get_run_logger().warning("Release %s, which is live, cannot be compared with: %s", release.id, error)
+        return _not_compared(f"release {release.id}, which is live, cannot be read: {error}")
+    gates = count_gates(live.served.item_ids, new.served.item_ids, hidden, config)
+    shared = SharedProducts(live.served, new.served, live.items["image_sha256"].to_pylist(), hidden)
     if not shared.ids:
         return gates
-    tests = _test_titles(live.items, new.items, shared.ids, config.test_queries) if config.compare_recall else {}
-    queries = [query.text for query in golden] or _short_captions(live.items, shared.ids)
+    tests = held_out_titles(live.items, new.items, shared.ids, config.test_queries) if config.compare_recall else {}
+    queries = [query.text for query in golden] or short_captions(live.items, shared.ids)
     texts = [*tests.values(), *queries]
     new_vectors = load_encoder(new.model).encode_texts(texts)
     live_vectors = new_vectors if live.model == new.model else load_encoder(live.model).encode_texts(texts)
@@ -200,32 +195,6 @@ def _compare(live: _Opened, new: _Opened, config: GateConfig, golden: Sequence[G
     overlaps = shared.overlap(before[len(tests) :], after[len(tests) :])
     _show_golden(queries, overlaps, before[len(tests) :], after[len(tests) :], new.items)
     return (*gates, overlap_gate(overlaps, live.model == new.model, config))
-
-
-def _test_titles(live: pa.Table, new: pa.Table, shared: set[str], most: int) -> dict[str, str]:
-    """Item id -> title of products held out of training by both releases; the same ones every night."""
-    held_out = set(live.filter(pc.equal(live["split"], "test"))["item_id"].to_pylist()) & shared
-    tests = new.filter(pc.equal(new["split"], "test")).select(["item_id", "title"]).to_pylist()
-    chosen = sorted((row["item_id"] for row in tests if row["item_id"] in held_out), key=_scattered)[:most]
-    titles = {row["item_id"]: row["title"] for row in tests}
-    return {item: titles[item] for item in chosen}
-
-
-def _short_captions(items: pa.Table, shared: set[str]) -> list[str]:
-    """Golden queries of a shop whose owner named none: distinct short captions, the same ones every night."""
-    ids = items["item_id"].to_pylist()
-    rows = sorted((row for row, item in enumerate(ids) if item in shared), key=lambda row: _scattered(ids[row]))
-    texts: dict[str, None] = {}
-    for pairs in items["captions"].take(rows[: 4 * _GOLDEN_CHOSEN]).to_pylist():
-        captions = dict(pairs)
-        text = next((captions[kind] for kind in _SHORT if captions.get(kind)), "")
-        if text:
-            texts.setdefault(text)
-    return list(texts)[:_GOLDEN_CHOSEN]
-
-
-def _scattered(item_id: str) -> str:
-    return hashlib.sha256(item_id.encode()).hexdigest()
 
 
 def _show_golden(

@@ -271,3 +271,13 @@ def test_contradictions_are_told_all_at_once() -> None:
         CatalogConfig(source="shop", train_share=0.9, columns={"headline": "x"}, delimiter=",,", encoding="utf-99")
     for words in ("must be 1", "headline", "one character", "utf-99", "ABO export"):
         assert words in str(caught.value)
+
+
+def test_one_shop_is_told_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tonight = CatalogConfig(source=f"{tmp_path}/shop/2026-01-02.csv")
+    assert tonight.same_shop(CatalogConfig(source=f"{tmp_path}/shop/2026-01-01.csv", picture_threads=2))
+    assert tonight.same_shop(CatalogConfig(source="shop/today.csv")), "a relative path names the same folder"
+    assert not tonight.same_shop(CatalogConfig(source=f"{tmp_path}/other/2026-01-02.csv"))
+    assert not tonight.same_shop(tonight.model_copy(update={"max_items": 100})), "a part of it is not compared with all"
+    assert CatalogConfig(source="s3://b/shop").same_shop(CatalogConfig(source="s3://b/shop/"))

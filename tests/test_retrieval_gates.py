@@ -34,11 +34,14 @@ def test_catalogue_may_only_change_so_much(live, new, taken_down, verdicts) -> N
 
 
 def test_half_an_export_is_told_in_words() -> None:
-    items, _ = count_gates(ids(449), ids(231), (), CONFIG)
+    items, deletes = count_gates(ids(449), ids(231), (), CONFIG)
     assert items.value == pytest.approx(-218 / 449)
-    assert "lists 231 products, 449 are live, 218 of these are gone: if its export was cut short" in str(items)
+    assert "lists 231 products, 449 are live: if its export was cut short" in str(items)
+    assert deletes.detail == "218 of 449 live products are not listed any more"
     more, _ = count_gates(ids(449), ids(900), (), CONFIG)
     assert "sent twice" in more.detail
+    _, renamed = count_gates(ids(449), ids(449, start=300), (), CONFIG)
+    assert "new ids" in renamed.detail
 
 
 def test_recall_beside_the_live_release_is_judged_in_pairs() -> None:

@@ -1,9 +1,11 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tasks.retrieval.config import GateConfig, IndexConfig
 from tasks.retrieval.gates import live_recall_gate, overlap_gate
 from tasks.retrieval.index import build_index
+from tasks.retrieval.questions import held_out_titles, short_captions
 from tasks.retrieval.search import Searcher
 from tasks.retrieval.shared import Served, SharedProducts, top_answers
 
@@ -81,3 +83,30 @@ def test_top_answers_leave_out_what_is_hidden(vectors, titles) -> None:
     side = served(vectors, IDS)
     assert top_answers(side, titles[:1])[0][0] == "item-0"
     assert "item-0" not in top_answers(side, titles[:1], hidden={"item-0"})[0]
+
+
+def test_questions_stay_when_others_come_and_go() -> None:
+    def table(start: int, stop: int, title: str = "title") -> pa.Table:
+        rows = [
+            {
+                "item_id": f"item-{row}",
+                "split": "test" if row % 2 else "train",
+                "title": f"{title} {row}",
+                "captions": [("title", f"title {row}"), *([("type", f"type {row % 40}")] if row % 3 else [])],
+            }
+            for row in range(start, stop)
+        ]
+        captions = pa.map_(pa.string(), pa.string())
+        schema = [("item_id", pa.string()), ("split", pa.string()), ("title", pa.string()), ("captions", captions)]
+        return pa.Table.from_pylist(rows, schema=pa.schema(schema))
+
+    live, new = table(0, 1000), table(10, 1010, "renamed")
+    shared = {f"item-{row}" for row in range(10, 1000)}
+    asked = held_out_titles(live, new, shared, 50)
+    assert len(asked) == 50 and all(int(item[5:]) % 2 and item in shared for item in asked)
+    assert all(title == f"renamed {item[5:]}" for item, title in asked.items())
+    later = held_out_titles(new, table(20, 1020), shared, 50)
+    assert len(asked.keys() & later.keys()) > 45
+    captions = short_captions(live, shared)
+    assert len(captions) == len(set(captions)) == 100 and {text.split()[0] for text in captions} == {"title", "type"}
+    assert held_out_titles(live, new, set(), 50) == {} and short_captions(live, set()) == []

@@ -62,23 +62,28 @@ def count_gates(
     base = max(len(before), 1)
     change = (len(after) - len(before)) / base
     band, most = (max(share, config.small_change / base) for share in (config.item_band, config.deletes))
-    told = f"the shop lists {len(after)} products, {len(before)} are live, {gone} of these are gone"
-    fewer = f"{told}: if its export was cut short, run again once it is whole"
-    more = f"{told}: look for listings that were sent twice"
+    listed = f"the shop lists {len(after)} products, {len(before)} are live"
+    left = f"{gone} of {len(before)} live products are not listed any more"
+    if change < -band:
+        listed += ": if its export was cut short, run again once it is whole"
+    elif change > band:
+        listed += ": look for listings that were sent twice"
+    elif gone / base > most:
+        left += ", as many others came: if the shop gave them new ids, this is no loss"
     return (
         Gate(
             name="items",
             value=change,
             limit=f"{-band:.3g} to {band:.3g} of the live release's",
             passed=abs(change) <= band,
-            detail=told if abs(change) <= band else (fewer if change < 0 else more),
+            detail=listed,
         ),
         Gate(
             name="deletes",
             value=gone / base,
             limit=f"<= {most:.3g} of the live release's",
             passed=gone / base <= most,
-            detail=told if gone / base <= most else fewer,
+            detail=left,
         ),
     )
 

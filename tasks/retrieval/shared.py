@@ -26,8 +26,8 @@ class SharedProducts:
     that replaced many (a placeholder) is not mistaken for all of them.
     """
 
-    def __init__(self, live: Served, new: Served, live_pictures: list[str], hidden: set[str]) -> None:
-        self.ids = (set(live.item_ids) & set(new.item_ids)) - hidden
+    def __init__(self, live: Served, new: Served, live_pictures: list[str], hidden: Collection[str]) -> None:
+        self.ids = (set(live.item_ids) & set(new.item_ids)) - set(hidden)
         self._key = dict(zip(live.item_ids, live_pictures, strict=True))
         self._sides = [(side, _mask(side.item_ids, self.ids)) for side in (live, new)]
 

@@ -11,6 +11,7 @@ import pytest
 from flows.build_index import BuildIndexConfig, build_index
 from flows.pipeline import PipelineConfig, pipeline
 from flows.reindex import ReindexConfig, reindex
+from flows.remove_items import RemoveItemsConfig, remove_items
 from infra.sample_shop import build_shop
 from tasks.retrieval import self_test
 from tasks.schema.errors import ConfigError, GateRefused
@@ -52,6 +53,10 @@ def live_release() -> Release:
 
 def gates_of(release: Release) -> dict[str, Gate]:
     return {gate.name: gate for gate in release.gates}
+
+
+def item_ids(release: Release) -> set[str]:
+    return set(fetch_table(open_store(), release.index, "items.parquet", columns=["item_id"])["item_id"].to_pylist())
 
 
 def candidate() -> Release:
@@ -153,10 +158,23 @@ def test_self_test_that_crashes_is_a_refusal(first: Release, shop: Path, monkeyp
     assert live_release().parent == before.id, "the same parts pass once the machine is sound"
 
 
+def test_products_taken_down_by_hand_may_leave_the_shop(first: Release, shop: Path) -> None:
+    before = live_release()
+    shop_of(shop, ITEMS - 16)
+    with pytest.raises(GateRefused, match="deletes is "):
+        reindex(ReindexConfig())
+    listed, left = (item_ids(release) for release in (before, candidate()))
+    remove_items(RemoveItemsConfig(items=tuple(sorted(listed - left)), reason="recalled"))
+    reindex(ReindexConfig())
+    gates = gates_of(live_release())
+    assert gates["deletes"].value == 0 and all(gate.passed for gate in gates.values())
+    assert item_ids(live_release()) == left
+
+
 def test_another_shop_is_not_compared(first: Release, tmp_path: Path) -> None:
     config = quick(shop_of(tmp_path / "other", 30, seed=8))
     halves = {"train_share": 0.4, "val_share": 0.3, "test_share": 0.3}
     pipeline(config.model_copy(update={"catalog": config.catalog.model_copy(update=halves)}))
     gates = gates_of(live_release())
-    assert "another shop" in gates["live_release"].detail and "items" not in gates
+    assert "serves another shop" in gates["live_release"].detail and "items" not in gates
     assert all(gate.passed for gate in gates.values()) and live_release().items < ITEMS / 2
