@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from prefect.logging import get_run_logger
 
 from tasks.classifier.config import ClassifierConfig
 from tasks.embed import load_encoder
 from tasks.policies import compute_task
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
-from tasks.show import show_figure, show_markdown, show_table, track
+from tasks.show import show_figure, show_markdown, show_reused, show_table, track
 from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch_table
 from tasks.store.store import open_store
@@ -31,8 +30,8 @@ def train_classifier_head(
     parents = {"model": model, "catalog": catalog}
     parameters = config.model_dump(mode="json")
     ref = ArtifactRef(kind="classifier", id=artifact_id("classifier", parents, parameters, RECIPE))
-    if not refresh and artifacts.find(store, ref):
-        get_run_logger().info("Classifier %s is already trained", ref.id)
+    if not refresh and (stored := artifacts.find(store, ref)):
+        show_reused(store, stored)
         return ref
     from tasks.classifier.measure import measure_head
     from tasks.classifier.train import train_head

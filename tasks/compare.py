@@ -13,7 +13,7 @@ from tasks.evaluate import split_items
 from tasks.policies import compute_task
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
-from tasks.show import show_markdown
+from tasks.show import show_markdown, show_reused
 from tasks.store import artifacts
 from tasks.store.cache import fetch_table
 from tasks.store.pictures import read_picture
@@ -47,7 +47,8 @@ def report(
     parents |= {f"baseline_{row}": ref for row, ref in enumerate(baseline)} | {"catalog": catalog}
     parameters = config.model_dump(mode="json")
     ref = ArtifactRef(kind="evaluation", id=artifact_id("evaluation", parents, parameters, RECIPE))
-    if not refresh and artifacts.find(store, ref):
+    if not refresh and (known := artifacts.find(store, ref)):
+        show_reused(store, known)
         return ref
     after, before = ([_read(store, one) for one in refs] for refs in (measured, baseline))
     differences = _differences(after, before, config)

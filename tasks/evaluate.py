@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from prefect.logging import get_run_logger
 
 from tasks.embed import load_encoder
 from tasks.policies import compute_task
@@ -15,6 +14,7 @@ from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.errors import ConfigError
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
 from tasks.schema.tables import CAPTION_KINDS
+from tasks.show import show_reused
 from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch_table
 from tasks.store.parquet import table_bytes
@@ -33,8 +33,8 @@ def measure(
     parents = {"model": model, "catalog": catalog}
     parameters = {**config.model_dump(mode="json"), "split": split}
     ref = ArtifactRef(kind="evaluation", id=artifact_id("evaluation", parents, parameters, RECIPE))
-    if not refresh and artifacts.find(store, ref):
-        get_run_logger().info("Split %s of model %s is already measured", split, model.id)
+    if not refresh and (stored := artifacts.find(store, ref)):
+        show_reused(store, stored)
         return ref
     from tasks.retrieval.metrics import evaluate
 

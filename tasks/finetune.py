@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from tasks.clip.config import FinetuneConfig, ModelConfig
 from tasks.policies import accelerator, compute_task
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
-from tasks.show import show_figure, show_markdown, track
+from tasks.show import show_figure, show_markdown, show_reused, track
 from tasks.store import artifacts
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.pictures import read_pictures
@@ -59,8 +59,8 @@ def train(baseline: ArtifactRef, catalog: ArtifactRef, config: FinetuneConfig, r
     parents = {"base": baseline, "catalog": catalog}
     parameters = config.model_dump(mode="json")
     ref = ArtifactRef(kind="model", id=artifact_id("model", parents, parameters, RECIPE))
-    if not refresh and artifacts.find(store, ref):
-        get_run_logger().info("Model %s is already trained", ref.id)
+    if not refresh and (stored := artifacts.find(store, ref)):
+        show_reused(store, stored)
         return ref
     from tasks.clip.finetune import finetune
 

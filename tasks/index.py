@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from prefect.logging import get_run_logger
 
 from tasks.embed import load_encoder
 from tasks.policies import accelerator, compute_task
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.manifest import ArtifactRef, Manifest, artifact_id
-from tasks.show import show_markdown, track
+from tasks.show import show_markdown, show_reused, track
 from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.store import open_store
@@ -28,8 +27,8 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     parents = {"model": model, "catalog": catalog}
     parameters = config.model_dump(mode="json")
     ref = ArtifactRef(kind="index", id=artifact_id("index", parents, parameters, RECIPE))
-    if not refresh and artifacts.find(store, ref):
-        get_run_logger().info("Index %s is already built", ref.id)
+    if not refresh and (stored := artifacts.find(store, ref)):
+        show_reused(store, stored)
         return ref
     from tasks.retrieval import self_test
     from tasks.retrieval.index import build_index, save_index

@@ -5,7 +5,7 @@ Telling never stops the work: where the Prefect server does not take an artifact
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec
@@ -19,7 +19,9 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_run_logger
 
+from tasks.schema.manifest import Manifest
 from tasks.schema.progress import Progress
+from tasks.store.store import Store
 
 P = ParamSpec("P")
 _SECONDS_BETWEEN_UPDATES = 2.0
@@ -60,6 +62,28 @@ def show_table(key: str, rows: Sequence[dict[str, Any]], description: str = "") 
 def show_figure(key: str, data_uri: str, description: str = "") -> None:
     """Leave a picture at the run, as a data: URI, so that it needs no host and never expires."""
     create_image_artifact(key=artifact_key(key), image_url=data_uri, description=description or None)
+
+
+def show_reused(store: Store, manifest: Manifest) -> None:
+    """Tell that an artifact was there already, with its figures and its report: a repeated run is no riddle."""
+    get_run_logger().info("%s is stored already (%s): reused", manifest.ref, f"{manifest.created_at:%Y-%m-%d %H:%M}")
+    rows = "\n".join(f"| {name} | {value} |" for name, value in _figures(manifest.summary))
+    report = store.url(f"{manifest.ref.folder}/report.html")
+    link = f"\n\nFull report: [{report}]({report})" if any(one.path == "report.html" for one in manifest.files) else ""
+    show_markdown(
+        manifest.kind,
+        f"# {manifest.kind.capitalize()} `{manifest.id}`\n\nMade on {manifest.created_at:%Y-%m-%d %H:%M} UTC "
+        f"and reused: what it is made of is the same.\n\n| what | value |\n|---|---|\n{rows}{link}",
+        "Stored before, reused by this run",
+    )
+
+
+def _figures(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in summary.items():
+        if isinstance(value, Mapping):
+            yield from _figures(value, f"{prefix}{name} ")
+        elif isinstance(value, (str, int, float)):
+            yield f"{prefix}{name}", f"{value:.4g}" if isinstance(value, float) else value
 
 
 @contextmanager

@@ -99,6 +99,11 @@ def test_second_run_makes_nothing_anew(released: dict[str, Any], shop: Path) -> 
     before = made(store)
     assert pipeline(quick(shop))["release"] == released["release"]
     assert made(store) == before
+    with get_client(sync_client=True) as client:
+        told = [(artifact.key, str(artifact.data)) for artifact in client.read_artifacts(limit=200)]
+    for key in ("evaluation", "model", "index", "classifier"):
+        assert any(name == key and "and reused" in words for name, words in told), f"nothing is told of the {key}"
+    assert any("and reused" in words and "report.html" in words for _, words in told)
     live = read_live(store, "production")
     assert live is not None and live.pointer.generation == 1
 
