@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from app.errors import AppError, BadPicture
 from app.items import Product
 from app.search import Answer, Categories, Search
+from app.status import Refused
 from app.uploads import decode_upload
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, TransientError
 
@@ -137,13 +138,21 @@ def _state_routes(search: Search) -> APIRouter:
             "generation": status.snapshot.pointer.generation if status.snapshot else None,
             "stale": status.stale,
             "loading": status.loading,
+            "live_seconds": status.live_seconds,
             "resident": status.resident,
+            "most_resident": status.most_resident,
             "store_error": status.store_error,
-            "refused": {"release": status.refused.release, "reason": status.refused.reason} if status.refused else None,
+            "refused": _refused(status.refused) if status.refused else None,
             "checked_at": status.checked_at.isoformat() if status.checked_at else None,
+            "checked_seconds": status.checked_seconds,
         }
 
     return routes
+
+
+def _refused(refused: Refused) -> dict[str, Any]:
+    told = {"release": refused.release, "reason": refused.reason}
+    return {**told, "attempts": refused.attempts, "again_in_seconds": round(refused.again_in, 1)}
 
 
 def _explain_faults(app: FastAPI) -> None:

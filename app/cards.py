@@ -117,7 +117,10 @@ def foot(status: LiveStatus, prefect_url: str = "") -> str:
 def _warnings(status: LiveStatus) -> list[str]:
     told = []
     if status.stale:
-        told.append("The store does not answer: this may not be the newest release.")
+        looked = f" The last look that succeeded was on {_when(status.checked_at)}." if status.checked_at else ""
+        told.append(
+            f"What is live cannot be read, so this may not be the newest release.{looked} {status.store_error or ''}"
+        )
     if status.refused and status.snapshot and status.refused.release != status.snapshot.release.id:
         told.append(
             f"Release {status.refused.release} is live but cannot be loaded, so this one stays: {status.refused.reason}"

@@ -4,6 +4,7 @@ AppError
 |-- BadRequest          400   the request contradicts itself or the limits
 |-- BadPicture          422   the upload is no picture the app takes (413 where it is too large)
 |-- UnknownItem         404   no such product in the live release
+|   `-- TakenDown       404   it was taken down by hand
 |-- NoClassifier        409   the live release has no category classifier
 `-- NothingPublished    503   no release has been loaded yet
 """
@@ -39,6 +40,12 @@ class UnknownItem(AppError):
 
     status = 404
     title = "No such product"
+
+
+class TakenDown(UnknownItem):
+    """Raised when a product was taken down by hand."""
+
+    title = "Taken down"
 
 
 class NoClassifier(AppError):

@@ -1,14 +1,18 @@
 """The products of one release: row i here is row i of its index."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+_SAMPLED = 400  # products that example queries are drawn from
 _CHIP_KINDS = ("color_type", "attributes", "type", "title")
 
 
@@ -30,28 +34,61 @@ class Product(BaseModel):
 
 
 class Items:
-    """Read-only table of a release's products, held as Arrow columns; a row becomes a Product when it is shown."""
+    """Read-only table of a release's products, held as Arrow columns; a row becomes a Product when it is shown.
 
-    def __init__(self, table: pa.Table, sample_queries: tuple[str, ...] = ()) -> None:
-        self._table = table
-        self.sample_queries = sample_queries
-        # position by id: 1M products cost about 100 MB here, and a look-up is then one step
-        self._rows = {item_id: row for row, item_id in enumerate(_values(table, "item_id"))}
+    Products taken down stay in the table, as their rows stay in the index, and are nowhere to be seen.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        rows: Mapping[str, int],
+        sample: list[dict[str, Any]],
+        removed: Mapping[str, datetime] = MappingProxyType({}),
+    ) -> None:
+        self._table, self._rows, self._sample, self._removed = table, rows, sample, removed
+        self._hidden = [rows[item_id] for item_id in removed if item_id in rows]
+        self.sample_queries = _short_queries([row for row in sample if row["item_id"] not in removed])
 
     @classmethod
     def open(cls, path: Path) -> "Items":
         """Read ``items.parquet`` of an index."""
         with pq.ParquetFile(path) as file:
             table = file.read(columns=list(Product.model_fields))
-            some = file.read_row_group(0, columns=["captions", "product_type"]) if file.metadata.num_rows else None
-        return cls(table, _short_queries(some.to_pylist()) if some else ())
+            columns = ["item_id", "captions", "product_type"]
+            some = file.read_row_group(0, columns=columns) if file.metadata.num_rows else table.select([])
+        # position by id: 1M products cost about 100 MB here, and a look-up is then one step
+        rows = {item_id: row for row, item_id in enumerate(_values(table, "item_id"))}
+        drawn = random.Random(some.num_rows).sample(range(some.num_rows), min(some.num_rows, _SAMPLED))
+        return cls(table, rows, some.take(drawn).to_pylist())
+
+    def without(self, removed: Mapping[str, datetime]) -> "Items":
+        """The same products but for those taken down: id -> when. Shares everything with this one."""
+        return Items(self._table, self._rows, self._sample, removed)
 
     def __len__(self) -> int:
+        return self.rows - len(self._hidden)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table and of the index, also those of products taken down."""
         return self._table.num_rows
 
+    def allowed(self) -> np.ndarray | None:
+        """(rows,) bool: which rows may be found; None where all may."""
+        if not self._hidden:
+            return None
+        allowed = np.ones(self.rows, dtype=np.bool_)
+        allowed[self._hidden] = False
+        return allowed
+
+    def removed_at(self, item_id: str) -> datetime | None:
+        """When the product was taken down, None where it was not. The catalogue need not have it any more."""
+        return self._removed.get(item_id)
+
     def row_of(self, item_id: str) -> int | None:
-        """Row of the product, or None where this release has none of that id."""
-        return self._rows.get(item_id)
+        """Row of the product, or None where this release shows none of that id."""
+        return None if item_id in self._removed else self._rows.get(item_id)
 
     def product(self, row: int) -> Product:
         """Product at ``row``."""
@@ -59,12 +96,12 @@ class Items:
 
     def picture_of(self, item_id: str) -> str | None:
         """Hash of the product's picture, or None."""
-        row = self._rows.get(item_id)
+        row = self.row_of(item_id)
         return None if row is None else self._table["image_sha256"][row].as_py()
 
     def pictures_not_in(self, other: "Items") -> dict[str, str]:
         """item_id -> picture hash of the products that ``other`` lacks or shows with another picture."""
-        return dict(self._pictures() - other._pictures())
+        return {} if self._table is other._table else dict(self._pictures() - other._pictures())
 
     def _pictures(self) -> set[tuple[str, str]]:
         return set(zip(_values(self._table, "item_id"), _values(self._table, "image_sha256"), strict=True))
@@ -76,11 +113,10 @@ def _values(table: pa.Table, column: str) -> Iterator[str]:
         yield from batch.column(0).to_pylist()
 
 
-def _short_queries(rows: list[dict[str, Any]], wanted: int = 8) -> tuple[str, ...]:
+def _short_queries(sample: list[dict[str, Any]], wanted: int = 8) -> tuple[str, ...]:
     """Short queries of different product types that this catalogue can answer; the same for the same catalogue."""
-    draw = random.Random(len(rows))
     found: dict[str, str] = {}
-    for row in draw.sample(rows, min(len(rows), 400)):
+    for row in sample:
         captions = dict(row["captions"])
         kinds = [kind for kind in _CHIP_KINDS if 3 <= len(captions.get(kind, "")) <= 36]
         if kinds and row["product_type"] not in found:

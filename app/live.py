@@ -7,7 +7,6 @@ replaces one reference. A query holds the release it began with; a release is cl
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,18 +16,17 @@ from app.errors import NothingPublished
 from app.remembered import Remembered
 from app.settings import AppSettings
 from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
-from app.status import LiveStatus, Refused, Seen
+from app.status import KEPT, LiveStatus, Seen
 from tasks.schema.errors import ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import prune_cache
-from tasks.store.live import read_live
+from tasks.store.live import LiveState, read_live
 from tasks.store.releases import read_release
 from tasks.store.store import Store
 
 log = logging.getLogger(__name__)
 
 _MOST_RESIDENT = 2  # the one that answers and the one being loaded, or still answering its last queries
-_LONGEST_WAIT = 600.0
 _DEPARTED_KEPT = 4
 _COPIES_KEPT = 86_400.0
 
@@ -52,6 +50,7 @@ class Live:
         self._residents: list[_Resident] = []
         self._departed: list[dict[str, str]] = []
         self._seen = Seen()
+        self._state: LiveState | None = None  # as last read: the store is asked only for what is newer
         self.most_resident = 0
         self._one_check = threading.Lock()
         self._stopping = threading.Event()
@@ -88,6 +87,7 @@ class Live:
             return LiveStatus(
                 snapshot=self._current.snapshot if self._current else None,
                 resident=len(self._residents) + (seen.loading is not None),
+                most_resident=self.most_resident,
                 loading=seen.loading,
                 refused=seen.refused.get(seen.wanted or ""),
                 store_error=seen.store_error,
@@ -122,25 +122,23 @@ class Live:
         """Look once at the live pointer and load what is new. Safe to call at any time; one call works at a time."""
         with self._one_check:
             try:
-                state = read_live(self._store, self._settings.channel)
+                self._state = read_live(self._store, self._settings.channel, self._state)
             except ProductSearchError as error:
                 self._note_store(f"{error}")
                 self._serve_remembered()
                 return
             self._note_store(None)
-            if state is not None:
-                self._follow_pointer(state.pointer)
+            if self._state is not None:
+                self._follow_pointer(self._state.pointer)
 
     def _follow_pointer(self, pointer: LivePointer) -> None:
         with self._changed:
             self._seen.wanted = pointer.release
             current = self._current.snapshot if self._current else None
-            refused = self._seen.refused.get(pointer.release)
+            may_try = self._seen.may_try(pointer.release)
         if current and current.release.id == pointer.release:
             self._relabel(pointer)
-        elif (current is None or _newer(pointer, current.pointer)) and (
-            not refused or time.monotonic() >= refused.again_at
-        ):
+        elif may_try and (current is None or _newer(pointer, current.pointer)):
             self._load(pointer)
 
     def _load(self, pointer: LivePointer) -> None:
@@ -148,9 +146,9 @@ class Live:
             return
         try:
             release = read_release(self._store, pointer.release)
-            parts = fetch_parts(self._store, release)
             with self._changed:
                 beside = self._current.snapshot if self._current else None
+            parts = fetch_parts(self._store, release, beside)
             snapshot = load_snapshot(release, pointer, parts, self._settings, beside)
         except Exception as error:
             self._refuse(pointer.release, error)
@@ -169,8 +167,9 @@ class Live:
 
     def _serve_remembered(self) -> None:
         with self._changed:
-            if self._current is not None or self._seen.refused.get("remembered"):
+            if self._current is not None or not self._seen.may_try(KEPT):
                 return
+            self._seen.wanted = KEPT
         found: tuple[Release, LivePointer, Parts] | None = None
         try:
             found = self._remembered.read()
@@ -178,7 +177,7 @@ class Live:
                 self._swap(load_snapshot(*found, self._settings, stale=True))
                 log.warning("The store does not answer: serving the last release seen, %s", found[0].id)
         except Exception as error:
-            self._refuse("remembered", error)
+            self._refuse(KEPT, error)
 
     def _make_room(self, release: str) -> bool:
         """Wait until a further release may be resident, and count it as such from here on."""
@@ -198,7 +197,8 @@ class Live:
             self._current = _Resident(snapshot)
             self._residents.append(self._current)
             self._seen.loading = None
-            self._seen.refused.pop(snapshot.release.id, None)
+            for mended in (snapshot.release.id, KEPT):
+                self._seen.refused.pop(mended, None)
             self._departed = [gone, *self._departed][:_DEPARTED_KEPT]
             if before:
                 before.retired = True
@@ -216,18 +216,13 @@ class Live:
 
     def _refuse(self, release: str, error: Exception) -> None:
         with self._changed:
-            self._seen.loading = None
-            before = self._seen.refused.get(release)
-            attempts = before.attempts + 1 if before else 1
-            wait = min(self._settings.poll_seconds * 2**attempts, _LONGEST_WAIT)
-            reason = str(error) if isinstance(error, ProductSearchError) else f"{type(error).__name__}: {error}"
-            self._seen.refused[release] = Refused(release, reason, attempts, time.monotonic() + wait)
+            refused = self._seen.refuse(release, error, self._settings.poll_seconds)
             serving = self._current.snapshot.label if self._current else "nothing"
         known = isinstance(error, (ProductSearchError, OSError))
         log.log(
             logging.WARNING if isinstance(error, TransientError) else logging.ERROR,
             "Release %s is not taken (attempt %d, next in %.0f s), still serving %s: %s",
-            release, attempts, wait, serving, reason, exc_info=None if known else error,
+            release, refused.attempts, refused.again_in, serving, refused.reason, exc_info=None if known else error,
         )  # fmt: skip
 
     def _note_store(self, problem: str | None) -> None:
@@ -245,11 +240,13 @@ class Live:
 
     def _why_nothing(self) -> str:
         seen = self._seen
+        refused = seen.refused.get(seen.wanted or "")
         if seen.store_error:
-            return f"The store does not answer, and no release is kept on this machine. {seen.store_error}"
+            kept = f"what is kept on this machine cannot be used: {refused.reason}" if refused else "none is kept here."
+            return f"The live release cannot be read ({seen.store_error}), and {kept}"
         if seen.loading:
             return f"Release {seen.loading} is being loaded. Ask again in a few seconds."
-        if refused := seen.refused.get(seen.wanted or ""):
+        if refused:
             return f"Release {refused.release} cannot be loaded: {refused.reason}"
         return (
             f"No release is live on channel {self._settings.channel!r} yet. Run the pipeline: python -m flows.pipeline."

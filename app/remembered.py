@@ -1,7 +1,6 @@
 """What was live when the store last answered: enough to serve from verified local files while it does not."""
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from app.snapshot import Parts
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import Manifest
 from tasks.schema.release import LivePointer, Release
+from tasks.store.seal import seal, unseal
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class Remembered:
     def write(self, release: Release, pointer: LivePointer, parts: Parts) -> None:
         """Remember ``release``. A cache that cannot be written is logged and otherwise ignored."""
         record = {
+            "schema_version": 2,
             "release": release.model_dump(mode="json"),
             "pointer": pointer.model_dump(mode="json"),
             "folders": {role: str(folder) for role, folder in parts.folders.items()},
@@ -30,7 +31,7 @@ class Remembered:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_suffix(".new")
-            temporary.write_text(json.dumps(record))
+            temporary.write_bytes(seal(record))
             temporary.replace(self._path)
         except OSError as error:
             log.warning("The live release cannot be remembered in %s: %s", self._path, error)
@@ -42,7 +43,7 @@ class Remembered:
         """
         if not self._path.is_file():
             return None
-        record = json.loads(self._path.read_text())
+        record = unseal(self._path.read_bytes(), self._path.as_uri())
         parts = Parts(
             {role: Path(folder) for role, folder in record["folders"].items()},
             {role: Manifest.model_validate(manifest) for role, manifest in record["manifests"].items()},

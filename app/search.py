@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from app.errors import BadRequest, NoClassifier, UnknownItem
+from app.errors import BadRequest, NoClassifier, TakenDown, UnknownItem
 from app.items import Product
 from app.live import Live
 from app.pictures import Pictures
@@ -105,6 +105,7 @@ class Search:
     def picture_hash(self, item_id: str, shown: str | None = None) -> str:
         """Hash of a product's picture. ``shown``: the hash an open page asks for, which a newer release may lack."""
         with self.live.acquire() as snapshot:
+            _refuse_taken_down(snapshot, item_id)  # an open page may not show it either
             current = snapshot.items.picture_of(item_id)
         if shown and shown != current and self.live.departed_picture(item_id, shown):
             return shown
@@ -125,7 +126,8 @@ class Search:
     def _hits(self, snapshot: Snapshot, vectors: np.ndarray, wanted: int) -> list[Hit]:
         if not len(snapshot.items):
             return []
-        scores, rows = snapshot.searcher.search(vectors, top_k=min(wanted, len(snapshot.items)))
+        width = min(wanted, len(snapshot.items))
+        scores, rows = snapshot.searcher.search(vectors, width, snapshot.allowed)
         found = ((float(score), int(row)) for score, row in zip(scores[0], rows[0], strict=True) if row >= 0)
         return [
             Hit(
@@ -150,7 +152,13 @@ class Search:
         return wanted
 
 
+def _refuse_taken_down(snapshot: Snapshot, item_id: str) -> None:
+    if when := snapshot.items.removed_at(item_id):
+        raise TakenDown(f"Product {item_id[:80]!r} was taken down on {when:%d %B %Y}. It cannot be shown any more.")
+
+
 def _row_of(snapshot: Snapshot, item_id: str) -> int:
+    _refuse_taken_down(snapshot, item_id)
     row = snapshot.items.row_of(item_id)
     if row is None:
         raise UnknownItem(

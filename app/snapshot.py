@@ -6,25 +6,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from PIL import Image
 
 from app.items import Items
 from app.settings import AppSettings
 from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
-from tasks.retrieval.search import Searcher
+from tasks.retrieval.search import RowFilter, Searcher
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import fetch, load_manifest
+from tasks.store.cache import local_copy
+from tasks.store.removals import FILE as REMOVALS_FILE
 from tasks.store.store import Store
 
-_INDEX_FILES = ("index.faiss", "items.parquet")
+_ONLY = {"index": ("index.faiss", "items.parquet")}  # an index may carry its vectors too; serving needs none
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Verified local folders of a release, with the manifests that vouch for them. Keys: model, index, classifier."""
+    """Verified local folders of a release, with the manifests that vouch for them, by role: model, index, ..."""
 
     folders: Mapping[str, Path]
     manifests: Mapping[str, Manifest]
@@ -36,9 +39,11 @@ class Snapshot:
 
     release: Release
     pointer: LivePointer
+    parts: Parts
     items: Items
     encoder: Encoder
     searcher: Searcher
+    allowed: RowFilter | None  # None: every row may be found
     head: Head | None
     model_name: str
     loaded_at: datetime
@@ -49,19 +54,29 @@ class Snapshot:
         """How logs and pages name it."""
         return f"{self.release.id} (generation {self.pointer.generation})"
 
+    def has_open(self, folder: Path, role: str) -> bool:
+        """Whether it holds the part in that very folder. A folder is named by its contents, an artifact's id is not."""
+        return self.parts.folders.get(role) == folder
+
 
 def refs_of(release: Release) -> dict[str, ArtifactRef]:
     """Role -> artifact of what a process must load to serve ``release``."""
     refs = {"model": release.model, "index": release.index}
-    return refs | ({"classifier": release.classifier} if release.classifier else {})
+    more = {"classifier": release.classifier, "removals": release.removals}
+    return refs | {role: ref for role, ref in more.items() if ref is not None}
 
 
-def fetch_parts(store: Store, release: Release) -> Parts:
-    """Bring a release's files to this machine, each checked against its manifest."""
-    refs = refs_of(release)
-    manifests = {role: load_manifest(store, ref) for role, ref in refs.items()}
-    only = {"index": _INDEX_FILES}  # an index may carry its vectors too; serving does not need them
-    return Parts({role: fetch(store, ref, only=only.get(role)) for role, ref in refs.items()}, manifests)
+def fetch_parts(store: Store, release: Release, beside: Snapshot | None = None) -> Parts:
+    """Bring a release's files to this machine and read every byte of them once, but for those ``beside`` has open.
+
+    A copy that was checked when it came may have been damaged since: it is fetched again.
+    """
+    manifests = {role: load_manifest(store, ref) for role, ref in refs_of(release).items()}
+    folders = {}
+    for role, manifest in manifests.items():
+        opened = beside is not None and beside.has_open(local_copy(store, manifest), role)
+        folders[role] = fetch(store, manifest.ref, only=_ONLY.get(role), thorough=not opened)
+    return Parts(folders, manifests)
 
 
 def load_snapshot(
@@ -72,26 +87,43 @@ def load_snapshot(
     beside: Snapshot | None = None,
     stale: bool = False,
 ) -> Snapshot:
-    """Load and self-test a release. The encoder of ``beside`` is shared where the model is the same.
+    """Load and self-test a release. What ``beside`` has open of the same files is shared, so that taking a product
+    down costs neither time nor memory.
 
     Raises ArtifactCorrupt where the parts do not fit together, and whatever loading a damaged part raises.
     """
-    shared = beside is not None and beside.release.model == release.model
-    encoder = beside.encoder if beside and shared else Encoder.load(parts.folders["model"], device=settings.device)
-    index = parts.manifests["index"]
+    same = {role: beside is not None and beside.has_open(folder, role) for role, folder in parts.folders.items()}
+    encoder = beside.encoder if beside and same["model"] else Encoder.load(parts.folders["model"], settings.device)
+    opened, searcher = (beside.items, beside.searcher) if beside and same["index"] else _open_index(parts)
+    items = opened.without(_read_removals(parts))
+    allowed = items.allowed()
     snapshot = Snapshot(
         release=release,
         pointer=pointer,
-        items=Items.open(parts.folders["index"] / "items.parquet"),
+        parts=parts,
+        items=items,
         encoder=encoder,
-        searcher=Searcher.open(parts.folders["index"] / "index.faiss", index.summary.get("search_params", {})),
-        head=_load_head(parts),
+        searcher=searcher,
+        allowed=None if allowed is None else RowFilter(allowed),
+        head=beside.head if beside and same.get("classifier") else _load_head(parts),
         model_name=_model_name(parts.manifests["model"], encoder),
         loaded_at=datetime.now(UTC),
         stale=stale,
     )
     self_test(snapshot)
     return snapshot
+
+
+def _open_index(parts: Parts) -> tuple[Items, Searcher]:
+    folder, search_params = parts.folders["index"], parts.manifests["index"].summary.get("search_params", {})
+    return Items.open(folder / "items.parquet"), Searcher.open(folder / "index.faiss", search_params)
+
+
+def _read_removals(parts: Parts) -> dict[str, datetime]:
+    if "removals" not in parts.folders:
+        return {}
+    table = pq.read_table(parts.folders["removals"] / REMOVALS_FILE)
+    return dict(zip(table["item_id"].to_pylist(), table["removed_at"].to_pylist(), strict=True))
 
 
 def _load_head(parts: Parts) -> Head | None:
@@ -111,7 +143,7 @@ def self_test(snapshot: Snapshot) -> None:
 
     Raises ArtifactCorrupt naming what does not fit.
     """
-    release, rows = snapshot.release.id, len(snapshot.items)
+    release, rows, searchable = snapshot.release.id, snapshot.items.rows, len(snapshot.items)
     if snapshot.searcher.ntotal != rows:
         raise ArtifactCorrupt(
             f"Release {release}: the index holds {snapshot.searcher.ntotal} vectors and items.parquet {rows} products; "
@@ -130,8 +162,8 @@ def self_test(snapshot: Snapshot) -> None:
     )
     if not np.isfinite(vectors).all():
         raise ArtifactCorrupt(f"Release {release}: its model gives vectors that are not finite. Publish another model.")
-    _, found = snapshot.searcher.search(vectors, top_k=min(5, max(rows, 1)))
-    if rows and not ((found >= 0) & (found < rows)).any(axis=1).all():
+    _, found = snapshot.searcher.search(vectors, top_k=min(5, max(searchable, 1)), allowed=snapshot.allowed)
+    if searchable and not ((found >= 0) & (found < rows)).any(axis=1).all():
         raise ArtifactCorrupt(f"Release {release}: a test query found no product among {rows}. Build the index again.")
     if snapshot.head is not None and rows:
         snapshot.head.predict(vectors[1:], top_k=1)

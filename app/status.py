@@ -1,9 +1,15 @@
 """What is served, and what is wrong: for /readyz and the foot of the page."""
 
+import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.snapshot import Snapshot
+from tasks.schema.errors import ProductSearchError
+
+#: Stands for a release's id where the one kept on this machine is what does not load.
+KEPT = "kept-on-this-machine"
+_LONGEST_WAIT = 600.0
 
 
 @dataclass(frozen=True)
@@ -15,6 +21,11 @@ class Refused:
     attempts: int
     again_at: float
 
+    @property
+    def again_in(self) -> float:
+        """Seconds until it is tried again."""
+        return max(0.0, self.again_at - time.monotonic())
+
 
 @dataclass(frozen=True)
 class LiveStatus:
@@ -22,6 +33,7 @@ class LiveStatus:
 
     snapshot: Snapshot | None
     resident: int
+    most_resident: int
     loading: str | None
     refused: Refused | None
     store_error: str | None
@@ -31,6 +43,16 @@ class LiveStatus:
     def stale(self) -> bool:
         """Whether what is served may be older than what is live."""
         return self.snapshot is not None and (self.store_error is not None or self.snapshot.stale)
+
+    @property
+    def live_seconds(self) -> float | None:
+        """Age of what is served: seconds since it was published."""
+        return _seconds_since(self.snapshot.pointer.published_at if self.snapshot else None)
+
+    @property
+    def checked_seconds(self) -> float | None:
+        """Seconds since the live pointer was last read."""
+        return _seconds_since(self.checked_at)
 
 
 @dataclass
@@ -42,3 +64,22 @@ class Seen:
     store_error: str | None = None
     checked_at: datetime | None = None
     loading: str | None = None
+
+    def may_try(self, release: str) -> bool:
+        """Whether a release may be loaded now: one that was refused waits."""
+        before = self.refused.get(release)
+        return before is None or before.again_in == 0
+
+    def refuse(self, release: str, error: Exception, poll_seconds: float) -> Refused:
+        """Remember that a release did not load. Each time it waits twice as long, ten minutes at most."""
+        before = self.refused.get(release)
+        attempts = before.attempts + 1 if before else 1
+        wait = min(poll_seconds * 2 ** min(attempts, 30), _LONGEST_WAIT)
+        reason = str(error) if isinstance(error, ProductSearchError) else f"{type(error).__name__}: {error}"
+        self.loading = None
+        self.refused[release] = Refused(release, reason, attempts, time.monotonic() + wait)
+        return self.refused[release]
+
+
+def _seconds_since(moment: datetime | None) -> float | None:
+    return None if moment is None else round((datetime.now(UTC) - moment).total_seconds(), 1)

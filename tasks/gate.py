@@ -20,7 +20,8 @@ from tasks.schema.release import Gate, GateReport, Release, ReleaseParts
 from tasks.show import show_table
 from tasks.store import artifacts
 from tasks.store.cache import fetch, fetch_table
-from tasks.store.removals import live_release, read_removals
+from tasks.store.live import live_release
+from tasks.store.removals import read_removals
 from tasks.store.source import open_source
 from tasks.store.store import Store, open_store
 

@@ -13,9 +13,9 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
 from tasks.show import show_markdown, show_table
 from tasks.store import artifacts
-from tasks.store.live import LiveState, read_live, swap_live
+from tasks.store.live import LiveState, read_live, release_of, swap_live
 from tasks.store.releases import find_release, read_release, write_release
-from tasks.store.removals import carry_removals, count_searchable, live_release
+from tasks.store.removals import carry_removals, count_searchable
 from tasks.store.store import Store, open_store
 
 _TRIES = 5
@@ -29,9 +29,10 @@ def make_release(parts: ReleaseParts, report: GateReport, channel: str, why: str
     Raises GateRefused where a gate said no, unless ``publish_anyway``; the release stays stored as a candidate.
     """
     store = open_store()
-    live = live_release(store, channel)
-    if parts.removals is None and live:
-        parts = parts.model_copy(update={"removals": live.removals})
+    before = read_live(store, channel)
+    live = release_of(store, before)
+    if parts.removals is None and before:
+        parts = parts.model_copy(update={"removals": before.pointer.removals})
     if live and live.parts == parts:
         _show_release(store, live)
         return live.id
@@ -113,9 +114,8 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
 def _choose(store: Store, release: str, channel: str) -> tuple[Release, LiveState | None]:
     """The release to make live in place of what is live now, and that."""
     before = read_live(store, channel)
-    live = read_release(store, before.pointer.release) if before else None
     asked = read_release(store, release)
-    chosen = carry_removals(store, asked, live, _run_id())
+    chosen = carry_removals(store, asked, before.pointer if before else None, _run_id())
     if chosen.id != asked.id:
         get_run_logger().warning(
             "Release %s lacks the removals in force on %s: %s, the same with them, goes live in its stead",
@@ -125,9 +125,8 @@ def _choose(store: Store, release: str, channel: str) -> tuple[Release, LiveStat
 
 
 def _removals_alone_changed(store: Store, channel: str, before: LiveState | None) -> bool:
-    now = live_release(store, channel)
-    then = read_release(store, before.pointer.release) if before else None
-    return bool(now and then) and now.parts.without_removals() == then.parts.without_removals()  # type: ignore[union-attr]
+    now, then = (release_of(store, state) for state in (read_live(store, channel), before))
+    return now is not None and then is not None and now.parts.without_removals() == then.parts.without_removals()
 
 
 def _run_id() -> str | None:

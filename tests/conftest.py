@@ -178,6 +178,22 @@ class TinyShop:
             pq.write_table(pa.Table.from_pylist(self.rows(), schema=ITEMS), Path(scratch) / "items.parquet")
             commit(self.store, "catalog", "tiny", Path(scratch), recipe=1)
 
+    def take_down(self, *items: str) -> Release:
+        """Publish the live release with exactly these products taken down: none brings all back."""
+        from tasks.schema.tables import REMOVALS
+        from tasks.store.live import read_live, swap_live
+        from tasks.store.releases import read_release
+        from tasks.store.removals import store_removals, with_removals
+
+        state = read_live(self.store, self.channel)
+        assert state is not None
+        live = read_release(self.store, state.pointer.release)
+        rows = [{"item_id": one, "reason": "test", "removed_at": datetime.now(UTC), "run": ""} for one in items]
+        removals = store_removals(self.store, pa.Table.from_pylist(rows, schema=REMOVALS))
+        release = with_removals(self.store, live, removals, parent=live.id, why="test", run=None)
+        swap_live(self.store, self.channel, release.id, reason="test", run=None, expected=state, keep_previous=True)
+        return release
+
     def _encoder(self, kind: Any, folder: Path, seed: int) -> Any:
         if seed not in self._encoders:
             self._encoders[seed] = kind.load(folder, device="cpu")

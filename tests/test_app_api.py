@@ -176,6 +176,21 @@ def test_the_release_and_the_state_are_told(client: TestClient) -> None:
     assert ready.status_code == 200 and ready.json()["release"] == "first" and not ready.json()["stale"]
 
 
+def test_a_product_taken_down_is_told_as_such(own_store: TinyShop) -> None:
+    own_store.take_down("red-mug")
+    app = create_app(SETTINGS, own_store.settings)
+    app.state.live.check()
+    with TestClient(app) as client:
+        for address in ("/v1/items/red-mug", "/v1/items/red-mug/image"):
+            answer = client.get(address)
+            assert answer.status_code == 404 and "taken down" in answer.json()["detail"]
+        assert client.get("/v1/items/blue-mug/image").status_code == 200
+        assert client.post("/v1/search", json={"item_id": "red-mug"}).json()["title"] == "Taken down"
+        assert client.get("/v1/release").json()["items"] == 11
+        state = client.get("/readyz").json()
+        assert state["most_resident"] == 1 and state["live_seconds"] >= 0 and state["checked_seconds"] >= 0
+
+
 def test_before_the_first_release_everything_says_so(empty_store: TinyShop) -> None:
     with TestClient(create_app(SETTINGS, empty_store.settings)) as client:
         assert client.get("/readyz").status_code == 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import threading
 import time
@@ -15,12 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.errors import NothingPublished, UnknownItem
+from app import cards
+from app.errors import NothingPublished, TakenDown, UnknownItem
 from app.live import Live
 from app.pictures import Pictures
 from app.remembered import Remembered
 from app.search import Answer, Search
 from app.settings import AppSettings
+from app.status import Seen
 from tasks.schema.errors import StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
@@ -29,6 +32,7 @@ from tasks.store.live import read_live, swap_live
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
 
+SERVED_FILES = {"index.faiss", "items.parquet", "open_clip_model.safetensors"}
 SETTINGS = AppSettings(poll_seconds=0.05, device="cpu")
 
 
@@ -303,3 +307,148 @@ def test_loading_a_snapshot_leaves_queries_answering(own_store: TinyShop, publis
             answered += 1
         loading.join()
         assert answered > 0 and served(search) == "second"
+
+
+def shown(search: Search) -> set[str]:
+    return {hit.product.item_id for hit in search.by_text("red mug", 50).hits}
+
+
+def test_a_product_taken_down_is_nowhere_to_be_seen(own_store: TinyShop) -> None:
+    picture = Image.open(io.BytesIO(own_store.picture("red", "mug"))).convert("RGB")
+    with following(own_store, start=False) as search:
+        open_page = search.picture_hash("red-mug")
+        assert search.by_picture(picture, 1).hits[0].product.item_id == "red-mug"
+        with search.live.acquire() as before:
+            release = own_store.take_down("red-mug", "not-in-the-catalogue")
+            search.live.check()
+        assert served(search) == release.id and release.items == 11
+        assert len(shown(search)) == 11 and "red-mug" not in shown(search)
+        assert "red-mug" not in {hit.product.item_id for hit in search.by_picture(picture, 50).hits}
+        assert "red-mug" not in {hit.product.item_id for hit in search.like_item("blue-mug", 50).hits}
+        for refused in (search.product, search.like_item, search.picture_hash):
+            with pytest.raises(TakenDown, match="taken down on"):
+                refused("red-mug")
+        with pytest.raises(TakenDown):
+            search.picture_hash("red-mug", shown=open_page)
+        with pytest.raises(TakenDown):
+            search.product("not-in-the-catalogue")
+        with search.live.acquire() as now:
+            assert len(now.items) == 11 and now.items.rows == 12
+            assert (now.encoder, now.searcher) == (before.encoder, before.searcher), "nothing is opened again"
+
+        own_store.take_down()
+        search.live.check()
+        assert len(shown(search)) == 12 and search.picture_hash("red-mug") == open_page
+
+
+def test_examples_name_no_product_taken_down(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    publish_next("second", own_store.rows()[:3])
+    with following(own_store, start=False) as search:
+        with search.live.acquire() as snapshot:
+            assert any("mug" in query for query in snapshot.items.sample_queries)
+        own_store.take_down("red-mug")
+        search.live.check()
+        with search.live.acquire() as snapshot:
+            assert snapshot.items.sample_queries and not any("mug" in one for one in snapshot.items.sample_queries)
+
+
+def test_everything_may_be_taken_down(own_store: TinyShop) -> None:
+    own_store.take_down(*(row["item_id"] for row in own_store.rows()))
+    with following(own_store, start=False) as search:
+        assert search.by_text("red mug").hits == []
+
+
+def test_a_start_without_the_store_still_hides_what_was_taken_down(
+    own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_store.take_down("red-mug")
+    with following(own_store, start=False):
+        pass
+    monkeypatch.setattr("app.live.read_live", unreachable)
+    with following(own_store, start=False) as search:
+        assert search.live.status().stale and len(shown(search)) == 11
+
+
+def test_an_artifact_made_anew_under_its_id_is_opened_anew(
+    own_store: TinyShop, publish_next: Callable[..., Release]
+) -> None:
+    from tasks.store.artifacts import commit, fetch, load_manifest
+
+    release = publish_next("second")
+    with following(own_store, start=False) as search:
+        other = fetch(own_store.store, publish_next("other", own_store.rows()[:5]).index)
+        summary = load_manifest(own_store.store, release.index).summary
+        commit(own_store.store, "index", release.index.id, other, recipe=1, summary=summary)
+        before = read_live(own_store.store, "production")
+        swap_live(own_store.store, "production", "second", reason="test", run=None, expected=before)
+        own_store.take_down("red-mug")
+        search.live.check()
+        assert len(shown(search)) == 4, "the index of that id has five products now"
+
+
+def silently_flip(path: Path, offset: int = -1) -> None:
+    """A bit rots: size, time and inode stay."""
+    content, times = bytearray(path.read_bytes()), path.stat()
+    content[offset] ^= 1
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_local_copy_that_rotted_is_fetched_again(own_store: TinyShop) -> None:
+    with following(own_store, start=False) as search:
+        expected = search.by_text("red mug").hits
+    copies = [path for path in own_store.settings.store_cache.glob("*/*/*/*") if path.name in SERVED_FILES]
+    assert len(copies) >= 3
+    for copy in copies:
+        silently_flip(copy, copy.stat().st_size // 2)
+        rotten = copy.read_bytes()
+        with following(own_store, start=False) as search:
+            assert search.by_text("red mug").hits == expected and copy.read_bytes() != rotten
+
+
+def test_a_damaged_copy_without_the_store_is_reported_and_served_once_mended(
+    own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(own_store, start=False):
+        pass
+    copy = next(own_store.settings.store_cache.glob("indexes/index-first/*/index.faiss"))
+    silently_flip(copy)
+    monkeypatch.setattr("app.live.read_live", unreachable)
+    quick = SETTINGS.model_copy(update={"poll_seconds": 0.01})
+    with following(own_store, start=False, settings=quick) as search:
+        refused = search.live.status().refused
+        assert served(search) is None and refused and "index.faiss" in refused.reason
+        with pytest.raises(NothingPublished, match=r"index\.faiss"):
+            search.by_text("red mug")
+        silently_flip(copy)
+        wait_for(lambda: search.live.check() or served(search) == "first", seconds=10)
+
+
+def test_a_damaged_pointer_changes_nothing_but_the_note(own_store: TinyShop) -> None:
+    pointer = Path(own_store.settings.store_uri) / "live/production.json"
+    good = pointer.read_bytes()
+    with following(own_store, start=False) as search:
+        pointer.write_bytes(good.replace(b'"generation": 1', b'"generation": 9'))
+        search.live.check()
+        status = search.live.status()
+        assert status.store_error and "seal" in status.store_error and served(search) == "first"
+        assert status.stale and "seal" in cards.foot(status)
+        pointer.write_bytes(good)
+        search.live.check()
+        assert not search.live.status().stale
+
+
+def test_a_bad_release_waits_longer_each_time_but_never_for_hours() -> None:
+    seen = Seen()
+    waits = [seen.refuse("bad", ValueError("x"), poll_seconds=5.0).again_in for _ in range(40)]
+    assert waits[0] == pytest.approx(10, abs=1) and waits[1] == pytest.approx(20, abs=1)
+    assert max(waits) <= 600 and waits[-1] > 590 and not seen.may_try("bad") and seen.may_try("other")
+
+
+def test_the_age_of_what_is_served_is_told(own_store: TinyShop) -> None:
+    with following(own_store, start=False) as search:
+        status = search.live.status()
+        assert status.live_seconds is not None and status.live_seconds > 0
+        assert status.checked_seconds is not None and 0 <= status.checked_seconds <= status.live_seconds
+        assert status.most_resident == 1

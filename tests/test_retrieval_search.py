@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.index import BuiltIndex, build_index, save_index
-from tasks.retrieval.search import Searcher
+from tasks.retrieval.search import RowFilter, Searcher
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 
 N, DIM = 12_000, 24
@@ -176,3 +176,16 @@ def test_any_search_returns_distinct_allowed_rows_best_first(searchers, queries,
     assert allowed[rows[:, :width]].all()
     assert all(len(set(found)) == width for found in rows[:, :width].tolist())
     assert (np.diff(scores[:, :width], axis=1) <= 0).all()
+
+
+def test_a_filter_packed_once_finds_what_the_plain_one_finds(searchers, queries) -> None:
+    allowed = np.random.default_rng(4).random(N) < 0.999
+    packed = RowFilter(allowed)
+    for searcher in searchers.values():
+        plain = searcher.search(queries, 10, allowed)
+        with ThreadPoolExecutor(4) as pool:
+            for scores, rows in pool.map(lambda _, one=searcher: one.search(queries, 10, packed), range(8)):
+                np.testing.assert_array_equal(rows, plain[1])
+                np.testing.assert_array_equal(scores, plain[0])
+    with pytest.raises(ConfigError, match="expected bool"):
+        searchers["flat"].search(queries, 10, RowFilter(allowed[:-1]))

@@ -13,6 +13,18 @@ _FEW_ROWS, _FEW_SHARE = 5_000, 0.02  # so few allowed rows are searched exhausti
 _HALF, _MORE = 0.5, 4  # below half allowed, cells hold too few allowed rows: probe more of them
 
 
+class RowFilter:
+    """Rows that a search may return, packed once for any number of searches in any number of threads."""
+
+    def __init__(self, allowed: np.ndarray) -> None:
+        """``allowed``: (n,) bool, one for each row of the index. Raises ConfigError."""
+        if allowed.ndim != 1 or allowed.dtype != np.bool_:
+            raise ConfigError(f"allowed: found {allowed.dtype} of shape {allowed.shape}, expected bool, one a row")
+        self.rows, self.count = len(allowed), int(allowed.sum())
+        self._bitmap = np.packbits(allowed, bitorder="little")
+        self.selector = faiss.IDSelectorBitmap(self._bitmap)  # type: ignore[call-arg, arg-type]
+
+
 class Searcher:
     """One open index. Searches may run in any number of threads; nothing about it changes after it is opened."""
 
@@ -50,11 +62,12 @@ class Searcher:
         return int(self._index.d)
 
     def search(
-        self, queries: np.ndarray, top_k: int, allowed: np.ndarray | None = None
+        self, queries: np.ndarray, top_k: int, allowed: np.ndarray | RowFilter | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Best rows per query by inner product, best first, equal scores by row.
 
-        queries: (m, d) float32, L2-normalised. allowed: (n,) bool, rows that may be returned; None allows all.
+        queries: (m, d) float32, L2-normalised. allowed: (n,) bool, rows that may be returned, or a RowFilter where
+        the same rows are allowed many times; None allows all.
         Returns scores (m, top_k) float32 and rows (m, top_k) int64; past the last match -inf and -1. Every query gets
         min(top_k, allowed rows) matches. Few allowed rows are all scored, so that a narrow filter loses none.
         Raises ConfigError on a wrong shape or a non-finite query.
@@ -83,15 +96,13 @@ class Searcher:
             return self._nlist
         return min(self._nlist, self._nprobe * _MORE) if count < _HALF * self.ntotal else self._nprobe
 
-    def _selector(self, allowed: np.ndarray | None) -> tuple[Any, int]:
+    def _selector(self, allowed: np.ndarray | RowFilter | None) -> tuple[Any, int]:
         if allowed is None:
             return None, self.ntotal
-        if allowed.shape != (self.ntotal,) or allowed.dtype != np.bool_:
-            raise ConfigError(
-                f"allowed: found {allowed.dtype} of shape {allowed.shape}, expected bool of shape ({self.ntotal},)"
-            )
-        bitmap: Any = np.packbits(allowed, bitorder="little")
-        return faiss.IDSelectorBitmap(bitmap), int(allowed.sum())  # type: ignore[call-arg]
+        rows = allowed if isinstance(allowed, RowFilter) else RowFilter(allowed)
+        if rows.rows != self.ntotal:
+            raise ConfigError(f"allowed: found {rows.rows} rows, expected bool of shape ({self.ntotal},)")
+        return rows.selector, rows.count
 
     def _checked(self, queries: np.ndarray, top_k: int) -> np.ndarray:
         queries = np.ascontiguousarray(queries, dtype=np.float32)

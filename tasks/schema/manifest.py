@@ -53,7 +53,7 @@ class FileEntry(_Record):
 class Manifest(_Record):
     """The record that makes a folder an artifact. Written last: no manifest, no artifact."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     kind: Kind
     id: str
     recipe: int = Field(description="Version of the code's recipe; raised when the same inputs would give other bytes")

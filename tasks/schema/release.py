@@ -40,7 +40,7 @@ class GateReport(_Record):
 class Release(_Record):
     """Everything that is served together. Immutable: `releases/<id>.json` is written once."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     id: str = Field(pattern=RELEASE_ID)
     created_at: datetime
     catalog: ArtifactRef
@@ -75,11 +75,12 @@ class Release(_Record):
 class LivePointer(_Record):
     """The only object that is ever overwritten: which release a channel serves."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     channel: str = Field(pattern=CHANNEL)
     release: str = Field(pattern=RELEASE_ID)
     generation: int = Field(ge=1, description="Only rises, also on a roll-back")
     previous: str | None = Field(default=None, description="Where a roll-back goes: live before, removals apart")
+    removals: ArtifactRef | None = Field(default=None, description="In force here: every later release has it")
     published_at: datetime
     reason: str = Field(default="", description="publish, promote, rollback, and who asked")
     run: str | None = Field(default=None, description="Tells an ambiguous write apart: mine or somebody else's")

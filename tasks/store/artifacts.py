@@ -16,6 +16,7 @@ from tasks.store.cache import fetch, prune_cache
 from tasks.store.folder import FolderObjects
 from tasks.store.manifests import MANIFEST, find, load_manifest
 from tasks.store.parallel import map_ordered
+from tasks.store.seal import seal
 from tasks.store.store import Store
 
 __all__ = ["commit", "delete_artifact", "fetch", "find", "list_artifacts", "load_manifest", "prune_cache"]
@@ -76,7 +77,7 @@ def commit(
             created_at=datetime.now(UTC),
             files=tuple(entries),
         )
-        store.write_json(f"{ref.folder}/{MANIFEST}", manifest.model_dump(mode="json"))
+        store.write_bytes(f"{ref.folder}/{MANIFEST}", seal(manifest.model_dump(mode="json")))
     _log.info("stored %s: %d files, %d bytes", ref, len(entries), sum(entry.size for entry in entries))
     return manifest
 

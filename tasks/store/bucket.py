@@ -154,8 +154,19 @@ class BucketObjects:
     def read_tagged(self, path: str) -> tuple[bytes, str]:
         return self._try(path, lambda: self._get(path))
 
-    def _get(self, path: str) -> tuple[bytes, str]:
-        answer = self._client.get_object(Bucket=self.bucket, Key=self._key(path))
+    def read_if_changed(self, path: str, etag: str | None) -> tuple[bytes, str] | None:
+        def read() -> tuple[bytes, str] | None:
+            try:
+                return self._get(path, **({"IfNoneMatch": etag} if etag else {}))
+            except ClientError as error:
+                if status_of(error) == 304:
+                    return None
+                raise
+
+        return self._try(path, read)
+
+    def _get(self, path: str, **condition: str) -> tuple[bytes, str]:
+        answer = self._client.get_object(Bucket=self.bucket, Key=self._key(path), **condition)
         data = answer["Body"].read()
         return data, answer.get("ETag") or hashlib.sha256(data).hexdigest()
 

@@ -29,23 +29,29 @@ _log = logging.getLogger(__name__)
 Stamp = dict[str, list[int | str]]
 
 
-def fetch(store: Store, ref: ArtifactRef, only: Sequence[str] | None = None) -> Path:
+def fetch(store: Store, ref: ArtifactRef, only: Sequence[str] | None = None, thorough: bool = False) -> Path:
     """Local folder with the artifact's files (or ``only`` these), each equal in size and sha256 to the manifest.
 
     The folder is named by its contents, so a copy somebody reads is never changed: an artifact made anew gets another
-    folder. One process at a time fetches an artifact; others wait and reuse. A file that does not match is fetched
-    once more (with the manifest, which may be newer by then). Raises ArtifactMissing, ArtifactCorrupt,
+    folder. ``thorough`` reads every byte of a copy again, which else is trusted while size, time and inode are those of
+    the file that was checked. One process at a time fetches an artifact; others wait and reuse. A file that does not
+    match is fetched once more (with the manifest, which may be newer by then). Raises ArtifactMissing, ArtifactCorrupt,
     StoreUnavailable, TerminalError where the disk is full.
     """
     for attempt in (1, 2):
         manifest = load_manifest(store, ref)
         try:
-            return _fetch(store, manifest, _wanted(manifest, only))
+            return _fetch(store, manifest, _wanted(manifest, only), thorough)
         except (ArtifactCorrupt, ArtifactMissing) as error:
             if attempt == 2:
                 raise
             _log.warning("fetching %s once more: %s", ref, error)
     raise AssertionError("unreachable")
+
+
+def local_copy(store: Store, manifest: Manifest) -> Path:
+    """Folder that `fetch` brings an artifact of this manifest to, whether or not it did yet."""
+    return store.settings.store_cache.absolute() / manifest.ref.folder / _contents(manifest)
 
 
 def prune_cache(store: Store, keep: Collection[ArtifactRef], unused_for: float = 3600.0) -> int:
@@ -74,14 +80,14 @@ def _wanted(manifest: Manifest, only: Sequence[str] | None) -> list[FileEntry]:
         raise ConfigError(str(error.args[0])) from None
 
 
-def _fetch(store: Store, manifest: Manifest, wanted: list[FileEntry]) -> Path:
+def _fetch(store: Store, manifest: Manifest, wanted: list[FileEntry], thorough: bool) -> Path:
     ref = manifest.ref
-    folder = store.settings.store_cache.absolute() / ref.folder / _contents(manifest)
+    folder = local_copy(store, manifest)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".lock-{folder.name}"):
             folder.mkdir(exist_ok=True)
-            stamp = _read_stamp(folder)
+            stamp = {} if thorough else _read_stamp(folder)
             stale = [entry for entry in wanted if not _is_verified(folder, entry, stamp)]
             try:
                 for entry in map_ordered(lambda entry: _bring(store, ref, folder, entry), stale, _DOWNLOADS):

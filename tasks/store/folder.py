@@ -101,6 +101,10 @@ class FolderObjects:
         data = self.read(path)
         return data, _etag(data)
 
+    def read_if_changed(self, path: str, etag: str | None) -> tuple[bytes, str] | None:
+        data, found = self.read_tagged(path)  # the tag is of the bytes: a time stamp would miss a quick second write
+        return None if found == etag else (data, found)
+
     def create(self, path: str, data: bytes) -> str:
         with self._trouble(path), self._temporary(path, durable=True) as (temporary, file):
             file.write(data)

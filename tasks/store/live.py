@@ -20,11 +20,12 @@ from tasks.schema.errors import (
     PublishConflict,
     StoreUnavailable,
 )
-from tasks.schema.release import CHANNEL, LivePointer
+from tasks.schema.release import CHANNEL, LivePointer, Release
 from tasks.store.lease import hold_lease
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
-from tasks.store.releases import release_path
-from tasks.store.store import Store, dump_json, parse_json
+from tasks.store.releases import read_release
+from tasks.store.seal import seal, unseal
+from tasks.store.store import Store
 
 FOLDER = "live"
 LOG = f"{FOLDER}/log"
@@ -63,15 +64,22 @@ def live_path(channel: str) -> str:
     return f"{FOLDER}/{channel}.json"
 
 
-def read_live(store: Store, channel: str) -> LiveState | None:
-    """What a channel serves now, None where nothing was ever published. Raises ArtifactCorrupt, StoreUnavailable."""
+def read_live(store: Store, channel: str, known: LiveState | None = None) -> LiveState | None:
+    """What a channel serves now, None where nothing was ever published. Raises ArtifactCorrupt, StoreUnavailable.
+
+    ``known`` is returned as it is where the pointer has not moved since: a server is then asked with its tag and
+    answers without a body.
+    """
     path = live_path(channel)
     try:
-        data, etag = store.objects.read_tagged(path)
+        found = store.objects.read_if_changed(path, known.etag if known else None)
     except ArtifactMissing:
         return None
+    if found is None:
+        return known
+    data, etag = found
     try:
-        return LiveState(LivePointer.model_validate(parse_json(data, store.url(path))), etag)
+        return LiveState(LivePointer.model_validate(unseal(data, store.url(path))), etag)
     except ValidationError as error:
         raise ArtifactCorrupt(
             f"{store.url(path)} is no live pointer of this version: {error.errors()[0]['msg']}; delete it and publish"
@@ -82,6 +90,20 @@ def log_path(channel: str, generation: int) -> str:
     """Path of the audit copy of one generation's pointer. Raises ConfigError."""
     live_path(channel)
     return f"{LOG}/{channel}/{generation:012d}.json"
+
+
+def live_release(store: Store, channel: str) -> Release | None:
+    """The release that a channel serves; None where nothing was published, or its record is damaged."""
+    return release_of(store, read_live(store, channel))
+
+
+def release_of(store: Store, state: LiveState | None) -> Release | None:
+    """The release of a pointer. None, and a warning, where it is damaged: that keeps no sound one from replacing it."""
+    try:
+        return read_release(store, state.pointer.release) if state else None
+    except (ArtifactCorrupt, ArtifactMissing) as error:
+        _log.warning("what is live cannot be read: %s", error)
+        return None
 
 
 def list_channels(store: Store) -> list[str]:
@@ -112,13 +134,13 @@ def swap_live(
     pointer it replaces before it replaces it.
     """
     path = live_path(channel)
-    if not store.exists(release_path(release_id)):
-        raise ArtifactMissing(f"no release {release_id} in {store.root}; list the releases and choose one")
+    release = read_release(store, release_id)
     pointer = LivePointer(
         channel=channel,
         release=release_id,
         generation=1 if expected is None else expected.pointer.generation + 1,
         previous=_previous(expected, keep_previous),
+        removals=release.removals,
         published_at=datetime.now(UTC),
         reason=reason,
         run=run,
@@ -145,7 +167,7 @@ def _previous(expected: LiveState | None, keep: bool) -> str | None:
 
 
 def _swap(store: Store, path: str, pointer: LivePointer, expected: LiveState | None, conditional: bool) -> LivePointer:
-    data = dump_json(pointer.model_dump(mode="json"))
+    data = seal(pointer.model_dump(mode="json"))
     trouble: StoreUnavailable | None = None
     for attempt in range(_TRIES):
         if attempt:

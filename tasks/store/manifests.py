@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
 from tasks.schema.manifest import ArtifactRef, Manifest
+from tasks.store.seal import unseal
 from tasks.store.store import Store
 
 MANIFEST = "manifest.json"
@@ -21,7 +22,7 @@ def load_manifest(store: Store, ref: ArtifactRef) -> Manifest:
     """The manifest of an artifact. Raises ArtifactMissing, ArtifactCorrupt."""
     path = f"{ref.folder}/{MANIFEST}"
     try:
-        manifest = Manifest.model_validate(store.read_json(path))
+        manifest = Manifest.model_validate(unseal(store.read_bytes(path), store.url(path)))
     except ArtifactMissing as error:
         raise ArtifactMissing(
             f"no {ref.kind} {ref.id} in {store.root}; list what is there, or run the flow that makes it"

@@ -53,6 +53,10 @@ class Objects(Protocol):
         """Bytes and etag of an object."""
         ...
 
+    def read_if_changed(self, path: str, etag: str | None) -> tuple[bytes, str] | None:
+        """Bytes and etag of an object, None where it still has ``etag``."""
+        ...
+
     def create(self, path: str, data: bytes) -> str:
         """Write where nothing is; one attempt. Returns the etag. Raises ConditionFailed."""
         ...

@@ -10,10 +10,11 @@ from tasks.schema.release import RELEASE_ID, Release
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
 from tasks.store.parallel import map_ordered
 from tasks.store.patience import patient
-from tasks.store.store import Store, dump_json
+from tasks.store.seal import seal, unseal
+from tasks.store.store import Store
 
 FOLDER = "releases"
-_MAY_DIFFER = {"created_at", "run", "why"}
+_MAY_DIFFER = {"created_at", "run", "why", "schema_version"}
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +32,7 @@ def write_release(store: Store, release: Release) -> Release:
     Raises PublishConflict where the id is taken by a release made of something else.
     """
     path = release_path(release.id)
-    data = dump_json(release.model_dump(mode="json"))
+    data = seal(release.model_dump(mode="json"))
     for attempt in patient(store.settings.store_tries, StoreUnavailable):
         with attempt:
             if _create(store, path, data):
@@ -59,7 +60,7 @@ def read_release(store: Store, release_id: str) -> Release:
     """A release by id. Raises ArtifactMissing, ArtifactCorrupt."""
     path = release_path(release_id)
     try:
-        release = Release.model_validate(store.read_json(path))
+        release = Release.model_validate(unseal(store.read_bytes(path), store.url(path)))
     except ArtifactMissing as error:
         raise ArtifactMissing(f"no release {release_id} in {store.root}; list the releases and choose one") from error
     except ValidationError as error:

@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.schema.manifest import ArtifactRef, artifact_id
-from tasks.schema.release import GateReport, Release
+from tasks.schema.release import GateReport, LivePointer, Release
 from tasks.schema.tables import REMOVALS
 from tasks.store.artifacts import commit, find, load_manifest
 from tasks.store.cache import fetch_table
-from tasks.store.live import read_live
 from tasks.store.parquet import table_bytes
-from tasks.store.releases import find_release, read_release, write_release
+from tasks.store.releases import find_release, write_release
 from tasks.store.store import Store
 
 FILE = "removals.parquet"
@@ -44,21 +43,16 @@ def store_removals(store: Store, removals: pa.Table) -> ArtifactRef:
     return ref
 
 
-def live_release(store: Store, channel: str) -> Release | None:
-    """The release a channel serves, None where nothing was published yet."""
-    live = read_live(store, channel)
-    return read_release(store, live.pointer.release) if live else None
-
-
-def carry_removals(store: Store, release: Release, live: Release | None, run: str | None) -> Release:
+def carry_removals(store: Store, release: Release, live: LivePointer | None, run: str | None) -> Release:
     """What may go live in place of ``live``: ``release``, or where its removals are not those in force, it with them.
 
-    In force is the list of the live release, whatever list ``release`` was made with: promoting an older release must
+    In force is the list of the live pointer, whatever list ``release`` was made with: promoting an older release must
     not bring a recalled product back. Where the channel never had a list, ``release`` keeps its own.
     """
     if live is None or live.removals is None or live.removals == release.removals:
         return release
-    return with_removals(store, release, live.removals, parent=live.id, why=f"{release.why} ({release.id})", run=run)
+    why = f"{release.id} with the removals in force. {release.why}"
+    return with_removals(store, release, live.removals, parent=live.release, why=why, run=run)
 
 
 def with_removals(

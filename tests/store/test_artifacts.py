@@ -15,6 +15,7 @@ import pytest
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.store.artifacts import commit, delete_artifact, fetch, find, list_artifacts, load_manifest, prune_cache
+from tasks.store.seal import seal
 from tasks.store.settings import StoreSettings
 from tasks.store.store import Store, open_store
 
@@ -219,7 +220,7 @@ def test_artifacts_are_listed_newest_first_and_deleted(store: Store, tmp_path: P
 
 def test_a_manifest_of_something_else_is_refused(folder_store: Store, tmp_path: Path) -> None:
     manifest = committed(folder_store, tmp_path / "out", a=b"x")
-    folder_store.write_json("models/m2/manifest.json", manifest.model_dump(mode="json"))
+    folder_store.write_bytes("models/m2/manifest.json", seal(manifest.model_dump(mode="json")))
     with pytest.raises(ArtifactCorrupt, match="expected models/m2"):
         load_manifest(folder_store, ArtifactRef(kind="model", id="m2"))
 

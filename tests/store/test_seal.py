@@ -1,0 +1,63 @@
+"""Sealed records: any byte changed, added or cut is found; the live pointer is read again only when it moved."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
+from tasks.schema.manifest import ArtifactRef
+from tasks.schema.release import Release
+from tasks.store.live import read_live, swap_live
+from tasks.store.releases import write_release
+from tasks.store.seal import seal, unseal
+from tasks.store.store import Store, dump_json
+
+RECORD = {"schema_version": 2, "id": "r1", "items": 1234, "share": 0.25, "why": "nacht", "gates": [{"passed": True}]}
+SEALED = seal(RECORD)
+
+
+def test_a_sealed_record_is_json_that_reads_as_it_was_written() -> None:
+    assert unseal(SEALED, "here") == RECORD and b'"seal"' in SEALED
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, len(SEALED) - 1), st.integers(1, 255))
+def test_every_changed_byte_is_found(offset: int, flip: int) -> None:
+    damaged = bytearray(SEALED)
+    damaged[offset] ^= flip
+    with pytest.raises(ArtifactCorrupt, match="here"):
+        unseal(bytes(damaged), "here")
+
+
+@given(st.integers(0, len(SEALED) - 1))
+def test_every_cut_is_found(length: int) -> None:
+    with pytest.raises(ArtifactCorrupt):
+        unseal(SEALED[:length], "here")
+    with pytest.raises(ArtifactCorrupt):
+        unseal(SEALED + SEALED[:length] + b" ", "here")
+
+
+def test_a_record_from_before_there_were_seals_is_taken() -> None:
+    old = {**RECORD, "schema_version": 1}
+    assert unseal(dump_json(old), "here") == old
+    with pytest.raises(ArtifactCorrupt, match="lost its seal"):
+        unseal(dump_json(RECORD), "here")
+
+
+def test_the_pointer_is_read_again_only_when_it_moved(store: Store) -> None:
+    ref = {kind: ArtifactRef(kind=kind, id="a") for kind in ("catalog", "model", "index")}  # type: ignore[arg-type]
+    for release_id in ("r1", "r2"):
+        write_release(store, Release(id=release_id, created_at=datetime.now(UTC), items=1, **ref))
+    swap_live(store, "main", "r1", reason="test", run="1", expected=None)
+    known = read_live(store, "main")
+    assert known is not None and read_live(store, "main", known) is known
+    swap_live(store, "main", "r2", reason="test", run="2", expected=known)
+    moved = read_live(store, "main", known)
+    assert moved is not None and moved.pointer.release == "r2" and moved.etag != known.etag
+    assert store.objects.read_if_changed("live/main.json", moved.etag) is None
+    store.delete("live/main.json")
+    assert read_live(store, "main", moved) is None
+    with pytest.raises(ArtifactMissing):
+        store.objects.read_if_changed("live/main.json", moved.etag)
