@@ -18,6 +18,7 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.show import show_markdown, track
 from tasks.store import embeddings
 from tasks.store.cache import fetch, fetch_table
+from tasks.store.claims import claim
 from tasks.store.pictures import read_pictures
 from tasks.store.store import Store, open_store
 
@@ -54,6 +55,8 @@ def _load_encoder(model_id: str, precision: Literal["fp32", "bf16", "auto"]) -> 
 def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...], config: EmbedConfig) -> ShardPlan:
     """Cut the pictures (of ``splits``, or all) that no stored vector covers into shards of ``config.shard_size``."""
     store = open_store()
+    # A stored vector counts as done: of a kept model and catalogue it stays, unless it is being deleted right now.
+    claim(store, [model.folder, catalog.folder], beside=[f"{embeddings.FOLDER}/{model.id}"])
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split"])
     wanted = {
         sha

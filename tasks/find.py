@@ -3,7 +3,7 @@
 from tasks.policies import io_task
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS, ArtifactRef, Kind
-from tasks.store.artifacts import list_artifacts, load_manifest
+from tasks.store.artifacts import find, list_artifacts, load_manifest
 from tasks.store.store import open_store
 
 
@@ -15,11 +15,12 @@ def find_artifact(kind: Kind, name: str) -> ArtifactRef:
     """
     store = open_store()
     if name != "latest":
-        return load_manifest(store, ArtifactRef(kind=kind, id=name)).ref
-    stored = list_artifacts(store, kind)
-    if not stored:
-        raise ArtifactMissing(
-            f"The store {store.root} holds no {kind} yet (looked in {FOLDERS[kind]}/). "
-            f"Run the flow that makes one, or the whole pipeline."
-        )
-    return stored[0].ref
+        ref = ArtifactRef(kind=kind, id=name)
+        return (find(store, ref) or load_manifest(store, ref)).ref
+    for manifest in list_artifacts(store, kind):
+        if find(store, manifest.ref):  # claimed, so that it stays until the flow is done with it
+            return manifest.ref
+    raise ArtifactMissing(
+        f"The store {store.root} holds no {kind} yet (looked in {FOLDERS[kind]}/). "
+        f"Run the flow that makes one, or the whole pipeline."
+    )

@@ -48,8 +48,9 @@ def _stored_model(store: Store, spec: str, parameters: dict[str, Any]) -> Artifa
         return manifest.ref if manifest else None
     if "=" in spec or spec.startswith("local-dir:") or Path(spec).exists():
         return None
-    same = (manifest.ref for manifest in artifacts.list_artifacts(store, "model") if manifest.parameters == parameters)
-    return next(same, None)
+    stored = artifacts.list_artifacts(store, "model")
+    same = (manifest.ref for manifest in stored if manifest.parameters == parameters)
+    return next((ref for ref in same if artifacts.find(store, ref)), None)  # find claims it
 
 
 @compute_task(name="finetune")
@@ -120,7 +121,7 @@ def _checkpoints(store: Store, model: ArtifactRef) -> list[ArtifactRef]:
 
 def _last_checkpoint(store: Store, model: ArtifactRef) -> Path | None:
     saved = _checkpoints(store, model)
-    if not saved:
+    if not saved or not artifacts.find(store, saved[-1]):
         return None
     get_run_logger().info("Going on from checkpoint %s", saved[-1].id)
     return fetch(store, saved[-1])

@@ -9,6 +9,7 @@ import pyarrow as pa
 from prefect.logging import get_run_logger
 
 from tasks.catalog.config import CatalogConfig
+from tasks.catalog.prepare import PreparedCatalog
 from tasks.policies import io_task
 from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import ArtifactRef, artifact_id
@@ -16,6 +17,7 @@ from tasks.schema.release import Release
 from tasks.show import show_figure, show_markdown, show_table, track
 from tasks.store import artifacts
 from tasks.store.cache import fetch_table
+from tasks.store.claims import PICTURES, claimed
 from tasks.store.live import read_live
 from tasks.store.parquet import table_bytes
 from tasks.store.releases import read_release
@@ -32,12 +34,20 @@ def prepare(config: CatalogConfig, parent: ArtifactRef | None = None) -> Artifac
     A picture is read only where its source says that it is another than when it was last read, unless the config asks
     to reread. The id follows from the content: an unchanged shop gives the catalogue that is already stored.
     """
+    store = open_store()
+    with claimed(store, [PICTURES]):  # one that is stored already is not written again, so it has to stay
+        prepared = _read_shop(store, config, parent)
+        catalog = _store_catalog(store, prepared.items, prepared.rejects, prepared.summary, config, parent)
+    _show(catalog, prepared.rejects, prepared.summary)
+    return catalog
+
+
+def _read_shop(store: Store, config: CatalogConfig, parent: ArtifactRef | None) -> PreparedCatalog:
     from tasks.catalog.prepare import prepare_catalog
     from tasks.catalog.sources import sources_id
     from tasks.store.pictures import picture_writer, read_sources, write_sources
     from tasks.store.source import open_source
 
-    store = open_store()
     known = fetch_table(store, parent, "items.parquet") if parent else None
     files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
     shop = sources_id(config, files.root)
@@ -52,9 +62,7 @@ def prepare(config: CatalogConfig, parent: ArtifactRef | None = None) -> Artifac
         raise
     if not prepared.sources.equals(seen):  # the pictures are stored by now
         write_sources(store, shop, prepared.sources)
-    catalog = _store_catalog(store, prepared.items, prepared.rejects, prepared.summary, config, parent)
-    _show(catalog, prepared.rejects, prepared.summary)
-    return catalog
+    return prepared
 
 
 def _store_catalog(

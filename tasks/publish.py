@@ -14,7 +14,7 @@ from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
 from tasks.show import show_markdown, show_table
 from tasks.store import artifacts
 from tasks.store.live import LiveState, read_live, release_of, swap_live
-from tasks.store.releases import find_release, read_release, write_release
+from tasks.store.releases import check_whole, find_release, read_release, write_release
 from tasks.store.removals import carry_removals, count_searchable
 from tasks.store.store import Store, open_store
 
@@ -38,6 +38,7 @@ def make_release(parts: ReleaseParts, report: GateReport, channel: str, why: str
         return live.id
     release_id = parts.release_id(report)
     release = find_release(store, release_id) or write_release(store, _describe(store, parts, report, why))
+    check_whole(store, release)
     _show_release(store, release)
     refused = [gate for gate in release.gates if not gate.passed]
     if refused and not publish_anyway:
@@ -86,6 +87,8 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
 
     Products that are taken down on the channel stay so: where the release does not know of them, the release of its
     parts and the removals in force goes live in its stead. Products taken down meanwhile are no conflict.
+
+    Raises ArtifactMissing where the release, or what it is made of, is not in the store (any more).
     """
     store = open_store()
     for attempt in range(_TRIES):
@@ -96,6 +99,7 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
             break
         try:
             pointer = swap_live(store, channel, stored.id, reason=reason, run=_run_id(), expected=before)
+            check_whole(store, stored)  # a claim ends one day; should this run have slept so long, say it now
             break
         except PublishConflict:
             if attempt == _TRIES - 1 or not _removals_alone_changed(store, channel, before):
@@ -114,7 +118,8 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
 def _choose(store: Store, release: str, channel: str) -> tuple[Release, LiveState | None]:
     """The release to make live in place of what is live now, and that."""
     before = read_live(store, channel)
-    asked = read_release(store, release)
+    asked = find_release(store, release) or read_release(store, release)  # claimed, or the error that says what to do
+    check_whole(store, asked)
     chosen = carry_removals(store, asked, before.pointer if before else None, _run_id())
     if chosen.id != asked.id:
         get_run_logger().warning(

@@ -152,6 +152,10 @@ class TinyShop:
         save_index(built, folder / "index.faiss")
         table = pa.Table.from_pylist(rows, schema=ITEMS)
         pq.write_table(table, folder / "items.parquet")
+        listed = Path(self.settings.store_cache) / f"catalog-{name}"
+        listed.mkdir()
+        shutil.copy(folder / "items.parquet", listed)
+        catalog = commit(self.store, "catalog", f"catalog-{name}", listed, recipe=1)
         summary = {"search_params": built.search_params, "items": len(rows), "dim": int(vectors.shape[1])}
         index = commit(
             self.store, "index", f"index-{name}", folder, recipe=1, parents={"model": model}, summary=summary
@@ -159,7 +163,7 @@ class TinyShop:
         release = Release(
             id=name,
             created_at=datetime.now(UTC),
-            catalog=ArtifactRef(kind="catalog", id="tiny"),
+            catalog=catalog.ref,
             model=model,
             index=index.ref,
             classifier=classifier,

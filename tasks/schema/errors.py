@@ -13,6 +13,7 @@
     |   `-- PublishConflict        somebody else published first
     `-- TransientError             the same call may succeed later: retry with back-off
         |-- StoreUnavailable       object storage did not answer, or answered 5xx / throttled
+        |-- BeingCollected         garbage collection is deleting just that, at this moment
         `-- SourceUnavailable      the shop's server did not answer, or answered 429 / 5xx
 
 A message says what was found, what was expected, and the next action.
@@ -69,6 +70,10 @@ class PublishConflict(TerminalError):
 
 class StoreUnavailable(TransientError):
     """Raised when object storage did not answer, answered 5xx, or throttled."""
+
+
+class BeingCollected(TransientError):
+    """Raised when what is asked for is being deleted by garbage collection. It is over in a moment."""
 
 
 class SourceUnavailable(TransientError):

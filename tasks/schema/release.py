@@ -71,6 +71,12 @@ class Release(_Record):
             evaluation=self.evaluations.get("report"),
         )
 
+    @property
+    def refs(self) -> tuple[ArtifactRef, ...]:
+        """Every artifact it names: what must stay in the store as long as it does."""
+        named = [value for _, value in self if isinstance(value, ArtifactRef)]
+        return (*named, *self.evaluations.values())
+
 
 class LivePointer(_Record):
     """The only object that is ever overwritten: which release a channel serves."""

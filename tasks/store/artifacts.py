@@ -13,8 +13,10 @@ from typing import Any
 from tasks.schema.errors import ArtifactCorrupt, ConfigError
 from tasks.schema.manifest import FOLDERS, ArtifactRef, FileEntry, Kind, Manifest
 from tasks.store.cache import fetch, prune_cache
+from tasks.store.claims import claim, claim_if_old, deletion_path
 from tasks.store.folder import FolderObjects
-from tasks.store.manifests import MANIFEST, find, load_manifest
+from tasks.store.manifests import MANIFEST, load_manifest
+from tasks.store.manifests import find as find_manifest
 from tasks.store.parallel import map_ordered
 from tasks.store.seal import seal
 from tasks.store.store import Store
@@ -39,6 +41,17 @@ _UPLOADS = 8
 _log = logging.getLogger(__name__)
 
 
+def find(store: Store, ref: ArtifactRef) -> Manifest | None:
+    """The manifest of an artifact to build upon, None where there is none (never made, or not finished).
+
+    An old one is claimed, so that garbage collection leaves it. Raises ArtifactCorrupt, BeingCollected.
+    """
+    manifest = find_manifest(store, ref)
+    if manifest is not None and claim_if_old(store, manifest):
+        return find_manifest(store, ref)
+    return manifest
+
+
 def commit(
     store: Store,
     kind: Kind,
@@ -54,13 +67,16 @@ def commit(
     """Store every file below the local ``folder`` as artifact ``kind``/``id``, the manifest last, and return it.
 
     An artifact of the same id is replaced: its manifest goes first, so that nobody meets a mix. ``rows`` tells the
-    number of rows of the files that are tables. Raises ConfigError where the folder is empty or holds a link.
+    number of rows of the files that are tables. Raises ConfigError where the folder is empty or holds a link,
+    BeingCollected where an older one of this id is being deleted.
     """
     ref = ArtifactRef(kind=kind, id=id)
     files = _files_of(folder)
     unknown = set(rows or {}) - set(files)
     if unknown:
         raise ConfigError(f"rows name {sorted(unknown)}, which {folder} does not hold; it holds {sorted(files)}")
+    if store.list(ref.folder) or store.exists(deletion_path(ref.folder)):
+        claim(store, [ref.folder])
     with _alone(store, ref):
         store.delete(f"{ref.folder}/{MANIFEST}")
         entries = _upload(store, ref, folder, files, rows or {})
@@ -92,7 +108,7 @@ def list_artifacts(store: Store, kind: Kind) -> list[Manifest]:
 
     def load(ref: ArtifactRef) -> Manifest | None:
         try:
-            return find(store, ref)
+            return find_manifest(store, ref)
         except ArtifactCorrupt as error:
             _log.warning("left out of the list: %s", error)
             return None

@@ -21,8 +21,10 @@ from tasks.schema.errors import (
     StoreUnavailable,
 )
 from tasks.schema.release import CHANNEL, LivePointer, Release
+from tasks.store.claims import claim
 from tasks.store.lease import hold_lease
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
+from tasks.store.releases import FOLDER as RELEASES
 from tasks.store.releases import read_release
 from tasks.store.seal import seal, unseal
 from tasks.store.store import Store
@@ -127,13 +129,14 @@ def swap_live(
     One compare-and-swap; the generation rises by one, on a roll-back too. ``keep_previous``: a roll-back will go where
     it would have gone before, not to what is live now. Where the answer of a write is lost the pointer is read again
     before anything else, so a swap that landed counts, and is never done twice. Raises PublishConflict where somebody
-    else was first, ArtifactMissing where the release does not exist, StoreUnavailable where the storage fails (the swap
-    may then have landed: doing it again with the same run tells).
+    else was first, ArtifactMissing where the release does not exist, BeingCollected where it is just being deleted,
+    StoreUnavailable where the storage fails (the swap may then have landed: doing it again with the same run tells).
 
     Every pointer is copied to the audit log. Who dies between swap and copy loses nothing: the next swap copies the
     pointer it replaces before it replaces it.
     """
     path = live_path(channel)
+    claim(store, [f"{RELEASES}/{release_id}"])
     release = read_release(store, release_id)
     pointer = LivePointer(
         channel=channel,

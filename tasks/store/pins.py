@@ -4,9 +4,11 @@ import logging
 
 from pydantic import ValidationError
 
-from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
+from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, BeingCollected
 from tasks.schema.release import Pin
+from tasks.store.claims import refuse_if_deleting
 from tasks.store.parallel import map_ordered
+from tasks.store.releases import FOLDER as RELEASES
 from tasks.store.releases import read_release, release_path
 from tasks.store.store import Store
 
@@ -21,9 +23,15 @@ def pin_path(release_id: str) -> str:
 
 
 def write_pin(store: Store, pin: Pin) -> None:
-    """Keep a release until `delete_pin`. A pin that is there is replaced. Raises ArtifactMissing."""
-    read_release(store, pin.release)
-    store.write_json(pin_path(pin.release), pin.model_dump(mode="json"))
+    """Keep a release until `delete_pin`. A pin that is there is replaced. Raises ArtifactMissing, BeingCollected."""
+    path = pin_path(pin.release)
+    store.write_json(path, pin.model_dump(mode="json"))
+    try:  # in this order: what is there and not being deleted now, the collector sees pinned from now on
+        refuse_if_deleting(store, [f"{RELEASES}/{pin.release}"], since=path)
+        read_release(store, pin.release)
+    except (ArtifactMissing, BeingCollected):
+        store.delete(path)
+        raise
 
 
 def delete_pin(store: Store, release_id: str) -> None:

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, PublishConflict, StoreUnavailable
 from tasks.schema.release import RELEASE_ID, Release
+from tasks.store.claims import claim
+from tasks.store.manifests import MANIFEST
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
 from tasks.store.parallel import map_ordered
 from tasks.store.patience import patient
@@ -29,9 +31,11 @@ def write_release(store: Store, release: Release) -> Release:
     """Store a release, once and for all, and return what is stored.
 
     Again with the same contents (time, run and reason apart) is fine: the first record stays and is returned.
-    Raises PublishConflict where the id is taken by a release made of something else.
+    Raises PublishConflict where the id is taken by a release made of something else, BeingCollected where a part of it
+    is just being deleted.
     """
     path = release_path(release.id)
+    claim(store, [f"{FOLDER}/{release.id}", *map(str, release.refs)])
     data = seal(release.model_dump(mode="json"))
     for attempt in patient(store.settings.store_tries, StoreUnavailable):
         with attempt:
@@ -71,11 +75,27 @@ def read_release(store: Store, release_id: str) -> Release:
 
 
 def find_release(store: Store, release_id: str) -> Release | None:
-    """A release by id, None where there is none. Raises ArtifactCorrupt."""
+    """A release to build upon or to make live, None where there is none. It is claimed first.
+
+    Raises ArtifactCorrupt, BeingCollected.
+    """
+    if not store.exists(release_path(release_id)):
+        return None
+    claim(store, [f"{FOLDER}/{release_id}"])
     try:
         return read_release(store, release_id)
     except ArtifactMissing:
         return None
+
+
+def check_whole(store: Store, release: Release) -> None:
+    """Raise ArtifactMissing naming every artifact of a release that is not in the store any more (or yet)."""
+    gone = [str(ref) for ref in release.refs if not store.exists(f"{ref.folder}/{MANIFEST}")]
+    if gone:
+        raise ArtifactMissing(
+            f"release {release.id} is not whole: {', '.join(gone)} missing in {store.root}. It cannot go live; "
+            f"promote another one, or start the flow that made it again"
+        )
 
 
 def list_releases(store: Store) -> list[Release]:

@@ -1,0 +1,23 @@
+"""Delete what no release needs any more, a grace after it was found unneeded. Scheduled; by hand it only tells.
+
+python -m flows.collect_garbage
+python -m flows.collect_garbage --no-dry_run
+"""
+
+from typing import Any
+
+from prefect import flow
+
+from tasks.collect import collect_unneeded
+from tasks.schema.command import run_from_terminal
+from tasks.store.config import GarbageConfig
+
+
+@flow(name="collect_garbage")
+def collect_garbage(config: GarbageConfig = GarbageConfig()) -> dict[str, Any]:  # noqa: B008
+    """One pass over the store: mark what nothing needs, delete what was marked a grace ago and still is unneeded."""
+    return collect_unneeded(config)
+
+
+if __name__ == "__main__":
+    run_from_terminal(collect_garbage, GarbageConfig)

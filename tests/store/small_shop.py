@@ -1,0 +1,130 @@
+"""A shop of a few one-byte pictures, published through the store's own functions, with next to nothing in each file."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.schema.errors import ArtifactMissing
+from tasks.schema.manifest import ArtifactRef, Kind, artifact_id
+from tasks.schema.release import LivePointer, Release
+from tasks.store import embeddings
+from tasks.store.artifacts import commit, find, load_manifest
+from tasks.store.claims import PICTURES, claim, claimed
+from tasks.store.live import read_live, swap_live
+from tasks.store.parquet import table_bytes
+from tasks.store.pictures import has_pictures, picture_path, write_picture
+from tasks.store.releases import check_whole, find_release, read_release, write_release
+from tasks.store.store import Store
+
+CHANNEL = "main"
+
+
+def sha(picture: int) -> str:
+    """Hash of picture number ``picture``."""
+    return hashlib.sha256(bytes([picture])).hexdigest()
+
+
+def make(
+    store: Store, kind: Kind, parents: dict[str, ArtifactRef], what: object, files: dict[str, bytes]
+) -> ArtifactRef:
+    """Find or store an artifact, as the tasks do."""
+    ref = ArtifactRef(kind=kind, id=artifact_id(kind, parents, {"what": what}, 1))
+    if find(store, ref) is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, data in files.items():
+                (Path(scratch) / name).write_bytes(data)
+            commit(store, kind, ref.id, Path(scratch), recipe=1, parents=parents, parameters={"what": what})
+    return ref
+
+
+def prepare(store: Store, shown: Iterable[int], parent: ArtifactRef | None = None) -> ArtifactRef:
+    """Pictures and the catalogue that names them."""
+    hashes = [sha(picture) for picture in sorted(shown)]
+    with claimed(store, [PICTURES]):
+        for picture in sorted(shown):
+            write_picture(store, sha(picture), bytes([picture]))
+        parents = {"previous": parent} if parent else {}
+        data = table_bytes(pa.table({"image_sha256": hashes}))
+        ref = ArtifactRef(kind="catalog", id=artifact_id("catalog", {}, {"hashes": hashes}, 1))
+        if find(store, ref) is None:
+            with tempfile.TemporaryDirectory() as scratch:
+                (Path(scratch) / "items.parquet").write_bytes(data)
+                commit(store, "catalog", ref.id, Path(scratch), recipe=1, parents=parents)
+    return ref
+
+
+def pictures_of(store: Store, catalog: ArtifactRef) -> list[str]:
+    """Hashes that a catalogue names."""
+    load_manifest(store, catalog)
+    return store.read_table(f"{catalog.folder}/items.parquet")["image_sha256"].to_pylist()
+
+
+def embed(store: Store, model: ArtifactRef, catalog: ArtifactRef) -> None:
+    """One shard of the vectors that are missing."""
+    claim(store, [model.folder, catalog.folder], beside=[f"{embeddings.FOLDER}/{model.id}"])
+    missing = sorted(set(pictures_of(store, catalog)) - embeddings.covered(store, model.id))
+    name = artifact_id("plan", {}, {"missing": missing}, 1)
+    if missing and not embeddings.shard_exists(store, model.id, name):
+        plan = pa.table({"shard": pa.array([0] * len(missing), pa.int32()), "image_sha256": missing})
+        embeddings.write_plan(store, model.id, name, plan)
+        embeddings.write_shard(store, model.id, name, missing, np.ones((len(missing), 1), np.float32))
+
+
+def release_of(store: Store, shown: Iterable[int], weights: int) -> Release:
+    """Everything from pictures to the release's record."""
+    catalog = prepare(store, shown)
+    trained_on = prepare(store, [weights])
+    model = make(store, "model", {"catalog": trained_on}, weights, {"weights": b"w", "config": b"c"})
+    embed(store, model, catalog)
+    index = make(store, "index", {"model": model, "catalog": catalog}, 1, {"index.faiss": b"i", "items.parquet": b"p"})
+    report = make(store, "evaluation", {"model": model, "catalog": trained_on}, 1, {"metrics.json": b"{}"})
+    parts = {"catalog": catalog, "model": model, "index": index}
+    release_id = artifact_id("index", {**parts, "report": report}, {}, 1)
+    release = find_release(store, release_id) or write_release(
+        store,
+        Release(id=release_id, created_at=datetime.now(UTC), items=1, evaluations={"report": report}, **parts),  # type: ignore[arg-type]
+    )
+    check_whole(store, release)
+    return release
+
+
+def go_live(store: Store, release_id: str, run: str) -> LivePointer:
+    """Promote or roll back to a stored release, as `tasks/publish.py` does."""
+    release = find_release(store, release_id) or read_release(store, release_id)
+    check_whole(store, release)
+    pointer = swap_live(store, CHANNEL, release_id, reason="test", run=run, expected=read_live(store, CHANNEL))
+    check_whole(store, release)
+    return pointer
+
+
+def missing_of(store: Store, release_id: str) -> list[str]:
+    """What a release needs, in this test's own words, and the store does not have."""
+    try:
+        release = read_release(store, release_id)
+    except ArtifactMissing:
+        return [f"releases/{release_id}"]
+    missing: list[str] = []
+    seen, waiting = set(), list(release.refs)
+    while waiting:
+        ref = waiting.pop()
+        if ref in seen:
+            continue
+        seen.add(ref)
+        try:
+            manifest = load_manifest(store, ref)
+        except ArtifactMissing:
+            missing.append(str(ref))
+            continue
+        missing += [f"{ref}/{file.path}" for file in manifest.files if not store.exists(f"{ref}/{file.path}")]
+        waiting += [parent for role, parent in manifest.parents.items() if role != "previous"]
+        if ref.kind == "catalog" and not missing:
+            missing += [picture_path(sha) for sha in set(pictures_of(store, ref)) - has_pictures(store)]
+    if not missing:
+        vectors = embeddings.covered(store, release.model.id)
+        missing += [f"vector of {sha}" for sha in pictures_of(store, release.catalog) if sha not in vectors]
+    return missing
