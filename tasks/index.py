@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.embed import load_encoder
 from tasks.policies import accelerator, compute_task
@@ -33,7 +34,7 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     from tasks.retrieval import self_test
     from tasks.retrieval.index import build_index, save_index
 
-    items = fetch_table(store, catalog, "items.parquet")
+    items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split", "captions"])
     vectors = embeddings.load_vectors(store, model.id, items["image_sha256"].to_pylist())
     queries = load_encoder(model).encode_texts(_text_queries(items, config))
     with accelerator(), track("build-index", "building the index") as progress:
@@ -69,9 +70,9 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
 
 def _text_queries(items: pa.Table, config: IndexConfig) -> list[str]:
     """What people type: captions of every kind, of products held out of training where there are any."""
-    rows = items.select(["split", "captions"]).to_pylist()
-    held_out = [row for row in rows if row["split"] in ("val", "test")] or rows
-    texts = sorted({text for row in held_out for _, text in row["captions"]})
+    held_out = items.filter(pc.is_in(items["split"], value_set=pa.array(["val", "test"])))
+    captions = (held_out if held_out.num_rows else items)["captions"]
+    texts = sorted({text for chunk in captions.chunks for text in chunk.items.unique().to_pylist()})
     random.Random(config.seed).shuffle(texts)
     return texts[: config.tuning_queries]
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from tasks.catalog.text import cell_text, word
 
@@ -56,6 +57,7 @@ def split_category(value: object) -> tuple[str, ...]:
     return _levels(cell_text(value))
 
 
+@lru_cache(maxsize=4096)  # a shop has few categories, each thousands of times
 def _levels(text: str) -> tuple[str, ...]:
     text = word(text.replace("&gt;", ">"))
     for mark in (r"\s*>+\s*|\s*[›»→]\s*", r"\s*\|\s*", r"\s*/\s*"):

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 from tasks.catalog.listing import Listing
 
@@ -70,6 +71,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", _fold(text))
 
 
+@lru_cache(maxsize=16_384)  # brands, colours and types come thousands of times
 def _fold(text: str) -> str:
     """Lower case without Latin accents. Marks of other scripts stay: without them Japanese reads differently."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())

@@ -29,6 +29,8 @@ def plain(text: str, limit: int = TEXT_CHARACTERS) -> str:
         text = html.unescape(_without_tags(text))
         if "<" in text:  # the shop had escaped its own markup
             text = _without_tags(text)
+    if text.isascii() and text.isprintable():  # most cells: nothing to normalise, and no blank but the space
+        return " ".join(text.split())[:limit].strip()
     text = unicodedata.normalize("NFC", _CONTROL.sub(" ", text))
     return _SPACE.sub(" ", text).strip()[:limit].strip()
 
