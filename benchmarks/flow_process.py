@@ -99,9 +99,9 @@ def _call(name: str, config: Any) -> None:
     from flows.reindex import reindex
     from tasks.schema.command import _run as run_as_from_terminal
 
-    flow: Callable[[Any], Any] = {"pipeline": pipeline, "reindex": reindex}[name]
+    flows: dict[str, Callable[[Any], Any]] = {"pipeline": pipeline, "reindex": reindex}
     try:
-        run_as_from_terminal(flow, config)
+        run_as_from_terminal(flows[name], config)
     except SystemExit as exit:
         sys.stderr.flush()
         os._exit(int(exit.code or 0))
@@ -131,4 +131,4 @@ def _note_embedded(journal: Journal) -> None:
             journal.note("embedded", pictures=names)
             yield names, vectors
 
-    Encoder.embed = embed_and_note
+    Encoder.embed = embed_and_note  # type: ignore[method-assign]

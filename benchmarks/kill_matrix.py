@@ -110,7 +110,7 @@ class Matrix:
                 faults.append(f"the run after it failed ({code}): {again.tail(400)}")
             if (found := self._look(name)) != self.new:
                 faults.append(f"live is {found} in the end, expected {self.new}")
-            repeated = _embedded_again(killed, again)
+            repeated = embedded_again(killed, again)
             if repeated > self.config.embed.shard_size:
                 faults.append(f"{repeated} pictures embedded again, a shard is {self.config.embed.shard_size}")
         except (BadRelease, TimeoutError) as error:
@@ -131,7 +131,8 @@ class Matrix:
         return FlowProcess(self.flow, self.config, environment, self.folder / name / run, point)
 
 
-def _embedded_again(killed: FlowProcess, again: FlowProcess) -> int:
+def embedded_again(killed: FlowProcess, again: FlowProcess) -> int:
+    """How many pictures went through the model twice, over both runs."""
     names = [sha256 for run in (killed, again) for entry in run.journal() for sha256 in entry.get("pictures", ())]
     return len(names) - len(set(names))
 
@@ -148,7 +149,7 @@ def open_places(names: Sequence[str], folder: Path) -> Iterator[list[Place]]:
             else:
                 server = running_moto(folder / name) if name == "moto" else running_gateway(folder / name)
                 environment = stack.enter_context(server)
-                found.append(Place(name, environment, partial(_copy_objects, environment)))
+                found.append(Place(name, environment, partial(copy_objects, environment)))
         yield found
 
 
@@ -156,7 +157,8 @@ def _link(root: Path, source: str, target: str) -> None:
     shutil.copytree(root / source, root / target, copy_function=os.link)  # an object is replaced, never changed
 
 
-def _copy_objects(environment: dict[str, str], source: str, target: str) -> None:
+def copy_objects(environment: dict[str, str], source: str, target: str) -> None:
+    """Copy every object of one folder of a bucket into another."""
     client, bucket = s3_client(environment), environment["STORE_URI"].removeprefix("s3://")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{source}/")
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]

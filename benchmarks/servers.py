@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -67,7 +68,7 @@ def running_gateway(folder: Path) -> Iterator[dict[str, str]]:
         yield {**gateway.environment, "STORE_URI": f"s3://{gateway.bucket}"}
 
 
-def s3_client(environment: dict[str, str]) -> "boto3.client":
+def s3_client(environment: dict[str, str]) -> Any:
     """A boto3 client of the server that ``environment`` names."""
     return boto3.client(
         "s3",

@@ -5,6 +5,7 @@ not offer, and small objects, which it reads four times as fast (s3fs asks for t
 """
 
 import hashlib
+import logging
 import mimetypes
 import os
 import threading
@@ -29,6 +30,14 @@ T = TypeVar("T")
 _CONNECTIONS = 32
 _ONE_REQUEST = 32 << 20  # larger files go up in parts
 _REFUSED = {409, 412}
+
+
+def _spare_the_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None  # of an answer whose headers were cut short, which is tried again
+    return True
+
+
+logging.getLogger("urllib3.connection").addFilter(_spare_the_traceback)
 
 
 def boto_config(settings: StoreSettings, endpoint: str | None, **more: Any) -> dict[str, Any]:
@@ -106,17 +115,19 @@ class BucketObjects:
         )
 
     def stat(self, path: str) -> ObjectInfo | None:
-        def head() -> dict[str, Any] | None:
+        def head() -> ObjectInfo | None:
             try:
                 # Not s3fs's info: on a 404 it lists, which is slow and may find a "folder".
-                return dict(self._client.head_object(Bucket=self.bucket, Key=self._key(path)))
+                found = self._client.head_object(Bucket=self.bucket, Key=self._key(path))
             except ClientError as error:
                 if status_of(error) == 404:
                     return None
                 raise
+            if "ContentLength" not in found or "LastModified" not in found:
+                raise self._cut_short(path)
+            return ObjectInfo(path, found["ContentLength"], found["LastModified"])
 
-        found = self._try(path, head)
-        return None if found is None else ObjectInfo(path, found["ContentLength"], found["LastModified"])
+        return self._try(path, head)
 
     def list(self, folder: str) -> list[ObjectInfo]:
         found = self._try(folder, lambda: self._files.find(self._full(folder), detail=True))
@@ -168,7 +179,14 @@ class BucketObjects:
     def _get(self, path: str, **condition: str) -> tuple[bytes, str]:
         answer = self._client.get_object(Bucket=self.bucket, Key=self._key(path), **condition)
         data = answer["Body"].read()
+        if answer.get("ContentLength") != len(data) and "transfer-encoding" not in _headers(answer):
+            raise self._cut_short(path)
         return data, answer.get("ETag") or hashlib.sha256(data).hexdigest()
+
+    def _cut_short(self, path: str) -> StoreUnavailable:
+        # http.client takes a connection that ends amid the headers for the end of the headers, and an answer without
+        # a length for whole.
+        return StoreUnavailable(f"{self.url(path)}: the answer was cut short; it may pass, try again")
 
     def create(self, path: str, data: bytes) -> str:
         return self._put_if(path, data, IfNoneMatch="*")
@@ -233,6 +251,10 @@ class BucketObjects:
 
     def _full(self, path: str) -> str:
         return f"{self.bucket}/{self._key(path)}".rstrip("/")
+
+
+def _headers(answer: dict[str, Any]) -> dict[str, str]:
+    return dict(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}))
 
 
 def _measure(file: Path) -> tuple[int, str]:

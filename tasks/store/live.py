@@ -24,6 +24,7 @@ from tasks.schema.release import CHANNEL, LivePointer, Release
 from tasks.store.claims import claim
 from tasks.store.lease import hold_lease
 from tasks.store.objects import ConditionFailed, ConditionsUnsupported
+from tasks.store.patience import patient
 from tasks.store.releases import FOLDER as RELEASES
 from tasks.store.releases import read_release
 from tasks.store.seal import seal, unseal
@@ -254,8 +255,10 @@ def probe(store: Store) -> Capability:
     """
     key = f"{store.settings.aws_endpoint_url}|{store.root}"
     with _probing:
-        if key not in _probed:
-            _probed[key] = _try_conditions(store)
+        for attempt in patient(store.settings.store_tries, StoreUnavailable):
+            with attempt:
+                if key not in _probed:  # each of its conditional writes is one attempt
+                    _probed[key] = _try_conditions(store)
         return _probed[key]
 
 
