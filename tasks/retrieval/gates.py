@@ -117,7 +117,7 @@ def expected_gate(missed: list[str], asked: int, unknown: int) -> Gate:
     """Products that the golden queries demand. missed: "query -> item" not among the first 10; unknown: not listed."""
     told = f"missed: {'; '.join(missed[:5])}" if missed else ""
     if unknown:
-        told = f"{told}{'. ' if told else ''}{unknown} expected products are not in the catalogue and are left out"
+        told = f"{told}{'. ' if told else ''}expected products not in the catalogue, left out: {unknown}"
     return Gate(
         name="golden_expected",
         value=(asked - len(missed)) / asked if asked else None,
