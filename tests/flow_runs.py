@@ -19,9 +19,12 @@ PROBES = """
 import os, time
 from pathlib import Path
 from prefect import flow
+from prefect.runtime import flow_run
 
-if slow := os.environ.get("PROBE_IMPORT_SECONDS"):  # the run is PENDING meanwhile
-    time.sleep(float(slow))
+mark = os.environ.get("PROBE_SLOW_IMPORT")
+if mark and not Path(mark).exists():  # the first time only; the run is PENDING meanwhile
+    Path(mark).touch()
+    time.sleep(300)
 
 @flow(name="inner")
 def inner(seconds: float) -> None:
@@ -29,7 +32,7 @@ def inner(seconds: float) -> None:
 
 @flow(name="sleepy")
 def sleepy(seconds: float = 300) -> None:
-    inner(seconds)
+    inner(seconds if flow_run.run_count == 1 else 0)  # quick when it is resumed
 """
 
 
