@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing
-from tasks.schema.manifest import ArtifactRef, Kind, artifact_id
+from tasks.schema.manifest import ArtifactRef, Kind, Manifest, artifact_id
 from tasks.schema.release import LivePointer, Release
 from tasks.store import embeddings
 from tasks.store.artifacts import commit, find, load_manifest
 from tasks.store.claims import PICTURES, claim, claimed
 from tasks.store.live import read_live, swap_live
+from tasks.store.manifests import find as find_manifest
 from tasks.store.parquet import table_bytes
 from tasks.store.pictures import has_pictures, picture_path, write_picture
 from tasks.store.releases import check_whole, find_release, read_release, write_release
@@ -108,23 +109,47 @@ def missing_of(store: Store, release_id: str) -> list[str]:
         release = read_release(store, release_id)
     except ArtifactMissing:
         return [f"releases/{release_id}"]
-    missing: list[str] = []
-    seen, waiting = set(), list(release.refs)
-    while waiting:
-        ref = waiting.pop()
-        if ref in seen:
-            continue
-        seen.add(ref)
-        try:
-            manifest = load_manifest(store, ref)
-        except ArtifactMissing:
-            missing.append(str(ref))
-            continue
-        missing += [f"{ref}/{file.path}" for file in manifest.files if not store.exists(f"{ref}/{file.path}")]
-        waiting += [parent for role, parent in manifest.parents.items() if role != "previous"]
-        if ref.kind == "catalog" and not missing:
-            missing += [picture_path(sha) for sha in set(pictures_of(store, ref)) - has_pictures(store)]
+    made_of = everything_of(store, release)
+    missing = [str(ref) for ref, manifest in made_of.items() if manifest is None]
+    for ref, manifest in made_of.items():
+        if manifest is not None:
+            missing += [f"{ref}/{file.path}" for file in manifest.files if not store.exists(f"{ref}/{file.path}")]
     if not missing:
+        shown = {sha for ref in made_of if ref.kind == "catalog" for sha in pictures_of(store, ref)}
+        missing += [picture_path(sha) for sha in shown - has_pictures(store)]
         vectors = embeddings.covered(store, release.model.id)
         missing += [f"vector of {sha}" for sha in pictures_of(store, release.catalog) if sha not in vectors]
     return missing
+
+
+def everything_of(store: Store, release: Release) -> dict[ArtifactRef, Manifest | None]:
+    """A release's parts, their parents, and so on; with the manifest of each that has one."""
+    found: dict[ArtifactRef, Manifest | None] = {}
+    waiting = list(release.refs)
+    while waiting:
+        ref = waiting.pop()
+        if ref not in found:
+            found[ref] = find_manifest(store, ref)
+            if found[ref]:
+                waiting += [parent for role, parent in found[ref].parents.items() if role != "previous"]
+    return found
+
+
+def objects_of(store: Store, releases: Iterable[Release]) -> set[str]:
+    """Path of every object that these releases, and nothing else, would leave in a store."""
+    paths: set[str] = set()
+    made_of: dict[ArtifactRef, Manifest | None] = {}
+    for release in releases:
+        paths.add(f"releases/{release.id}.json")
+        made_of |= everything_of(store, release)
+    for ref, manifest in made_of.items():
+        assert manifest is not None
+        paths |= {f"{ref}/manifest.json", *(f"{ref}/{file.path}" for file in manifest.files)}
+    shown = {sha for ref in made_of if ref.kind == "catalog" for sha in pictures_of(store, ref)}
+    paths |= {picture_path(sha) for sha in shown}
+    for ref in made_of:
+        if ref.kind == "model":
+            for info in store.list(f"embeddings/{ref.id}"):
+                if "/part-" in info.path and shown & set(store.read_table(info.path)["image_sha256"].to_pylist()):
+                    paths.add(info.path)
+    return paths
