@@ -32,7 +32,9 @@ from tasks.store.store import open_store
 
 FlowName = Literal["pipeline", "reindex"]
 _SHARES = {"file": 1.0, "moto": 1.0, "gateway": 0.2}  # of the points asked for
-_MOMENTS: tuple[Moment, ...] = ("middle", "after", "before")
+_MOMENTS: tuple[Moment, ...] = ("before", "middle", "after")
+#: Where old becomes new.
+_DECISIVE = ("releases/", "live/production")
 #: What a first publication does that a night does not; the rest is the night's.
 _FIRST_ONLY = ("models/", "evaluations/", "live/production", "releases/")
 
@@ -81,17 +83,20 @@ class Matrix:
         return f"{self.flow}-undisturbed"
 
     def points(self, wanted: int) -> list[Point]:
-        """``wanted`` points over every kind of change: the middle one of each, then its first, then its last."""
+        """``wanted`` points in the order of the flow: all around what goes live, the rest spread evenly."""
         seen = Counter((entry["action"], entry["shape"]) for entry in self.changes)
-        shapes = [(key, n) for key, n in seen.items() if self.flow == "reindex" or key[1].startswith(_FIRST_ONLY)]
-        shapes.sort(key=lambda shape: ".probe" in shape[0][1])  # those of the server's probe come last
         found: dict[Point, None] = {}
-        for share in (0.5, 0.0, 1.0):
-            for moment in _MOMENTS:
-                for (action, shape), count in shapes:
+        for (action, shape), times in seen.items():
+            if self.flow == "pipeline" and not shape.startswith(_FIRST_ONLY):
+                continue  # the night does the same
+            for count in (1, (times + 1) // 2, times):
+                for moment in ("after",) if ".probe" in shape else _MOMENTS:
                     if moment != "middle" or action != "delete":
-                        found[Point(action, shape, 1 + round(share * (count - 1)), moment)] = None
-        return list(found)[:wanted]
+                        found[Point(action, shape, count, moment)] = None
+        decisive = [point for point in found if point.shape.startswith(_DECISIVE)]
+        others = [point for point in found if point not in decisive]
+        chosen = {*_evenly(decisive, wanted), *_evenly(others, wanted - len(decisive))}
+        return [point for point in found if point in chosen]
 
     def attempt(self, name: str, point: Point) -> Outcome:
         """Kill at ``point`` in a store called ``name``, look, run again, look."""
@@ -129,6 +134,11 @@ class Matrix:
             self.place.copy(self.base, name)
         environment = {"PREFECT_API_URL": self.api, **self.place.under(name, self.folder / name / "cache")}
         return FlowProcess(self.flow, self.config, environment, self.folder / name / run, point)
+
+
+def _evenly(points: list[Point], wanted: int) -> list[Point]:
+    wanted = max(0, min(wanted, len(points)))
+    return [points[number * len(points) // wanted] for number in range(wanted)]
 
 
 def embedded_again(killed: FlowProcess, again: FlowProcess) -> int:
