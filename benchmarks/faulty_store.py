@@ -194,15 +194,14 @@ def ride_outage(bench: Bench, seconds: float, seed: int = 0) -> Part:
 
         proxy.before = begin
         first = bench.night(name, "first", proxy.endpoint)
-        code = first.run(400)
+        _check_failure(part, bench, first)
         failed_after = time.monotonic() - started[0]
-        _check_failure(part, first, code)
         part.say(f"the run failed {failed_after:.0f} s into the outage: {_last_line(first)}")
         part.expect(bench.live(name) == before, "the live release moved during the outage")
         _say_faults(part, proxy, started[0])
         second = bench.night(name, "second", proxy.endpoint)
         if time.monotonic() - started[0] < seconds:
-            _check_failure(part, second, second.run(400))
+            _check_failure(part, bench, second)
             part.say(f"a run started in the outage: {_last_line(second)}")
         time.sleep(max(0.0, started[0] + seconds - time.monotonic()))
         proxy.share, proxy.before = 0.0, lambda method, target: None
@@ -216,21 +215,26 @@ def ride_outage(bench: Bench, seconds: float, seed: int = 0) -> Part:
     return part
 
 
-def _check_failure(part: Part, night: FlowProcess, code: int) -> None:
+def _check_failure(part: Part, bench: Bench, night: FlowProcess) -> None:
+    """Run a night that cannot end, and see that it says so."""
+    began = datetime.now(UTC)
+    code = night.run(400)
     log = night.log.read_text()
     part.expect(code == 1, f"the run ended with {code}, expected 1: {night.tail(600)}")
     part.expect(_last_line(night).startswith("StoreUnavailable: "), f"no clear message: {_last_line(night)}")
     part.expect("Traceback" not in log, f"a traceback in the log: {log[log.find('Traceback') :][:1500]}")
     part.expect("Finished in state Failed" in log, "the flow run did not end Failed")
-    unsettled = _unsettled()
+    unsettled = _unsettled(bench.api, began)
     part.expect(not unsettled, f"runs left unsettled: {unsettled}")
 
 
-def _unsettled() -> list[str]:
-    from prefect.client.orchestration import get_client
+def _unsettled(api: str, since: datetime) -> list[str]:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(limit=200)
+    started = FlowRunFilter(start_time=FlowRunFilterStartTime(after_=since))
+    with SyncPrefectClient(api=api) as client:
+        runs = client.read_flow_runs(flow_run_filter=started)
     return [f"{run.name} is {run.state_name}" for run in runs if run.state is None or not run.state.is_final()]
 
 

@@ -1,6 +1,9 @@
 """Retry, cache and concurrency policies of every task, in one place.
 
 A task here never uses Prefect's result cache: an artifact that has a manifest is the cache, and every machine sees it.
+
+Storage that fails for about half a minute is waited for, within each call and by the retries here. After that the run
+fails and says so, rather than hold the accelerator through the night; the next run reuses all that was finished.
 """
 
 import logging
