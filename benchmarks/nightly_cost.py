@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def remember_pictures(shop: Shop) -> list[str]:
         (top / "images" / f"{prefix:02x}").mkdir(parents=True, exist_ok=True)
     known, hashes = {}, []
     for number in range(shop.items):
-        sha256, location = synthetic.placeholder_sha256(number), synthetic.listing(number)["image"]
+        sha256, location = synthetic.placeholder_sha256(number), synthetic.image_of(number)
         synthetic.placeholder(top / picture_path(sha256), YESTERDAY)
         known[location] = SourcePicture(
             files.read_changed(location, "").version, StoredPicture(sha256, 256, 256, sha256)
@@ -128,6 +128,7 @@ def remember_pictures(shop: Shop) -> list[str]:
 
 def store_model(name: str, folder: Path) -> ArtifactRef:
     """A model with random weights of the architecture ``name``, or the bundled small one."""
+    folder.mkdir()
     if name == "small":
         spec = "small"
     else:
@@ -151,16 +152,20 @@ def store_vectors(model: ArtifactRef, hashes: list[str]) -> None:
         embeddings.write_shard(store, model.id, f"part-made-{start:07}", hashes[part], vectors[part])
 
 
+def channel_of(model: ArtifactRef) -> str:
+    """Each model has its own live release."""
+    return model.id
+
+
 @flow(name="first_night")
-def first_night(source: str, model: ArtifactRef) -> str:
+def first_night(source: str, model: ArtifactRef) -> None:
     """The steps of a night with nothing live yet: the full build but for the pictures."""
     catalog = prepare(CatalogConfig(source=source))
     index = build_index(BuildIndexConfig(model=model.id, catalog=catalog.id, embed=EMBED, gate=False))
     parts = ReleaseParts(catalog=catalog, model=model, index=index)
-    report = gate_release(parts, "production", GateConfig())
-    release: str = make_release(parts, report, "production", why="first night")
-    promote(PromoteConfig(release=release, reason="first night"))
-    return release
+    report = gate_release(parts, channel_of(model), GateConfig())
+    release = make_release(parts, report, channel_of(model), why="first night")
+    promote(PromoteConfig(release=release, channel=channel_of(model), reason="first night"))
 
 
 def stages(call: Callable[[], Any]) -> tuple[Any, float, dict[str, float]]:
@@ -244,30 +249,37 @@ class Cost:
         return sorted(self.embedded) == sorted(self.changed_pictures) and self.changes == self.expected_changes
 
 
-def measure(name: str, folder: Path, items: int, sample: int) -> Cost:
-    """Run the night before and the night itself in the store that the environment names."""
+def measure(names: Sequence[str], folder: Path, items: int, sample: int) -> Iterator[Cost]:
+    """Run the night before and the night itself with each model, in the store that the environment names.
+
+    Only the first model's night reads the changed pictures; the others find them read.
+    """
     (folder / "shop").mkdir(parents=True)
-    (folder / "model").mkdir()
     shop = Shop(folder / "shop", items)
     shop.open()
     hashes = remember_pictures(shop)
-    model = store_model(name, folder)
-    store_vectors(model, hashes)
-    store = open_store()
-    load_encoder(model)  # a worker's first load is in neither figure
-    _, first, _ = stages(lambda: first_night(str(shop.table), model))
-
+    models = {name: store_model(name, folder / name) for name in names}
+    first = {}
+    for name, model in models.items():
+        store_vectors(model, hashes)
+        load_encoder(model)  # a worker's first load is in neither figure
+        _, first[name], _ = stages(lambda: first_night(str(shop.table), model))  # noqa: B023
     shop.change()
+    pictures = has_pictures(open_store())
+    for name, model in models.items():
+        yield _measure_night(name, model, shop, first[name], pictures, sample)
+
+
+def _measure_night(name: str, model: ArtifactRef, shop: Shop, first: float, pictures: set[str], sample: int) -> Cost:
     before = _rows_by_shard(model)
-    pictures = has_pictures(store)
-    result, night, spent = stages(lambda: reindex(ReindexConfig(embed=EMBED)))
-    after = _rows_by_shard(model)
-    embedded = [sha256 for shard, rows in after.items() if shard not in before for sha256 in rows]
+    result, night, spent = stages(lambda: reindex(ReindexConfig(channel=channel_of(model), embed=EMBED)))
+    embedded = [sha for shard, rows in _rows_by_shard(model).items() if shard not in before for sha in rows]
+    store = open_store()
     catalog = read_release(store, result["release"]).catalog
     of_items = set(fetch_table(store, catalog, "items.parquet", ["image_sha256"])["image_sha256"].to_pylist())
     reading, embedding = seconds_a_picture(model, sample)
     return Cost(
-        name, items, first, reading, embedding, night, spent, result["changes"], shop.counts, embedded,
+        name, shop.items, first, reading, embedding, night, spent, result["changes"], shop.counts, embedded,
         changed_pictures=of_items - pictures,
     )  # fmt: skip
 
@@ -306,10 +318,8 @@ def main() -> int:
     options = parser.parse_args()
     costs = []
     with tempfile.TemporaryDirectory(prefix="nightly-") as scratch, prefect_test_harness(server_startup_timeout=180):
-        for name in options.models:
-            folder = Path(scratch) / name
-            os.environ |= {"STORE_URI": str(folder / "store"), "STORE_CACHE": str(folder / "cache")}
-            cost = measure(name, folder, options.items, options.sample)
+        os.environ |= {"STORE_URI": f"{scratch}/store", "STORE_CACHE": f"{scratch}/cache"}
+        for cost in measure(options.models, Path(scratch), options.items, options.sample):
             tell(cost)
             costs.append(cost)
     met = costs[0].ratio <= BAR and all(cost.is_exact for cost in costs)

@@ -18,6 +18,11 @@ COLUMNS = ("id", "title", "image", "brand", "category", "product_type", "color",
            "season", "warehouse", "rating")  # fmt: skip
 
 
+def image_of(number: int) -> str:
+    """Where the picture of row ``number`` lies, relative to the table."""
+    return f"images/{number % 256:02x}/{number:07}.jpg"
+
+
 def listing(number: int) -> dict[str, Any]:
     """Row ``number`` of the shop; its picture lies at ``image``. Three in a row are one design in three colours."""
     design = number // 3
@@ -26,7 +31,7 @@ def listing(number: int) -> dict[str, Any]:
     return {
         "id": f"{number:07}",
         "title": f"{brand} {_word(design)} {material} {kind}, {color}",
-        "image": f"images/{number % 256:02x}/{number:07}.jpg",
+        "image": image_of(number),
         "brand": brand,
         "category": f"Home/{material}/{kind}s",
         "product_type": kind,
