@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.errors import NothingPublished
+from app.lease import Lease
 from app.remembered import Remembered
 from app.settings import AppSettings
 from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
 from app.status import KEPT, LiveStatus, Seen
-from tasks.schema.errors import ProductSearchError, TransientError
+from tasks.schema.errors import BeingCollected, ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import prune_cache
 from tasks.store.live import LiveState, read_live
@@ -45,6 +46,7 @@ class Live:
 
     def __init__(self, store: Store, settings: AppSettings, remembered: Remembered) -> None:
         self._store, self._settings, self._remembered = store, settings, remembered
+        self._lease = Lease(store, settings.poll_seconds)
         self._changed = threading.Condition()  # guards everything below
         self._current: _Resident | None = None
         self._residents: list[_Resident] = []
@@ -108,6 +110,7 @@ class Live:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout=10)
+        self._lease.give_up()
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
@@ -130,6 +133,7 @@ class Live:
             self._note_store(None)
             if self._state is not None:
                 self._follow_pointer(self._state.pointer)
+            self._hold_what_is_resident()
 
     def _follow_pointer(self, pointer: LivePointer) -> None:
         with self._changed:
@@ -145,6 +149,7 @@ class Live:
         if not self._make_room(pointer.release):
             return
         try:
+            self._lease.hold(self._resident_releases() | {pointer.release})  # before anything of it is read
             release = read_release(self._store, pointer.release)
             with self._changed:
                 beside = self._current.snapshot if self._current else None
@@ -156,6 +161,16 @@ class Live:
         self._swap(snapshot)
         self._remembered.write(release, pointer, parts)
         self._forget_old_files(snapshot.release, beside.release if beside else None)
+
+    def _hold_what_is_resident(self) -> None:
+        try:
+            self._lease.hold(self._resident_releases())
+        except BeingCollected as error:  # only after a pause longer than the lease: what is in memory answers on
+            log.warning("What is served is not kept in the store any more: %s", error)
+
+    def _resident_releases(self) -> set[str]:
+        with self._changed:
+            return {resident.snapshot.release.id for resident in self._residents}
 
     def _forget_old_files(self, *served: Release | None) -> None:
         """Local copies that no release of the last day needs; a shared cache keeps what others fetched meanwhile."""

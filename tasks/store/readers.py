@@ -11,7 +11,7 @@ from tasks.store.store import Store
 
 FOLDER = "leases"
 #: An app that does not renew for this long is taken for gone. It renews several times within.
-LASTS = timedelta(minutes=15)
+LASTS = timedelta(hours=1)
 _READER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}"
 
 
