@@ -1,6 +1,6 @@
 """Every byte of a published release flipped or cut off is caught before it is served, and mended damage is taken.
 
-python -m benchmarks.corrupt_release                 # about three minutes
+python -m benchmarks.corrupt_release                 # six minutes of processor time
 python -m benchmarks.corrupt_release --examples 2
 
 Three places: the files of a release in the store (manifests, record and live pointer among them), the copies of it on

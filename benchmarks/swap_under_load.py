@@ -1,6 +1,6 @@
 """Swaps under constant load: no query fails, each answer is one release's, at most two are resident, memory stays.
 
-python -m benchmarks.swap_under_load                       # 20 000 queries, 50 swaps: about four minutes on two cores
+python -m benchmarks.swap_under_load                       # 20 000 queries, 50 swaps: three minutes of processor time
 python -m benchmarks.swap_under_load --queries 600 --swaps 6 --items 300
 
 The app runs as it does in production, as a process of its own; the load comes from another one. What each release
