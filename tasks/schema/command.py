@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -82,7 +83,7 @@ def run_one_of_from_terminal(flows: Mapping[str, tuple[Callable[[Any], Any], typ
         print(f"Say which flow: {' or '.join(flows)}, then its flags (or --help).", file=sys.stderr)  # noqa: T201
         raise SystemExit(_MISUSED if chosen not in ("-h", "--help") else 0)
     flow, model = flows[chosen]
-    _run(flow, read_flags(model, f"{sys.argv[0]} {chosen}", sys.argv[2:]))
+    _run(flow, read_flags(model, f"python -m flows.{Path(sys.argv[0]).stem} {chosen}", sys.argv[2:]))
 
 
 def _run(flow: Callable[[C], Any], config: C) -> None:
