@@ -12,6 +12,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 SYSTEM_PYTHON ?= python3
 UV_VERSION := 0.13.9
+# Much of a flow's test is waiting, so two share a core well; a file stays whole, for its server and its store.
+WORKERS ?= 3
 # Exactly one FAISS may be installed; the gpu extra is taken where the NVIDIA driver answers.
 ACCELERATOR ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 INSTALLED := $(VENV)/installed-$(ACCELERATOR)
@@ -49,8 +51,8 @@ doctor: setup ## check this machine and say what to do about each finding
 	@$(PYTHON) -m deployments.doctor
 
 .PHONY: test
-test: setup ## run the tests
-	$(PYTHON) -m pytest
+test: setup ## run the tests, WORKERS files at a time
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: setup ## ruff, mypy and the import rules

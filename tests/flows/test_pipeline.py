@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import TaskRun
-from prefect.client.schemas.sorting import TaskRunSort
+from prefect.client.schemas.objects import Artifact, TaskRun
+from prefect.client.schemas.sorting import ArtifactSort, TaskRunSort
 
 from flows.pipeline import PipelineConfig, pipeline
 from flows.prepare_catalog import prepare_catalog
@@ -94,13 +94,17 @@ def test_report_is_self_contained(released: dict[str, Any]) -> None:
     assert 'src="http' not in html and "<script src" not in html
 
 
+def newest_artifacts() -> list[Artifact]:
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(limit=200, sort=ArtifactSort.CREATED_DESC)
+
+
 def test_second_run_makes_nothing_anew(released: dict[str, Any], shop: Path) -> None:
     store = open_store()
     before = made(store)
     assert pipeline(quick(shop))["release"] == released["release"]
     assert made(store) == before
-    with get_client(sync_client=True) as client:
-        told = [(artifact.key, str(artifact.data)) for artifact in client.read_artifacts(limit=200)]
+    told = [(artifact.key, str(artifact.data)) for artifact in newest_artifacts()]
     for key in ("evaluation", "model", "index", "classifier"):
         assert any(name == key and "and reused" in words for name, words in told), f"nothing is told of the {key}"
     assert any("and reused" in words and "report.html" in words for _, words in told)
@@ -109,8 +113,7 @@ def test_second_run_makes_nothing_anew(released: dict[str, Any], shop: Path) -> 
 
 
 def test_operator_finds_artifacts_of_the_run(released: dict[str, Any]) -> None:
-    with get_client(sync_client=True) as client:
-        keys = {artifact.key for artifact in client.read_artifacts(limit=200)}
+    keys = {artifact.key for artifact in newest_artifacts()}
     # fmt: off
     wanted = {
         "catalog", "label-distribution", "refused-rows", "embedding-plan", "training-curves", "evaluation", "index",
