@@ -46,5 +46,6 @@ def _summary(result: Collected, totals: dict[str, int]) -> str:
         done = "Nothing was deleted: a dry run. To do it: `python -m flows.collect_garbage --no-dry_run`"
     else:
         done = f"{result.deleted} objects deleted, {result.freed / 1e6:,.1f} MB freed."
+        done += f" {result.scraps} writes that were never finished are cleared away." if result.scraps else ""
     rest = "" if result.finished else " The run reached its limit; the next one goes on."
     return f"{done}{rest}\n\n| verdict | size |\n|---|---|\n{table}"

@@ -9,7 +9,9 @@ import logging
 import mimetypes
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,14 +21,15 @@ import s3fs
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
-from tasks.schema.errors import StoreUnavailable
-from tasks.store.objects import ConditionFailed, ConditionsUnsupported, ObjectInfo, is_internal
+from tasks.schema.errors import StoreUnavailable, TerminalError
+from tasks.store.objects import ConditionFailed, ConditionsUnsupported, ObjectInfo, is_internal, is_scratch
 from tasks.store.parquet import read_parquet
 from tasks.store.patience import patient
 from tasks.store.s3_errors import status_of, translated
 from tasks.store.settings import StoreSettings
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 _CONNECTIONS = 32
 _ONE_REQUEST = 32 << 20  # larger files go up in parts
 _REFUSED = {409, 412}
@@ -130,14 +133,39 @@ class BucketObjects:
         return self._try(path, head)
 
     def list(self, folder: str) -> list[ObjectInfo]:
+        return sorted((info for info in self._find(folder) if not is_internal(info.path)), key=lambda info: info.path)
+
+    def _find(self, folder: str) -> Iterator[ObjectInfo]:
         found = self._try(folder, lambda: self._files.find(self._full(folder), detail=True))
         start = len(f"{self.bucket}/{self.prefix}".rstrip("/")) + 1
-        infos = []
         for full, info in found.items():
-            path = full[start:]
-            if info["type"] == "file" and not full.endswith("/") and not is_internal(path):
-                infos.append(ObjectInfo(path, info["size"], info["LastModified"]))
-        return sorted(infos, key=lambda info: info.path)
+            if info["type"] == "file" and not full.endswith("/"):
+                yield ObjectInfo(full[start:], info["size"], info["LastModified"])
+
+    def drop_scratch(self, before: datetime) -> int:
+        found = [info for info in self._find("") if is_scratch(info.path) and info.modified < before]
+        for info in found:
+            self.delete(info.path)
+        return len(found) + self._abort_uploads(before)
+
+    def _abort_uploads(self, before: datetime) -> int:
+        """Parts of uploads that were never finished are in no listing, but in the bill."""
+
+        def pending() -> list[dict[str, Any]]:
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._key("")
+            )
+            return [upload for page in pages for upload in page.get("Uploads", ()) if upload["Initiated"] < before]
+
+        try:
+            uploads = self._try("", pending)
+        except TerminalError as error:  # a server, or a policy, that does not list them
+            _log.warning("uploads that were never finished cannot be found: %s", error)
+            return 0
+        for upload in uploads:
+            name = {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+            self._try(upload["Key"], partial(self._client.abort_multipart_upload, **name))
+        return len(uploads)
 
     def delete(self, path: str) -> None:
         self._try(path, lambda: self._client.delete_object(Bucket=self.bucket, Key=self._key(path)))

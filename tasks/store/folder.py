@@ -16,7 +16,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, StoreUnavailable, TerminalError
-from tasks.store.objects import ConditionFailed, ObjectInfo, is_internal
+from tasks.store.objects import ConditionFailed, ObjectInfo, is_internal, is_scratch
 from tasks.store.parquet import read_parquet
 
 _CHUNK = 1 << 20
@@ -51,17 +51,24 @@ class FolderObjects:
         return ObjectInfo(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def list(self, folder: str) -> list[ObjectInfo]:
-        found = []
+        return sorted((info for info in self._walk(folder) if not is_internal(info.path)), key=lambda info: info.path)
+
+    def _walk(self, folder: str) -> Iterator[ObjectInfo]:
         top = self.folder / folder if folder else self.folder
         with self._trouble(folder or "/"):
             for parent, _, names in os.walk(top, onerror=_raise_unless_gone):
                 inside = Path(parent).relative_to(self.folder).as_posix()
                 for name in names:
                     path = name if inside == "." else f"{inside}/{name}"
-                    info = None if is_internal(path) else self.stat(path)
+                    info = self.stat(path)
                     if info is not None:  # a file may go while we list
-                        found.append(info)
-        return sorted(found, key=lambda info: info.path)
+                        yield info
+
+    def drop_scratch(self, before: datetime) -> int:
+        found = [info for info in self._walk("") if is_scratch(info.path) and info.modified < before]
+        for info in found:
+            self.delete(info.path)
+        return len(found)
 
     def delete(self, path: str) -> None:
         with self._trouble(path):

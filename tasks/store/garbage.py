@@ -48,12 +48,13 @@ class Line:
 
 @dataclass
 class Collected:
-    """What a run found and did. ``lines`` name every holding; ``deleted`` counts objects."""
+    """What a run found and did. ``lines`` name every holding; ``deleted`` counts objects, ``scraps`` dead writes."""
 
     dry_run: bool
     lines: list[Line] = field(default_factory=list)
     deleted: int = 0
     freed: int = 0
+    scraps: int = 0
     finished: bool = True
 
 
@@ -90,6 +91,7 @@ class _Run:
             self._delete_holdings(stock, [holding for holding in due if holding.path in unneeded])
             self._delete_leaves([holding for holding in due if holding.path not in unneeded])
             self._forget_expired(stock)
+            self.result.scraps = self.store.objects.drop_scratch(stock.now - self.config.abandoned)
             self._write_marks()
         self._tell(stock, kept, leaves)
         return self.result

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from tasks.schema.errors import ConfigError
 
-#: A path segment that starts so is the store's own scratch and never listed.
+#: A path segment that starts so is the store's own and never listed.
 INTERNAL = (".tmp-", ".lock-", ".probe-")
+_SCRATCH = (".tmp-", ".probe-")  # a lock may be held at any age
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Objects(Protocol):
     def read_columns(self, path: str, columns: Sequence[str] | None) -> pa.Table: ...
     def url(self, path: str) -> str: ...
 
+    def drop_scratch(self, before: datetime) -> int:
+        """Remove what writers that died before ``before`` left half-written; returns how many."""
+        ...
+
     def read_tagged(self, path: str) -> tuple[bytes, str]:
         """Bytes and etag of an object."""
         ...
@@ -77,3 +82,8 @@ def checked(path: str) -> str:
 def is_internal(path: str) -> bool:
     """Tell whether ``path`` is the store's own scratch."""
     return any(part.startswith(INTERNAL) for part in path.split("/"))
+
+
+def is_scratch(path: str) -> bool:
+    """Tell whether ``path`` is of a write or a probe, which lasts minutes at most."""
+    return path.rsplit("/", 1)[-1].startswith(_SCRATCH)
