@@ -202,10 +202,17 @@ class TestFlow:
     )
 
     def test_it_crashes_resumes_and_reports_once(
-        self, runs: FlowRuns, deployment: str, own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
+        self,
+        runs: FlowRuns,
+        server: Orchestrator,
+        deployment: str,
+        own_store: TinyShop,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setenv("STORE_URI", own_store.settings.store_uri)
         run = running(runs, deployment)
+        a_second = timedelta(seconds=self.QUICK.silent_seconds)
+        until(lambda: run in found_ids(server, Patience(running=a_second, pending=a_second)))
         rows = [row for row in sweep(self.QUICK) if run in row["id"]]
         assert ["crashed" in row["done"] or "resumed" in row["done"] for row in rows] == [True, True]
         assert runs.get(f"/flow_runs/{run}")["state"]["name"] == RESUMING
