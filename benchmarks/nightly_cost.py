@@ -182,7 +182,7 @@ def stages(call: Callable[[], Any]) -> tuple[Any, float, dict[str, float]]:
                 break
             time.sleep(0.5)
     spent: dict[str, float] = {}
-    for run in sorted(runs, key=lambda run: run.start_time or run.expected_start_time):
+    for run in sorted(runs, key=lambda run: str(run.start_time or run.expected_start_time)):
         if run.state and run.state.state_details.child_flow_run_id:  # a subflow: its tasks are listed
             continue
         name = run.name.rsplit("-", 1)[0]
