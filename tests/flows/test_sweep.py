@@ -216,10 +216,10 @@ class TestFlow:
         rows = [row for row in sweep(self.QUICK) if run in row["id"]]
         assert ["crashed" in row["done"] or "resumed" in row["done"] for row in rows] == [True, True]
         assert runs.get(f"/flow_runs/{run}")["state"]["name"] == RESUMING
-        table = runs.post("/artifacts/filter", {"artifacts": {"key": {"any_": ["sweep"]}}, "sort": "ID_DESC"})[0]
+        table = runs.post("/artifacts/filter", {"artifacts": {"key": {"any_": ["sweep"]}}, "sort": "CREATED_DESC"})[0]
         assert run in table["data"]
         runs.set(run, "CANCELLED")
-        assert not any(row["done"] for row in sweep(self.QUICK))
+        assert not any(row["done"] for row in sweep(self.QUICK) if run in row["id"]), "it is done with once"
 
     def test_a_stale_channel_is_told_once(
         self, runs: FlowRuns, own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
