@@ -15,6 +15,7 @@ import greenlet
 import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing, ProductSearchError
+from tasks.store.live import probe
 from tasks.store.objects import ConditionFailed, ObjectInfo
 from tasks.store.parquet import read_parquet
 from tasks.store.settings import StoreSettings
@@ -173,7 +174,9 @@ class Actor:
 def memory_store(clock: Clock, cache: Path) -> Store:
     """A store in memory. A call that may pass is tried once: an actor's retry is another actor."""
     settings = StoreSettings(store_uri="memory", store_cache=cache, store_tries=1, code_version="test")
-    return Store(MemoryObjects(clock), settings)
+    store = Store(MemoryObjects(clock), settings)
+    probe(store)  # here and now: two actors in one thread would wait for each other at its lock
+    return store
 
 
 def serial(call: Callable[[Any], Any], arguments: Any, threads: int, ahead: int | None = None) -> Iterator[Any]:
