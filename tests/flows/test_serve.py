@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_a_worker_that_is_told_to_stop_lets_its_run_finish_and_takes_no_other(
         run = runs.start(deployment, {"seconds": 8})
         until(lambda: step_is_on(runs, run))
         worker.send_signal(signal.SIGTERM)
+        time.sleep(3)  # what it takes in the very moment of the signal stays pending, for the sweep to find
         next_one = runs.start(deployment, {"seconds": 0})
         worker.wait(90)
     assert runs.state(run)[0] == "COMPLETED"
