@@ -4,14 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
 
 from tasks.policies import io_task
 from tasks.recount import show_history
 from tasks.schema.errors import ArtifactMissing, GateRefused, PublishConflict
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
-from tasks.show import show_markdown, show_table
+from tasks.show import current_run, show_markdown, show_table
 from tasks.store import artifacts
 from tasks.store.live import LiveState, read_live, release_of, swap_live
 from tasks.store.releases import check_whole, find_release, read_release, write_release
@@ -66,7 +65,7 @@ def _describe(store: Store, parts: ReleaseParts, report: GateReport, why: str) -
         items=count_searchable(store, parts.index, parts.removals),
         parent=report.parent,
         why=why,
-        run=_run_id(),
+        run=current_run(),
     )
 
 
@@ -98,7 +97,7 @@ def swap_to(release: str, channel: str, reason: str) -> LivePointer:
             pointer = before.pointer
             break
         try:
-            pointer = swap_live(store, channel, stored.id, reason=reason, run=_run_id(), expected=before)
+            pointer = swap_live(store, channel, stored.id, reason=reason, run=current_run(), expected=before)
             check_whole(store, stored)  # a claim ends one day; should this run have slept so long, say it now
             break
         except PublishConflict:
@@ -120,7 +119,7 @@ def _choose(store: Store, release: str, channel: str) -> tuple[Release, LiveStat
     before = read_live(store, channel)
     asked = find_release(store, release) or read_release(store, release)  # claimed, or the error that says what to do
     check_whole(store, asked)
-    chosen = carry_removals(store, asked, before.pointer if before else None, _run_id())
+    chosen = carry_removals(store, asked, before.pointer if before else None, current_run())
     if chosen.id != asked.id:
         get_run_logger().warning(
             "Release %s lacks the removals in force on %s: %s, the same with them, goes live in its stead",
@@ -132,10 +131,6 @@ def _choose(store: Store, release: str, channel: str) -> tuple[Release, LiveStat
 def _removals_alone_changed(store: Store, channel: str, before: LiveState | None) -> bool:
     now, then = (release_of(store, state) for state in (read_live(store, channel), before))
     return now is not None and then is not None and now.parts.without_removals() == then.parts.without_removals()
-
-
-def _run_id() -> str | None:
-    return str(flow_run.id) if flow_run.id else None
 
 
 @io_task(name="swap-live-to-previous")

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime
 
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
 
 from tasks.policies import io_task
 from tasks.schema.errors import ProductSearchError
 from tasks.schema.release import Pin
-from tasks.show import show_table
+from tasks.show import current_run, show_table
 from tasks.store.history import Served, read_history
 from tasks.store.pins import delete_pin, write_pin
 from tasks.store.store import Store, open_store
@@ -27,8 +26,7 @@ def set_pin(release: str, pinned: bool, reason: str) -> None:
     """Keep a release whatever its age, or let it go again. Raises ArtifactMissing where it does not exist."""
     store = open_store()
     if pinned:
-        run = str(flow_run.id) if flow_run.id else None
-        write_pin(store, Pin(release=release, reason=reason, pinned_at=datetime.now(UTC), run=run))
+        write_pin(store, Pin(release=release, reason=reason, pinned_at=datetime.now(UTC), run=current_run()))
     else:
         delete_pin(store, release)
     get_run_logger().info("Release %s is %s", release, f"pinned: {reason}" if pinned else "no longer pinned")

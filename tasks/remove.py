@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
 
 from tasks.catalog.removals import ChangedRemovals, change_removals
 from tasks.policies import io_task
 from tasks.recount import show_history
 from tasks.schema.errors import ArtifactMissing, PublishConflict
 from tasks.schema.release import LivePointer, Release
-from tasks.show import show_markdown, show_table
+from tasks.show import current_run, show_markdown, show_table
 from tasks.store.live import LiveState, read_live, swap_live
 from tasks.store.releases import read_release
 from tasks.store.removals import indexed_ids, read_removals, store_removals, with_removals
@@ -63,7 +62,7 @@ def _change(
         restore=restore,
         reason=reason,
         when=datetime.now(UTC),
-        run=_run_id() or "",
+        run=current_run() or "",
         unknown_ok=unknown_ok,
     )
 
@@ -71,7 +70,7 @@ def _change(
 def _publish(
     store: Store, state: LiveState, live: Release, changed: ChangedRemovals, reason: str
 ) -> tuple[Release, LivePointer]:
-    why, run = f"{'; '.join(_words(changed))}: {reason}", _run_id()
+    why, run = f"{'; '.join(_words(changed))}: {reason}", current_run()
     release = with_removals(store, live, store_removals(store, changed.table), parent=live.id, why=why, run=run)
     # A roll-back must go past this release, whose removals it would only carry over: hence keep_previous.
     pointer = swap_live(
@@ -79,10 +78,6 @@ def _publish(
         keep_previous=True,
     )  # fmt: skip
     return release, pointer
-
-
-def _run_id() -> str | None:
-    return str(flow_run.id) if flow_run.id else None
 
 
 def _words(changed: ChangedRemovals) -> list[str]:

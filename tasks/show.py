@@ -18,6 +18,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from tasks.schema.manifest import Manifest
 from tasks.schema.progress import Progress
@@ -37,6 +38,11 @@ def _never_stops_the_work(show: Callable[P, Any]) -> Callable[P, None]:
             get_run_logger().warning("Prefect did not take an artifact (%s): %s", show.__name__, error)
 
     return call
+
+
+def current_run() -> str | None:
+    """Id of the flow run that calls, for records that name who made them; None outside of any."""
+    return str(flow_run.id) if flow_run.id else None
 
 
 def artifact_key(*words: str) -> str:

@@ -10,6 +10,7 @@ from deployments.environment import api_url, stack_environment
 from deployments.processes import Processes, free_port
 from deployments.server import prefect_server as prefect_service
 from deployments.settings import StackSettings
+from tests.flow_runs import FlowRuns
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +72,15 @@ def store_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("STORE_URI", str(folder / "store"))
         patch.setenv("STORE_CACHE", str(folder / "cache"))
         yield folder / "store"
+
+
+@pytest.fixture
+def runs(prefect_server: str) -> FlowRuns:
+    """Deployments and runs of the session's server, whose work pools are there."""
+    from prefect.client.orchestration import get_client
+
+    from deployments.apply import create_pools
+
+    with get_client(sync_client=True) as client:
+        create_pools(client)
+    return FlowRuns(prefect_server)

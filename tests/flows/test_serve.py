@@ -16,17 +16,6 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture
-def runs(prefect_server: str) -> FlowRuns:
-    from prefect.client.orchestration import get_client
-
-    from deployments.apply import create_pools
-
-    with get_client(sync_client=True) as client:
-        create_pools(client)
-    return FlowRuns(prefect_server)
-
-
-@pytest.fixture
 def environment(prefect_stack: StackSettings) -> dict[str, str]:
     return stack_environment(prefect_stack, prefect_stack.prefect_port) | {
         "STACK_VAR": str(prefect_stack.var),

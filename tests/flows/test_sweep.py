@@ -35,17 +35,6 @@ def server(prefect_server: str) -> Iterator[Orchestrator]:
 
 
 @pytest.fixture
-def runs(prefect_server: str) -> FlowRuns:
-    from prefect.client.orchestration import get_client
-
-    from deployments.apply import create_pools
-
-    with get_client(sync_client=True) as client:
-        create_pools(client)
-    return FlowRuns(prefect_server)
-
-
-@pytest.fixture
 def deployment(runs: FlowRuns) -> str:
     return runs.deploy(f"probe-{uuid4().hex[:8]}", tags=["product-search", "resume"], **LIMIT)
 
