@@ -11,6 +11,7 @@ import torch
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
 from tasks.clip.folder import first_line, load_model, picture_size
 from tasks.clip.pictures import Picture, PixelReader, ahead, batches
+from tasks.clip.texts import text_features
 from tasks.schema.errors import CatalogError, ModelUnavailable
 
 
@@ -87,7 +88,7 @@ class Encoder:
     @torch.inference_mode()
     def _encode_tokens(self, tokens: torch.Tensor) -> np.ndarray:
         with autocast(self.precision, self.device):
-            features = self._model.encode_text(tokens.to(self.device))
+            features = text_features(self._model, tokens.to(self.device))
         return _unit(features)
 
 

@@ -1,0 +1,56 @@
+"""A text's vector does not depend on the padding behind it, and the padding is not computed."""
+
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from tasks.clip.encoder import Encoder
+from tasks.clip.folder import load_model
+from tasks.clip.texts import text_features
+from tests.clip_shapes import TINY_VIT, make_model
+
+TEXTS = ["a mug", "", "a large blue striped mug of glazed stoneware", "x " * 100]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("vit"), TINY_VIT)
+
+
+@pytest.mark.parametrize("texts", [[text] for text in TEXTS] + [TEXTS[:2], TEXTS[:3], TEXTS])
+@torch.inference_mode()
+def test_features_are_those_of_the_whole_context(folder: Path, texts: list[str]) -> None:
+    model, _ = load_model(folder)
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(texts)
+    positions = model.positional_embedding.shape
+    np.testing.assert_allclose(text_features(model, tokens), model.encode_text(tokens), rtol=1e-4, atol=1e-6)
+    assert model.positional_embedding.shape == positions  # the model itself is as it was
+
+
+@torch.inference_mode()
+def test_the_tower_gets_no_more_tokens_than_the_longest_text_has(folder: Path) -> None:
+    model, _ = load_model(folder)
+    seen: list[int] = []
+    model.transformer.register_forward_hook(lambda _, given, made: seen.append(given[0].shape[1]))
+    tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
+    for texts in (["mug"], ["mug", "a red mug"], ["x " * 100]):
+        text_features(model, tokenize(texts))
+    assert seen == [3, 5, 16]  # start and end count
+
+
+@torch.inference_mode()
+def test_a_tower_that_looks_ahead_gets_every_token() -> None:
+    looking_ahead = TINY_VIT | {"text_cfg": TINY_VIT["text_cfg"] | {"no_causal_mask": True}}
+    for model in (open_clip.CLIP(**looking_ahead), open_clip.CustomTextCLIP(**TINY_VIT)):
+        tokens = open_clip.tokenize(["mug", "a red mug"], context_length=16)
+        np.testing.assert_array_equal(text_features(model.eval(), tokens), model.encode_text(tokens))
+
+
+def test_a_text_has_one_vector_in_any_company(folder: Path) -> None:
+    encoder = Encoder.load(folder, device="cpu")
+    together = encoder.encode_texts(TEXTS)
+    alone = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
