@@ -9,13 +9,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is i
 import gradio as gr
 from fastapi import FastAPI
 
-from app.api import add_api
-from app.guards import BodyLimit, SafeHeaders
-from app.live import Live
-from app.page import CSS, build_page, theme
-from app.pictures import Pictures
-from app.remembered import Remembered
-from app.search import Search
+from app.api.guards import BodyLimit, SafeHeaders
+from app.api.routes import add_api
+from app.page.page import CSS, build_page, theme
+from app.query.search import Search
+from app.serving.live import Live
+from app.serving.pictures import Pictures
+from app.serving.remembered import Remembered
 from app.settings import AppSettings
 from tasks.store.settings import StoreSettings
 from tasks.store.store import open_store

@@ -24,9 +24,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.live import Live
-from app.pictures import Pictures
-from app.remembered import Remembered
+from app.serving.live import Live
+from app.serving.pictures import Pictures
+from app.serving.remembered import Remembered
 from app.settings import AppSettings
 from benchmarks.made_up_shop import CHANNEL, MadeUpShop
 from tasks.schema.errors import ArtifactCorrupt, StoreUnavailable

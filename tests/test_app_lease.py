@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import lease as app_lease
-from app import live as app_live
-from app.lease import Lease
-from app.live import Live
-from app.remembered import Remembered
+from app.serving import lease as app_lease
+from app.serving import live as app_live
+from app.serving.lease import Lease
+from app.serving.live import Live
+from app.serving.remembered import Remembered
 from app.settings import AppSettings
 from tasks.schema.errors import BeingCollected, StoreUnavailable, TerminalError
 from tasks.store.claims import deletion_path

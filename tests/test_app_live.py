@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import cards
 from app.errors import NothingPublished, TakenDown, UnknownItem
-from app.live import Live
-from app.pictures import Pictures
-from app.remembered import Remembered
-from app.search import Answer, Search
+from app.page import cards
+from app.query.search import Answer, Search
+from app.serving.live import Live
+from app.serving.pictures import Pictures
+from app.serving.remembered import Remembered
+from app.serving.status import Seen
 from app.settings import AppSettings
-from app.status import Seen
 from tasks.schema.errors import StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
@@ -233,7 +233,7 @@ def test_a_start_without_the_store_serves_the_last_release_and_says_so(
     with following(own_store, start=False):
         pass
     with monkeypatch.context() as broken:
-        broken.setattr("app.live.read_live", unreachable)
+        broken.setattr("app.serving.live.read_live", unreachable)
         live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
         live.check()
         status = live.status()
@@ -251,7 +251,7 @@ def test_a_start_without_the_store_serves_no_damaged_file(own_store: TinyShop, m
     content = bytearray(kept.read_bytes())
     content[-1] ^= 1
     kept.write_bytes(content)
-    monkeypatch.setattr("app.live.read_live", unreachable)
+    monkeypatch.setattr("app.serving.live.read_live", unreachable)
     live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
     live.check()
     assert live.status().snapshot is None
@@ -263,7 +263,7 @@ def test_an_outage_while_serving_changes_nothing_but_the_note(
     own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with following(own_store, start=False) as search:
-        monkeypatch.setattr("app.live.read_live", unreachable)
+        monkeypatch.setattr("app.serving.live.read_live", unreachable)
         search.live.check()
         assert search.by_text("red mug").release == "first"
         assert search.live.status().stale
@@ -364,7 +364,7 @@ def test_a_start_without_the_store_still_hides_what_was_taken_down(
     own_store.take_down("red-mug")
     with following(own_store, start=False):
         pass
-    monkeypatch.setattr("app.live.read_live", unreachable)
+    monkeypatch.setattr("app.serving.live.read_live", unreachable)
     with following(own_store, start=False) as search:
         assert search.live.status().stale and len(shown(search)) == 11
 
@@ -414,7 +414,7 @@ def test_a_damaged_copy_without_the_store_is_reported_and_served_once_mended(
         pass
     copy = next(own_store.settings.store_cache.glob("indexes/index-first/*/index.faiss"))
     silently_flip(copy)
-    monkeypatch.setattr("app.live.read_live", unreachable)
+    monkeypatch.setattr("app.serving.live.read_live", unreachable)
     quick = SETTINGS.model_copy(update={"poll_seconds": 0.01})
     with following(own_store, start=False, settings=quick) as search:
         refused = search.live.status().refused

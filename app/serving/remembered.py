@@ -4,7 +4,7 @@ import hashlib
 import logging
 from pathlib import Path
 
-from app.snapshot import Parts
+from app.serving.snapshot import Parts
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import Manifest
 from tasks.schema.release import LivePointer, Release

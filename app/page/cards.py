@@ -4,9 +4,9 @@ import html
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from app.items import Product
-from app.search import Answer, Category, Hit
-from app.status import LiveStatus
+from app.query.answers import Answer, Category, Hit
+from app.serving.items import Product
+from app.serving.status import LiveStatus
 
 
 def escape(text: object) -> str:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.errors import NothingPublished
-from app.lease import Lease
-from app.remembered import Remembered
+from app.serving.lease import Lease
+from app.serving.remembered import Remembered
+from app.serving.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
+from app.serving.status import KEPT, LiveStatus, Seen
 from app.settings import AppSettings
-from app.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
-from app.status import KEPT, LiveStatus, Seen
 from tasks.schema.errors import BeingCollected, ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import prune_cache

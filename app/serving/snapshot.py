@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from app.items import Items
+from app.serving.choices import Choices
+from app.serving.columns import Columns
+from app.serving.items import Items
 from app.settings import AppSettings
 from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
-from tasks.retrieval.search import RowFilter, Searcher
+from tasks.retrieval.mix import Loudness
+from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.release import LivePointer, Release
@@ -22,6 +25,7 @@ from tasks.store.cache import local_copy
 from tasks.store.removals import FILE as REMOVALS_FILE
 from tasks.store.store import Store
 
+_SAMPLED = 2_000  # vectors that tell how far scores spread
 _ONLY = {"index": ("index.faiss", "items.parquet")}  # an index may carry its vectors too; serving needs none
 
 
@@ -34,6 +38,16 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class OpenIndex:
+    """The index and what lies row by row beside it: opened once, shared by every release that names it."""
+
+    searcher: Searcher
+    items: Items  # with the products that were taken down
+    columns: Columns
+    loudness: Loudness
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """One release, ready to answer. Never changes; the next release is another Snapshot."""
 
@@ -42,12 +56,17 @@ class Snapshot:
     parts: Parts
     items: Items
     encoder: Encoder
-    searcher: Searcher
-    allowed: RowFilter | None  # None: every row may be found
+    index: OpenIndex
+    choices: Choices
     head: Head | None
     model_name: str
     loaded_at: datetime
     stale: bool = False  # loaded from the cache while the store did not answer
+
+    @property
+    def searcher(self) -> Searcher:
+        """The index to search."""
+        return self.index.searcher
 
     @property
     def label(self) -> str:
@@ -94,17 +113,16 @@ def load_snapshot(
     """
     same = {role: beside is not None and beside.has_open(folder, role) for role, folder in parts.folders.items()}
     encoder = beside.encoder if beside and same["model"] else Encoder.load(parts.folders["model"], settings.device)
-    opened, searcher = (beside.items, beside.searcher) if beside and same["index"] else _open_index(parts)
-    items = opened.without(_read_removals(parts))
-    allowed = items.allowed()
+    index = beside.index if beside and same["index"] else _open_index(parts)
+    items = index.items.without(_read_removals(parts))
     snapshot = Snapshot(
         release=release,
         pointer=pointer,
         parts=parts,
         items=items,
         encoder=encoder,
-        searcher=searcher,
-        allowed=None if allowed is None else RowFilter(allowed),
+        index=index,
+        choices=Choices(index.columns, items.allowed()),
         head=beside.head if beside and same.get("classifier") else _load_head(parts),
         model_name=_model_name(parts.manifests["model"], encoder),
         loaded_at=datetime.now(UTC),
@@ -114,9 +132,10 @@ def load_snapshot(
     return snapshot
 
 
-def _open_index(parts: Parts) -> tuple[Items, Searcher]:
+def _open_index(parts: Parts) -> OpenIndex:
     folder, search_params = parts.folders["index"], parts.manifests["index"].summary.get("search_params", {})
-    return Items.open(folder / "items.parquet"), Searcher.open(folder / "index.faiss", search_params)
+    table, searcher = folder / "items.parquet", Searcher.open(folder / "index.faiss", search_params)
+    return OpenIndex(searcher, Items.open(table), Columns.open(table), Loudness(searcher.sample(_SAMPLED, seed=0)))
 
 
 def _read_removals(parts: Parts) -> dict[str, datetime]:
@@ -162,7 +181,9 @@ def self_test(snapshot: Snapshot) -> None:
     )
     if not np.isfinite(vectors).all():
         raise ArtifactCorrupt(f"Release {release}: its model gives vectors that are not finite. Publish another model.")
-    _, found = snapshot.searcher.search(vectors, top_k=min(5, max(searchable, 1)), allowed=snapshot.allowed)
+    _, found = snapshot.searcher.search(
+        vectors, top_k=min(5, max(searchable, 1)), allowed=snapshot.choices.of(None).packed
+    )
     if searchable and not ((found >= 0) & (found < rows)).any(axis=1).all():
         raise ArtifactCorrupt(f"Release {release}: a test query found no product among {rows}. Build the index again.")
     if snapshot.head is not None and rows:

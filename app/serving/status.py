@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from app.snapshot import Snapshot
+from app.serving.snapshot import Snapshot
 from tasks.schema.errors import ProductSearchError
 
 #: Stands for a release's id where the one kept on this machine is what does not load.

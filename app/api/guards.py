@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import problem
+from app.api.problems import problem
 
 _POLICY = "; ".join(
     (

@@ -6,10 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from app import cards
 from app.errors import AppError, BadPicture
-from app.search import Answer, Search
-from app.uploads import decode_upload
+from app.page import cards
+from app.query.answers import Answer
+from app.query.search import Search
+from app.query.uploads import decode_upload
 from tasks.schema.errors import ProductSearchError
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,30 @@
+"""Products and their pictures. Only what the live release holds: no path of a caller reaches a file or the store."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from app.query.search import Search
+from app.serving.items import Product
+
+
+def item_routes(search: Search) -> APIRouter:
+    """Routes under ``/v1/items``."""
+    routes = APIRouter(prefix="/v1/items", tags=["items"])
+
+    @routes.get("/{item_id:path}/image", response_class=Response)
+    def picture(item_id: str, v: str | None = None, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+        """Picture of a product. With ``v`` (its hash) the answer may be kept for ever."""
+        sha256 = search.picture_hash(item_id, shown=v)
+        forever = "public, max-age=31536000, immutable"
+        headers = {"ETag": f'"{sha256}"', "Cache-Control": forever if v == sha256 else "no-cache"}
+        if if_none_match and sha256 in if_none_match:
+            return Response(status_code=304, headers=headers)
+        return Response(search.pictures.read(sha256), media_type="image/jpeg", headers=headers)
+
+    @routes.get("/{item_id:path}")
+    def product(item_id: str) -> Product:
+        """One product of the live release."""
+        return search.product(item_id)
+
+    return routes

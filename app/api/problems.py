@@ -1,0 +1,46 @@
+"""Every fault is an ``application/problem+json`` (RFC 9457) that says what to change."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import AppError
+from tasks.schema.errors import ArtifactMissing, ProductSearchError, TransientError
+
+log = logging.getLogger(__name__)
+
+
+def explain_faults(app: FastAPI) -> None:
+    """Answer every fault of ``app`` with a problem document."""
+
+    @app.exception_handler(AppError)
+    def of_app(request: Request, error: AppError) -> JSONResponse:
+        return problem(error.status, error.title, str(error))
+
+    @app.exception_handler(ProductSearchError)
+    def of_product(request: Request, error: ProductSearchError) -> JSONResponse:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+        if isinstance(error, TransientError):
+            return problem(503, "The store does not answer", str(error))
+        if isinstance(error, ArtifactMissing):
+            return problem(404, "Not in the store", str(error))
+        return problem(502, "The store holds something that cannot be used", str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        return problem(422, "The request is not understood", "; ".join(faults))
+
+    @app.exception_handler(HTTPException)
+    def of_http(request: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, str(error.detail), str(error.detail), dict(error.headers or {}))
+
+
+def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An RFC 9457 answer."""
+    more = {"Retry-After": "5"} if status == 503 else {}
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(body, status, {**(headers or {}), **more}, media_type="application/problem+json")

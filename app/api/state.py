@@ -1,0 +1,52 @@
+"""What is live, and whether the process answers."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from app.query.search import Search
+from app.serving.status import Refused
+
+
+def state_routes(search: Search) -> APIRouter:
+    """Routes that tell the state of release and process."""
+    routes = APIRouter(tags=["state"])
+
+    @routes.get("/v1/release")
+    def release() -> dict[str, Any]:
+        """The release that answers now, whole: what it is made of, its gates and figures, since when."""
+        with search.live.acquire() as snapshot:
+            pointer = snapshot.pointer.model_dump(mode="json")
+            return {**snapshot.release.model_dump(mode="json"), "live": pointer, "model_name": snapshot.model_name}
+
+    @routes.get("/healthz")
+    def alive() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @routes.get("/readyz")
+    def ready(response: Response) -> dict[str, Any]:
+        """Queries can be answered (200) or not (503). A stale release is ready; it says so."""
+        status = search.live.status()
+        response.status_code = 200 if status.snapshot else 503
+        return {
+            "ready": status.snapshot is not None,
+            "release": status.snapshot.release.id if status.snapshot else None,
+            "generation": status.snapshot.pointer.generation if status.snapshot else None,
+            "stale": status.stale,
+            "loading": status.loading,
+            "live_seconds": status.live_seconds,
+            "resident": status.resident,
+            "most_resident": status.most_resident,
+            "store_error": status.store_error,
+            "refused": _refused(status.refused) if status.refused else None,
+            "checked_at": status.checked_at.isoformat() if status.checked_at else None,
+            "checked_seconds": status.checked_seconds,
+        }
+
+    return routes
+
+
+def _refused(refused: Refused) -> dict[str, Any]:
+    told = {"release": refused.release, "reason": refused.reason}
+    return {**told, "attempts": refused.attempts, "again_in_seconds": round(refused.again_in, 1)}

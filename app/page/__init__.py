@@ -1,0 +1,1 @@
+"""The page: Gradio Blocks over the same queries as the API."""

@@ -1,0 +1,88 @@
+"""How many products each value of a column has: what a visitor may choose next, and what it would leave."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from app.errors import BadRequest
+from app.query.filters import And, Filter, In
+from app.serving.columns import Column, Columns, path_prefixes
+
+#: Values told of each column, those of the best results first.
+MOST_VALUES = 12
+
+
+class FacetValue(BaseModel):
+    """One value: ``count`` products would remain if it was chosen beside the other filters; ``chosen``: it is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: str
+    count: int
+    chosen: bool = False
+
+
+class Facet(BaseModel):
+    """One column with its commonest values among the best results."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    values: list[FacetValue]
+
+
+def without(where: Filter | None, column: str) -> tuple[Filter | None, frozenset[str]]:
+    """The filter but for its own choice of ``column``'s values, and those values.
+
+    Only a choice at the top, or inside a top-level ``and``, is a facet's; anything deeper stays.
+    """
+    clauses = where.clauses if isinstance(where, And) else (where,) if where is not None else ()
+    chosen = [clause for clause in clauses if isinstance(clause, In) and clause.column == column]
+    others = tuple(clause for clause in clauses if clause not in chosen)
+    values = frozenset(value for clause in chosen for value in clause.values)
+    return (And.model_validate({"and": others}) if others else None), values
+
+
+def count_facet(
+    columns: Columns, name: str, allowed: np.ndarray | None, near: np.ndarray, chosen: frozenset[str]
+) -> Facet:
+    """Counts of one column's values.
+
+    allowed: (n,) bool, rows that the filter's other clauses leave; None for all. near: rows of the best results: their
+    values come first. A category is counted level by level: the top one, and what lies in those chosen.
+    Raises BadRequest on a column that the release has not.
+    """
+    if name not in columns.text:
+        raise BadRequest(f"{name[:80]!r} cannot be counted. Choose of: {', '.join(columns.text)}.")
+    column = columns.text[name]
+    counts = _counts(column, None if allowed is None else allowed, name, chosen)
+    close = _counts(Column(column.codes[near], column.values), None, name, chosen)
+    order = sorted(counts, key=lambda value: (value not in chosen, -close.get(value, 0), -counts[value], value))
+    told = [FacetValue(value=value, count=counts[value], chosen=value in chosen) for value in order[:MOST_VALUES]]
+    return Facet(column=name, values=told)
+
+
+def _counts(column: Column, allowed: np.ndarray | None, name: str, chosen: frozenset[str]) -> Mapping[str, int]:
+    codes = column.codes if allowed is None else column.codes[allowed]
+    found = np.bincount(codes, minlength=len(column.values))
+    if name != "category":
+        told = {value: int(found[code]) for code, value in enumerate(column.values) if value}
+        return {value: count for value, count in told.items() if count or value in chosen}
+    counts: Counter[str] = Counter()
+    open_paths = {prefix for choice in {*chosen, _trunk(column.values)} for prefix in path_prefixes(choice)}
+    for code in np.flatnonzero(found):
+        for path in path_prefixes(column.values[code]):
+            parent = path.rpartition("/")[0]
+            if path and (not parent or parent in open_paths):
+                counts[path] += int(found[code])
+    return counts
+
+
+def _trunk(paths: tuple[str, ...]) -> str:
+    """What all categories lie in, e.g. "Home": no choice for a visitor, so it is open from the start."""
+    parts = [path.split("/") for path in paths if path]
+    same = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    return "/".join(level[0] for level in same)

@@ -1,0 +1,41 @@
+"""What is asked of a release: words, pictures and products in any weighted mix, and which products may answer."""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from app.query.filters import Filter
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a question. ``asked`` is words, a decoded picture, or the id of a product (``item=True``).
+
+    weight: how much it counts beside the others; below zero it is what the answer should not look like.
+    """
+
+    asked: str | Image.Image
+    weight: float = 1.0
+    item: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """One search. ``top_k`` None takes the setting; ``facets``: columns to count values of, with the filter's."""
+
+    parts: tuple[Part, ...]
+    where: Filter | None = None
+    top_k: int | None = None
+    offset: int = 0
+    facets: tuple[str, ...] = ()
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Products it asks for more like: they are no answer themselves."""
+        return tuple(str(part.asked) for part in self.parts if part.item and part.weight > 0)
+
+    @property
+    def shows_a_picture(self) -> bool:
+        """Whether its first part is a picture, of a visitor or of a product: it has a category then."""
+        first = self.parts[0]
+        return (first.item or isinstance(first.asked, Image.Image)) and first.weight > 0

@@ -1,0 +1,108 @@
+"""The body of a search request, and the question it asks."""
+
+import base64
+import binascii
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from app.errors import BadPicture
+from app.query.filters import Filter
+from app.query.question import Part, Question
+from app.query.uploads import decode_upload
+from app.settings import AppSettings
+
+_KINDS = ("text", "item_id", "image")
+
+
+class Term(BaseModel):
+    """One part of a mixed query: exactly one of ``text``, ``item_id`` and ``image``, and its weight."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str | None = Field(None, description="What the product looks like, in words")
+    item_id: str | None = Field(None, description="Products like this one of the catalogue")
+    image: str | None = Field(None, description="A picture, base64-encoded (or a data: URI)")
+    weight: FiniteFloat = Field(
+        1.0, ge=-10, le=10, description="How much it counts; below zero: what the product should not look like"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [name for name in _KINDS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of text, item_id, image (found: {', '.join(given) or 'none'})")
+        if self.weight == 0:
+            raise ValueError("weight is 0: leave the term out, or give it a weight")
+        return self
+
+    def part(self, settings: AppSettings) -> Part:
+        """The part of a question. Raises BadPicture."""
+        if self.text is not None:
+            return Part(self.text, self.weight)
+        if self.item_id is not None:
+            return Part(self.item_id, self.weight, item=True)
+        content = _from_base64(self.image or "")
+        return Part(decode_upload(content, settings.max_upload_bytes, settings.max_pixels), self.weight)
+
+
+class SearchRequest(BaseModel):
+    """What to search by: exactly one of ``text``, ``item_id``, ``image``, or ``terms`` for a mix of several."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"text": "red sofa", "top_k": 5},
+                {"terms": [{"item_id": "A1"}, {"text": "red"}, {"text": "stripes", "weight": -0.5}]},
+                {"text": "mug", "filter": {"column": "price", "lt": 20}, "facets": ["brand", "color"]},
+            ]
+        },
+    )
+
+    text: str | None = Field(None, description="What the product looks like, in words")
+    item_id: str | None = Field(None, description="Products like this one of the catalogue")
+    image: str | None = Field(None, description="A picture, base64-encoded (or a data: URI)")
+    terms: tuple[Term, ...] | None = Field(None, description="Several parts, mixed by their weights")
+    filter: Filter | None = Field(None, description="Which products may answer: and, or, not, in, ranges")
+    top_k: int | None = Field(None, description="How many results")
+    offset: int = Field(0, description="How many results to pass over, for the next page")
+    facets: tuple[str, ...] = Field((), max_length=32, description="Columns whose values to count under the filter")
+
+    @model_validator(mode="after")
+    def _one_query(self) -> Self:
+        given = [name for name in (*_KINDS, "terms") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of text, item_id, image, terms (found: {', '.join(given) or 'none'})")
+        return self
+
+    def question(self, settings: AppSettings) -> Question:
+        """The question it asks, with every picture decoded. Raises BadPicture."""
+        single = {name: getattr(self, name) for name in _KINDS if getattr(self, name) is not None}
+        terms = self.terms if self.terms is not None else (Term.model_validate(single),)
+        return Question(
+            tuple(
+                term.part(settings) for term in terms[: settings.max_terms + 1]
+            ),  # one too many is told of, not decoded
+            where=self.filter,
+            top_k=self.top_k,
+            offset=self.offset,
+            facets=self.facets,
+        )
+
+
+class BatchRequest(BaseModel):
+    """Several searches at once, answered from one release."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    queries: tuple[SearchRequest, ...] = Field(min_length=1, description="Answered in this order")
+
+
+def _from_base64(text: str) -> bytes:
+    encoded = text.split(",", 1)[1] if text.startswith("data:") and "," in text else text
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadPicture("`image` is not base64. Encode the file's bytes, or send it to /v1/search/image.") from None

@@ -1,0 +1,207 @@
+"""Answers queries: each from exactly one release, which the answer names."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from app.errors import BadRequest, NoClassifier, TakenDown, UnknownItem
+from app.query.answers import Answer, Answers, Categories, Category, Hit
+from app.query.encoding import Encoding
+from app.query.facets import Facet, count_facet, without
+from app.query.filters import count_clauses
+from app.query.question import Part, Question
+from app.serving.choices import Chosen
+from app.serving.items import Product
+from app.serving.live import Live
+from app.serving.pictures import Pictures
+from app.serving.snapshot import Snapshot
+from app.settings import AppSettings
+
+_NEAR = 200  # best results whose values come first in a facet
+
+
+class Search:
+    """The queries of page and API. Thread-safe; every method holds one snapshot from start to end."""
+
+    def __init__(self, live: Live, pictures: Pictures, settings: AppSettings) -> None:
+        self.live, self.pictures, self.settings = live, pictures, settings
+        self._encoding = Encoding(pictures)
+
+    def by_text(self, words: str, top_k: int | None = None) -> Answer:
+        """Products whose pictures fit the words. Raises BadRequest, NothingPublished."""
+        return self.answer(Question((Part(words),), top_k=top_k))
+
+    def by_picture(self, picture: Image.Image, top_k: int | None = None) -> Answer:
+        """Products that look like the picture, and its category where the release has a classifier."""
+        return self.answer(Question((Part(picture),), top_k=top_k))
+
+    def like_item(self, item_id: str, top_k: int | None = None) -> Answer:
+        """Products that look like a product of the catalogue, without itself. Raises UnknownItem."""
+        return self.answer(Question((Part(item_id, item=True),), top_k=top_k))
+
+    def answer(self, question: Question) -> Answer:
+        """Products that fit the question best. Raises BadRequest, UnknownItem, NothingPublished."""
+        return self.answers([question]).answers[0]
+
+    def answers(self, questions: Sequence[Question]) -> Answers:
+        """Answers to several questions, encoded together, from one release."""
+        for question in questions:
+            self._check(question)
+        with self.live.acquire() as snapshot:  # before encoding: encoder and index must be of one release
+            return self.answers_from(snapshot, questions)
+
+    def answers_from(self, snapshot: Snapshot, questions: Sequence[Question]) -> Answers:
+        """Answers from a snapshot that the caller holds."""
+        started = time.perf_counter()
+        encoded = self._encode(snapshot, questions)
+        answers = [
+            self._answer(snapshot, question, vectors, started)
+            for question, vectors in zip(questions, encoded, strict=True)
+        ]
+        return Answers(release=snapshot.release.id, generation=snapshot.pointer.generation, answers=answers)
+
+    def classify(self, picture: Image.Image, top_k: int = 5) -> Categories:
+        """Likely categories of a picture. Raises NoClassifier, NothingPublished."""
+        with self.live.acquire() as snapshot:
+            if snapshot.head is None:
+                raise NoClassifier(
+                    f"Release {snapshot.release.id} was made without a classifier, so it knows no categories."
+                )
+            found = _categories(snapshot, self._encoding.pictures(snapshot, [picture]), top_k)
+            return Categories(
+                release=snapshot.release.id, generation=snapshot.pointer.generation, categories=found or []
+            )
+
+    def product(self, item_id: str) -> Product:
+        """One product of the live release. Raises UnknownItem, NothingPublished."""
+        with self.live.acquire() as snapshot:
+            return snapshot.items.product(_row_of(snapshot, item_id))
+
+    def picture_hash(self, item_id: str, shown: str | None = None) -> str:
+        """Hash of a product's picture. ``shown``: the hash an open page asks for, which a newer release may lack."""
+        with self.live.acquire() as snapshot:
+            _refuse_taken_down(snapshot, item_id)  # an open page may not show it either
+            current = snapshot.items.picture_of(item_id)
+        if shown and shown != current and self.live.departed_picture(item_id, shown):
+            return shown
+        if current is None:
+            raise UnknownItem(f"The live release has no product {item_id[:80]!r}.")
+        return current
+
+    # One question
+
+    def _check(self, question: Question) -> None:
+        limits, faults = self.settings, []
+        wanted = limits.top_k if question.top_k is None else question.top_k
+        if not 1 <= wanted <= limits.max_top_k:
+            faults.append(f"top_k is {wanted}; ask for 1 to {limits.max_top_k} results")
+        if not 0 <= question.offset <= limits.max_offset:
+            faults.append(f"offset is {question.offset}; ask for 0 to {limits.max_offset}")
+        if not 1 <= len(question.parts) <= limits.max_terms:
+            faults.append(f"the query has {len(question.parts)} parts; give 1 to {limits.max_terms}")
+        if (clauses := count_clauses(question.where)) > limits.max_filter_clauses:
+            faults.append(f"the filter has {clauses} clauses and values, the limit is {limits.max_filter_clauses}")
+        faults += [fault for part in question.parts for fault in self._faults(part)]
+        if faults:
+            raise BadRequest(". ".join(fault[0].upper() + fault[1:] for fault in faults) + ".")
+
+    def _faults(self, part: Part) -> list[str]:
+        if part.item or not isinstance(part.asked, str):
+            return []
+        length, limit = len(_words(part)), self.settings.max_query_chars
+        if not length:
+            return ["the query is empty: describe a product in a few words"]
+        return [f"the query has {length} characters, the limit is {limit}"] if length > limit else []
+
+    def _encode(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[np.ndarray]:
+        """(parts, d) float32 for each question; all words in one batch, all pictures in another."""
+        parts = [part for question in questions for part in question.parts]
+        vectors = np.empty((len(parts), snapshot.encoder.dim), np.float32)
+        words = [at for at, part in enumerate(parts) if isinstance(part.asked, str) and not part.item]
+        pictures = [at for at, part in enumerate(parts) if isinstance(part.asked, Image.Image)]
+        items = [at for at, part in enumerate(parts) if part.item]
+        if words:
+            vectors[words] = self._encoding.texts(snapshot, [_words(parts[at]) for at in words])
+        if pictures:
+            vectors[pictures] = self._encoding.pictures(snapshot, [_picture(parts[at]) for at in pictures])
+        if items:
+            products = [snapshot.items.product(_row_of(snapshot, str(parts[at].asked))) for at in items]
+            vectors[items] = self._encoding.products(snapshot, [product.image_sha256 for product in products])
+        return np.split(vectors, np.cumsum([len(question.parts) for question in questions])[:-1])
+
+    def _answer(self, snapshot: Snapshot, question: Question, vectors: np.ndarray, started: float) -> Answer:
+        query = snapshot.index.loudness.mix(vectors, np.array([part.weight for part in question.parts]))
+        if not query.any():
+            raise BadRequest("The parts of the query cancel each other out. Change a weight.")
+        chosen = snapshot.choices.of(question.where)
+        hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
+        scores, rows = self._find(snapshot, question, query, chosen, hidden)
+        asked_for = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
+        ranked = zip(scores[asked_for], rows[asked_for], strict=True)
+        return Answer(
+            release=snapshot.release.id,
+            generation=snapshot.pointer.generation,
+            total=chosen.count - sum(chosen.mask is None or bool(chosen.mask[row]) for row in hidden),
+            offset=question.offset,
+            hits=[
+                Hit(rank=rank, score=round(float(score), 4) + 0.0, product=snapshot.items.product(int(row)))
+                for rank, (score, row) in enumerate(ranked, start=question.offset + 1)  # + 0.0: never "-0.0"
+            ],
+            facets=_facets(snapshot, question, rows[:_NEAR]) if question.facets else None,
+            categories=_categories(snapshot, vectors[:1]) if question.shows_a_picture else None,
+            like=snapshot.items.product(hidden[0]) if hidden else None,
+            milliseconds=round(1000 * (time.perf_counter() - started), 1),
+        )
+
+    def _find(
+        self, snapshot: Snapshot, question: Question, query: np.ndarray, chosen: Chosen, hidden: list[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and rows, best first, as many as are shown, skipped or counted; without the hidden rows."""
+        wanted = question.offset + (question.top_k or self.settings.top_k)
+        width = min(max(wanted, _NEAR if question.facets else 0) + len(hidden), chosen.count)
+        if not width:
+            return np.empty(0, np.float32), np.empty(0, np.int64)
+        scores, rows = snapshot.searcher.search(query, width, chosen.packed)
+        found = (rows[0] >= 0) & ~np.isin(rows[0], hidden)
+        return scores[0][found], rows[0][found]
+
+
+def _facets(snapshot: Snapshot, question: Question, near: np.ndarray) -> list[Facet]:
+    told = []
+    for column in dict.fromkeys(question.facets):
+        others, values = without(question.where, column)
+        allowed = snapshot.choices.of(others).mask
+        told.append(count_facet(snapshot.choices.columns, column, allowed, near, values))
+    return told
+
+
+def _categories(snapshot: Snapshot, vectors: np.ndarray, top_k: int = 3) -> list[Category] | None:
+    if snapshot.head is None:
+        return None
+    return [Category(label=label, probability=share) for label, share in snapshot.head.predict(vectors, top_k=top_k)[0]]
+
+
+def _words(part: Part) -> str:
+    return " ".join(str(part.asked).split())
+
+
+def _picture(part: Part) -> Image.Image:
+    assert isinstance(part.asked, Image.Image)
+    return part.asked
+
+
+def _refuse_taken_down(snapshot: Snapshot, item_id: str) -> None:
+    if when := snapshot.items.removed_at(item_id):
+        raise TakenDown(f"Product {item_id[:80]!r} was taken down on {when:%d %B %Y}. It cannot be shown any more.")
+
+
+def _row_of(snapshot: Snapshot, item_id: str) -> int:
+    _refuse_taken_down(snapshot, item_id)
+    row = snapshot.items.row_of(item_id)
+    if row is None:
+        raise UnknownItem(
+            f"Release {snapshot.release.id} has no product {item_id[:80]!r}: it may have left the catalogue."
+        )
+    return row
