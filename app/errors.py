@@ -5,6 +5,7 @@ AppError
 |-- BadPicture          422   the upload is no picture the app takes (413 where it is too large)
 |-- UnknownItem         404   no such product in the live release
 |   `-- TakenDown       404   it was taken down by hand
+|-- NoReport            404   the live release was not evaluated
 |-- NoClassifier        409   the live release has no category classifier
 `-- NothingPublished    503   no release has been loaded yet
 """
@@ -46,6 +47,13 @@ class TakenDown(UnknownItem):
     """Raised when a product was taken down by hand."""
 
     title = "Taken down"
+
+
+class NoReport(AppError):
+    """Raised when the report of a release is asked for that has none."""
+
+    status = 404
+    title = "No report of this release"
 
 
 class NoClassifier(AppError):

@@ -16,6 +16,7 @@ from app.query.search import Search
 from app.serving.live import Live
 from app.serving.pictures import Pictures
 from app.serving.remembered import Remembered
+from app.serving.reports import Reports
 from app.settings import AppSettings
 from tasks.store.settings import StoreSettings
 from tasks.store.store import open_store
@@ -40,7 +41,7 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     # FastAPI's own documentation page loads scripts from a CDN; /openapi.json stays
     app = FastAPI(title="Product search", lifespan=follow, docs_url=None, redoc_url=None)
     app.state.search, app.state.live = search, live
-    add_api(app, search)
+    add_api(app, search, Reports(store))
     app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_bytes * 1.4) + 100_000)  # base64 is a third longer
     app.add_middleware(SafeHeaders)
     return gr.mount_gradio_app(

@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,9 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import AppSettings
+from tasks.store.artifacts import commit
+from tasks.store.live import read_live, swap_live
+from tasks.store.releases import read_release, write_release
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -202,3 +206,33 @@ def test_before_the_first_release_everything_says_so(empty_store: TinyShop) -> N
 def test_the_page_names_no_other_host(client: TestClient) -> None:
     policy = client.get("/").headers["content-security-policy"]
     assert "connect-src 'self'" in policy and "http" not in policy
+
+
+def test_the_report_of_the_release_is_shown_in_a_sandbox(own_store: TinyShop, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "report.html").write_text("<h1>Recall</h1><script>alert(1)</script>")
+    report = commit(own_store.store, "evaluation", "measured", tmp_path / "made", recipe=1).ref
+    state = read_live(own_store.store, own_store.channel)
+    assert state is not None
+    first = read_release(own_store.store, state.pointer.release)
+    told = first.model_copy(update={"id": "measured", "evaluations": {"report": report}})
+    write_release(own_store.store, told)
+    swap_live(own_store.store, own_store.channel, told.id, reason="test", run=None, expected=state)
+    app = create_app(SETTINGS, own_store.settings)
+    app.state.live.check()
+    with TestClient(app) as client:
+        answer = client.get("/v1/release/report")
+        assert answer.status_code == 200 and answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.text.startswith("<h1>Recall</h1>")
+        policy = answer.headers["content-security-policy"]
+        assert "sandbox;" in policy and "default-src 'none'" in policy and "script-src" not in policy
+        damaged = Path(own_store.settings.store_uri) / "evaluations" / "measured" / "report.html"
+        damaged.write_text("<h1>Another</h1>")
+        kept = next(Path(own_store.settings.store_cache).glob("evaluations/measured/*/report.html"))
+        kept.write_text("<h1>Another</h1>")
+        assert client.get("/v1/release/report").status_code == 502, "bytes that no manifest vouches for are not shown"
+
+
+def test_a_release_without_a_report_says_so(client: TestClient) -> None:
+    answer = client.get("/v1/release/report")
+    assert answer.status_code == 404 and answer.json()["title"] == "No report of this release"

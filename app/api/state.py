@@ -3,12 +3,20 @@
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
 
 from app.query.search import Search
+from app.serving.reports import Reports
 from app.serving.status import Refused
 
+#: The report is the shop's words and pictures on a page of ours: it runs nothing, sends nothing and loads nothing.
+_REPORT_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
 
-def state_routes(search: Search) -> APIRouter:
+
+def state_routes(search: Search, reports: Reports) -> APIRouter:
     """Routes that tell the state of release and process."""
     routes = APIRouter(tags=["state"])
 
@@ -18,6 +26,14 @@ def state_routes(search: Search) -> APIRouter:
         with search.live.acquire() as snapshot:
             pointer = snapshot.pointer.model_dump(mode="json")
             return {**snapshot.release.model_dump(mode="json"), "live": pointer, "model_name": snapshot.model_name}
+
+    @routes.get("/v1/release/report", response_class=HTMLResponse)
+    def report() -> HTMLResponse:
+        """The evaluation report of the release that answers now: one HTML page with all its figures inside."""
+        with search.live.acquire() as snapshot:
+            release = snapshot.release
+        headers = {"Content-Security-Policy": _REPORT_POLICY, "Cache-Control": "no-cache"}
+        return HTMLResponse(reports.read(release), headers=headers)
 
     @routes.get("/healthz")
     def alive() -> dict[str, str]:
