@@ -7,6 +7,7 @@ AppError
 |   `-- TakenDown       404   it was taken down by hand
 |-- NoReport            404   the live release was not evaluated
 |-- NoClassifier        409   the live release has no category classifier
+|-- Busy                503   more pictures at once than the decoders can take
 `-- NothingPublished    503   no release has been loaded yet
 """
 
@@ -61,6 +62,13 @@ class NoClassifier(AppError):
 
     status = 409
     title = "No classifier in this release"
+
+
+class Busy(AppError):
+    """Raised when the app has more to do than it can."""
+
+    status = 503
+    title = "Busy"
 
 
 class NothingPublished(AppError):

@@ -37,6 +37,7 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
         live.start()
         yield
         live.stop()
+        search.uploads.close()
 
     # FastAPI's own documentation page loads scripts from a CDN; /openapi.json stays
     app = FastAPI(title="Product search", lifespan=follow, docs_url=None, redoc_url=None)

@@ -21,6 +21,8 @@ class AppSettings(BaseSettings):
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the encoder; 0 leaves the choice to torch")
     max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest uploaded picture in megabytes")
     max_pixels: int = Field(40_000_000, ge=10_000, le=1_000_000_000, description="Largest uploaded picture in pixels")
+    decoders: int = Field(2, ge=1, le=64, description="Processes that decode uploaded pictures, one picture each")
+    decode_seconds: float = Field(10.0, gt=0, le=600, description="Longest that one picture may take to decode")
     top_k: int = Field(12, ge=1, le=100, description="Results on the page and default of the API")
     max_top_k: int = Field(100, ge=1, le=1000, description="Most results one request may ask for")
     max_offset: int = Field(1000, ge=0, le=100_000, description="Most results one request may pass over")
@@ -35,3 +37,8 @@ class AppSettings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """Largest uploaded picture in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def decoder_bytes(self) -> int:
+        """Memory of one decoder beyond what it starts with: Pillow holds a picture up to four times, at 4 bytes."""
+        return 16 * self.max_pixels + 3 * self.max_upload_bytes + 64_000_000

@@ -12,7 +12,6 @@ from app.query.filters import Filter
 from app.query.question import Part, Question
 from app.query.request import BatchRequest, SearchRequest
 from app.query.search import Search
-from app.query.uploads import decode_upload
 
 Upload = Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF or BMP")]
 
@@ -24,20 +23,19 @@ def search_routes(search: Search) -> APIRouter:
     # plain functions: FastAPI runs them in threads, so that encoding never holds up the event loop
 
     def decoded(image: UploadFile) -> Image.Image:
-        content = image.file.read(settings.max_upload_bytes + 1)
-        return decode_upload(content, settings.max_upload_bytes, settings.max_pixels)
+        return search.uploads.decode(image.file.read(settings.max_upload_bytes + 1))
 
     @routes.post("/search")
     def search_products(body: SearchRequest) -> Answer:
         """Products by words, by picture, like another product, or by any weighted mix of these."""
-        return search.answer(body.question(settings))
+        return search.answer(body.question(settings, search.uploads))
 
     @routes.post("/search/batch")
     def search_batch(body: BatchRequest) -> Answers:
         """Several searches at once, all answered from one release."""
         if len(body.queries) > settings.max_batch:
             raise BadRequest(f"The batch has {len(body.queries)} queries, the limit is {settings.max_batch}.")
-        return search.answers([query.question(settings) for query in body.queries])
+        return search.answers([query.question(settings, search.uploads) for query in body.queries])
 
     @routes.post("/search/image")
     def search_by_upload(

@@ -10,7 +10,6 @@ from app.errors import AppError, BadPicture
 from app.page import cards
 from app.query.answers import Answer
 from app.query.search import Search
-from app.query.uploads import decode_upload
 from tasks.schema.errors import ProductSearchError
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def theme() -> gr.themes.Base:
 
 
 def _upload_field(**options: Any) -> gr.Image:
-    """Gradio's picture field, giving the path of the file as it came: `decode_upload` alone opens strangers' bytes.
+    """Gradio's picture field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
 
     Gradio has checked that the path lies in its own upload folder. (Replaced on the instance, because for a subclass
     Gradio writes a .pyi file beside this module and looks for a frontend of its own.)
@@ -87,10 +86,8 @@ class Page:
         """Cards and predicted categories for an uploaded file."""
         if not path:
             return cards.state("Search by picture", _PICTURE_HINT), ""
-        settings = self._search.settings
         try:
-            content = Path(path).read_bytes()
-            answer = self._search.by_picture(decode_upload(content, settings.max_upload_bytes, settings.max_pixels))
+            answer = self._search.by_picture(self._search.uploads.decode(Path(path).read_bytes()))
         except (AppError, ProductSearchError, OSError) as error:
             return self._fault(error), ""
         return cards.cards(answer), cards.categories(answer.categories)

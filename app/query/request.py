@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from app.errors import BadPicture
 from app.query.filters import Filter
 from app.query.question import Part, Question
-from app.query.uploads import decode_upload
+from app.query.uploads import Uploads
 from app.settings import AppSettings
 
 _KINDS = ("text", "item_id", "image")
@@ -36,14 +36,13 @@ class Term(BaseModel):
             raise ValueError("weight is 0: leave the term out, or give it a weight")
         return self
 
-    def part(self, settings: AppSettings) -> Part:
-        """The part of a question. Raises BadPicture."""
+    def part(self, uploads: Uploads) -> Part:
+        """The part of a question. Raises BadPicture, Busy."""
         if self.text is not None:
             return Part(self.text, self.weight)
         if self.item_id is not None:
             return Part(self.item_id, self.weight, item=True)
-        content = _from_base64(self.image or "")
-        return Part(decode_upload(content, settings.max_upload_bytes, settings.max_pixels), self.weight)
+        return Part(uploads.decode(_from_base64(self.image or "")), self.weight)
 
 
 class SearchRequest(BaseModel):
@@ -77,13 +76,13 @@ class SearchRequest(BaseModel):
             raise ValueError(f"give exactly one of text, item_id, image, terms (found: {', '.join(given) or 'none'})")
         return self
 
-    def question(self, settings: AppSettings) -> Question:
-        """The question it asks, with every picture decoded. Raises BadPicture."""
+    def question(self, settings: AppSettings, uploads: Uploads) -> Question:
+        """The question it asks, with every picture decoded. Raises BadPicture, Busy."""
         single = {name: getattr(self, name) for name in _KINDS if getattr(self, name) is not None}
         terms = self.terms if self.terms is not None else (Term.model_validate(single),)
         return Question(
             tuple(
-                term.part(settings) for term in terms[: settings.max_terms + 1]
+                term.part(uploads) for term in terms[: settings.max_terms + 1]
             ),  # one too many is told of, not decoded
             where=self.filter,
             top_k=self.top_k,

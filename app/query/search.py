@@ -12,6 +12,7 @@ from app.query.encoding import Encoding
 from app.query.facets import Facet, count_facet, without
 from app.query.filters import count_clauses
 from app.query.question import Part, Question
+from app.query.uploads import Uploads
 from app.serving.choices import Chosen
 from app.serving.items import Product
 from app.serving.live import Live
@@ -27,6 +28,7 @@ class Search:
 
     def __init__(self, live: Live, pictures: Pictures, settings: AppSettings) -> None:
         self.live, self.pictures, self.settings = live, pictures, settings
+        self.uploads = Uploads(settings)
         self._encoding = Encoding(pictures)
 
     def by_text(self, words: str, top_k: int | None = None) -> Answer:

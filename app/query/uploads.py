@@ -1,56 +1,132 @@
 """Turns a stranger's upload into a picture, or says in one sentence why it is none."""
 
-import io
-import warnings
+import os
+import queue
+import subprocess
+import sys
+import threading
+from typing import IO
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from app.errors import BadPicture
+from app.errors import BadPicture, Busy
+from app.query.decoder import ADVICE, HEAD, LENGTH
+from app.settings import AppSettings
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-_ADVICE = "Send a JPEG, PNG, WebP, GIF or BMP."
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # a decoder is given no credentials of the store
 
 
-def decode_upload(content: bytes, max_bytes: int, max_pixels: int) -> Image.Image:
-    """Decode an upload to an upright RGB picture (a GIF's first frame, transparency on white).
+class Uploads:
+    """Decodes uploads in `app.query.decoder` processes, as many as the settings say. Thread-safe.
 
-    Raises BadPicture: 413 where bytes or pixels exceed the limits, 422 otherwise. Never anything else.
+    What they may take is bounded in memory and in time, whatever the bytes are.
     """
-    if not content:
-        raise BadPicture(f"The upload is empty. {_ADVICE}")
-    if len(content) > max_bytes:
-        raise BadPicture(
-            f"The picture has {len(content) / 1e6:.1f} MB, the limit is {max_bytes / 1e6:g} MB. Send a smaller one.",
-            413,
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit below is ours, and lower
-            return _decode(content, max_pixels)
-    except BadPicture:
-        raise
-    except Image.DecompressionBombError:
-        raise BadPicture(f"The picture has more than {max_pixels:,} pixels. Send a smaller one.", 413) from None
-    except Exception:
-        # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error ... on hostile bytes: all mean the same
-        raise BadPicture(
-            f"The upload cannot be read as a picture: it is damaged, or another kind of file. {_ADVICE}"
-        ) from None
+
+    def __init__(self, settings: AppSettings) -> None:
+        self._settings = settings
+        # the latest used first: the others are never started where one is enough
+        self._free: queue.LifoQueue[_Decoder | None] = queue.LifoQueue()
+        for _ in range(settings.decoders):
+            self._free.put(None)
+
+    def decode(self, content: bytes) -> Image.Image:
+        """Decode an upload to an upright, small RGB picture (a GIF's first frame, transparency on white).
+
+        Raises BadPicture: 413 where bytes, pixels or memory exceed the limits, 422 otherwise; Busy where no decoder
+        became free in time. Never anything else.
+        """
+        limits = self._settings
+        if not content:
+            raise BadPicture(f"The upload is empty. {ADVICE}")
+        if len(content) > limits.max_upload_bytes:
+            found = f"The picture has {len(content) / 1e6:.1f} MB"
+            raise BadPicture(f"{found}, the limit is {limits.max_upload_bytes / 1e6:g} MB. Send a smaller one.", 413)
+        decoder = self._take()
+        try:
+            decoder = decoder or _Decoder(limits.max_pixels, limits.decoder_bytes)
+            return decoder.decode(content, limits.decode_seconds)
+        finally:
+            self._free.put(decoder if decoder and decoder.alive else None)
+
+    def close(self) -> None:
+        """End the processes that are idle. Those at work end with the app."""
+        for _ in range(self._free.qsize()):
+            try:
+                decoder = self._free.get_nowait()
+            except queue.Empty:
+                return
+            if decoder:
+                decoder.close()
+            self._free.put(None)
+
+    def _take(self) -> "_Decoder | None":
+        try:
+            return self._free.get(timeout=self._settings.decode_seconds)
+        except queue.Empty:
+            raise Busy("Too many pictures are being looked at. Send it again in a moment.") from None
 
 
-def _decode(content: bytes, max_pixels: int) -> Image.Image:
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-        width, height = picture.size
-        if width * height > max_pixels:  # known from the header, before a pixel is decoded
-            raise BadPicture(
-                f"The picture has {width} x {height} pixels, the limit is {max_pixels:,}. Send a smaller one.", 413
-            )
-        if min(width, height) < 8:
-            raise BadPicture(
-                f"The picture has {width} x {height} pixels: too few to recognise anything. Send a larger one."
-            )
-        picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
-        return upright.convert("RGB")
+class _Decoder:
+    """One process, for one picture at a time."""
+
+    def __init__(self, max_pixels: int, memory: int) -> None:
+        command = [sys.executable, "-m", "app.query.decoder", str(max_pixels), str(memory)]
+        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._late = False
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True,  # Ctrl-C is for the app, which ends it by closing its stdin
+        )  # fmt: skip
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given the next picture."""
+        return not self._late and self._process.poll() is None
+
+    def decode(self, content: bytes, seconds: float) -> Image.Image:
+        """The picture. Raises BadPicture; the process is ended where it took too long."""
+        watch = threading.Timer(seconds, self._end)
+        watch.start()
+        try:
+            return self._exchange(content)
+        except (OSError, EOFError):  # it died of this picture
+            self.close()
+            if self._late:
+                raise BadPicture(f"The picture takes more than {seconds:g} s to decode. Save it anew.") from None
+            raise BadPicture("The picture takes too much memory to decode. Save it anew, or smaller.", 413) from None
+        finally:
+            watch.cancel()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                if pipe:
+                    pipe.close()
+            except OSError:
+                pass  # what it was still to be given is lost with it
+
+    def _end(self) -> None:
+        self._late = True
+        self._process.kill()
+
+    def _exchange(self, content: bytes) -> Image.Image:
+        sink, source = self._process.stdin, self._process.stdout
+        assert sink and source
+        sink.write(LENGTH.pack(len(content)))
+        sink.write(content)
+        sink.flush()
+        status, width, height, size = HEAD.unpack(_read(source, HEAD.size))
+        told = _read(source, size)
+        if status:
+            raise BadPicture(told.decode(), status)
+        return Image.frombytes("RGB", (width, height), told)
+
+
+def _read(source: IO[bytes], size: int) -> bytes:
+    content = source.read(size)
+    if len(content) < size:
+        raise EOFError("the decoder ended")
+    return content

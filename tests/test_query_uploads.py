@@ -1,0 +1,134 @@
+"""Uploads in decoders of their own: what a picture may cost is bounded, whatever its bytes are."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app.errors import BadPicture, Busy
+from app.query.uploads import Uploads
+from app.settings import AppSettings
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif_of_many_gigabytes() -> bytes:
+    """A PNG whose EXIF has 3000 entries, each of them the same 9 MB."""
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", 3000)
+    entries = b"".join(struct.pack("<HHLL", 300 + entry, 1, 8_000_000, 8) for entry in range(3000))
+    exif = (head + entries).ljust(9_000_000, b"\0")
+    png = encoded(Image.new("RGB", (64, 64), "red"), "PNG")
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    return png[:33] + chunk + png[33:]  # after IHDR
+
+
+def comments_of_minutes() -> bytes:
+    """A GIF whose comment comes in four million pieces: each is put behind all before it."""
+    gif = encoded(Image.new("P", (64, 64)), "GIF")
+    after = 13 + 3 * (2 << (gif[10] & 7))
+    return gif[:after] + b"\x21\xfe" + b"\x01a" * 4_000_000 + b"\0" + gif[after:]
+
+
+def scans_of_minutes() -> bytes:
+    """A progressive JPEG of 36 million pixels that are gone over some ten thousand times."""
+    jpeg = encoded(Image.new("L", (6000, 6000)), "JPEG", progressive=True)
+    return jpeg[:-2] + jpeg[jpeg.rfind(b"\xff\xda") : -2] * 10_000 + b"\xff\xd9"
+
+
+@pytest.fixture(scope="module")
+def uploads() -> Iterator[Uploads]:
+    made = Uploads(AppSettings(decoders=1, decode_seconds=2.0))
+    yield made
+    made.close()
+
+
+def test_memory_beyond_the_limit_is_refused(uploads: Uploads) -> None:
+    with pytest.raises(BadPicture, match="too much memory") as told:
+        uploads.decode(exif_of_many_gigabytes())
+    assert told.value.status == 413
+    assert uploads.decode(encoded(Image.new("RGB", (64, 48)), "JPEG")).size == (64, 48), "the next one is decoded"
+
+
+@pytest.mark.parametrize("make", [comments_of_minutes, scans_of_minutes])
+def test_a_picture_that_takes_minutes_is_refused_when_its_time_is_up(uploads: Uploads, make: object) -> None:
+    with pytest.raises(BadPicture, match="takes more than 2 s"):
+        uploads.decode(make())  # type: ignore[operator]
+    assert uploads.decode(encoded(Image.new("RGB", (64, 48)), "PNG")).size == (64, 48)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_the_largest_picture_allowed_fits_and_comes_back_small(kind: str) -> None:
+    uploads = Uploads(AppSettings(decoders=1, decode_seconds=120))
+    mode = "RGB" if kind == "JPEG" else "RGBA"
+    picture = uploads.decode(encoded(Image.new(mode, (8000, 5000), "#c83020"), kind))
+    assert picture.size == (1024, 640) and picture.mode == "RGB"
+    assert all(abs(a - b) < 12 for a, b in zip(picture.getpixel((500, 300)), (200, 48, 32), strict=True))
+    uploads.close()
+
+
+@pytest.mark.parametrize("size", [(8, 4_000_000), (4_000_000, 8), (7, 7), (1, 60_000)])
+def test_a_strip_is_not_scaled_up_to_the_models_size(uploads: Uploads, size: tuple[int, int]) -> None:
+    with pytest.raises(BadPicture, match=r"too (thin|few)"):
+        uploads.decode(encoded(Image.new("L", size), "PNG"))
+
+
+def test_orientation_is_heeded_and_damaged_exif_is_not(uploads: Uploads) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    assert uploads.decode(encoded(Image.new("RGB", (64, 32)), "JPEG", exif=turned)).size == (32, 64)
+    assert uploads.decode(encoded(Image.new("RGB", (64, 32)), "PNG", exif=turned)).size == (32, 64)
+    damaged = b"Exif\0\0II*\0\xff\xff\xff\xff"
+    assert uploads.decode(encoded(Image.new("RGB", (64, 32)), "JPEG", exif=damaged)).size == (64, 32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\nshowpage\n", b"8BPS\0\1" + b"\0" * 60, b"\0\0\1\0" * 30],
+    ids=["EPS", "PSD", "ICO"],
+)
+def test_only_the_listed_formats_are_tried(uploads: Uploads, content: bytes) -> None:
+    with pytest.raises(BadPicture, match="another kind of file"):
+        uploads.decode(content)
+
+
+def test_a_decoder_holds_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-for-decoders")
+    uploads = Uploads(AppSettings(decoders=1))
+    uploads.decode(encoded(Image.new("RGB", (64, 48)), "PNG"))
+    decoder = uploads._free.get()
+    assert decoder is not None
+    assert b"not-for-decoders" not in Path(f"/proc/{decoder._process.pid}/environ").read_bytes()
+    decoder.close()
+
+
+def test_where_every_decoder_is_at_work_the_next_is_told_so() -> None:
+    uploads = Uploads(AppSettings(decoders=1, decode_seconds=1.0))
+    uploads.decode(encoded(Image.new("RGB", (64, 48)), "PNG"))
+    faults: list[Exception] = []
+
+    def send() -> None:
+        try:
+            uploads.decode(comments_of_minutes())
+        except (BadPicture, Busy) as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert {type(fault) for fault in faults} == {BadPicture, Busy}
+    uploads.close()
