@@ -8,7 +8,8 @@ AppError
 |-- NoReport            404   the live release was not evaluated
 |-- NoClassifier        409   the live release has no category classifier
 |-- Busy                503   more pictures at once than the decoders can take
-`-- NothingPublished    503   no release has been loaded yet
+|-- NothingPublished    503   no release has been loaded yet
+`-- NoRoom              503   a release to compare with has to wait: a newer one is being loaded
 """
 
 
@@ -76,3 +77,10 @@ class NothingPublished(AppError):
 
     status = 503
     title = "Nothing published yet"
+
+
+class NoRoom(AppError):
+    """Raised when a release to compare with cannot be in memory just now."""
+
+    status = 503
+    title = "Not now"

@@ -14,7 +14,6 @@ from app.api.routes import add_api
 from app.page.page import CSS, build_page, theme
 from app.query.search import Search
 from app.serving.live import Live
-from app.serving.pictures import Pictures
 from app.serving.remembered import Remembered
 from app.serving.reports import Reports
 from app.settings import AppSettings
@@ -30,7 +29,7 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     settings = settings or AppSettings()
     store = open_store(store_settings)
     live = Live(store, settings, Remembered(store.settings.store_cache, settings.channel))
-    search = Search(live, Pictures(store, settings.picture_cache_mb * 1_000_000), settings)
+    search = Search(store, live, settings)
 
     @asynccontextmanager
     async def follow(app: FastAPI) -> AsyncIterator[None]:

@@ -30,6 +30,9 @@ class AppSettings(BaseSettings):
     max_terms: int = Field(8, ge=1, le=100, description="Most parts of one mixed query")
     max_filter_clauses: int = Field(200, ge=1, le=10_000, description="Most clauses and values in one filter")
     max_query_chars: int = Field(1000, ge=10, le=100_000, description="Longest text query")
+    compare_idle_seconds: float = Field(
+        300, ge=0, le=86_400, description="How long a release that was compared with stays in memory unused"
+    )
     picture_cache_mb: int = Field(256, ge=1, le=100_000, description="Memory for product pictures that were shown")
     prefect_url: str = Field("", description="Address of the Prefect UI; with it, the page links the run of a release")
 

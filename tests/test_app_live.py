@@ -20,7 +20,6 @@ from app.errors import NothingPublished, TakenDown, UnknownItem
 from app.page import cards
 from app.query.search import Answer, Search
 from app.serving.live import Live
-from app.serving.pictures import Pictures
 from app.serving.remembered import Remembered
 from app.serving.status import Seen
 from app.settings import AppSettings
@@ -43,7 +42,7 @@ def following(shop: TinyShop, start: bool = True, settings: AppSettings = SETTIN
     if start:
         live.start()
     try:
-        yield Search(live, Pictures(shop.store, 10_000_000), settings)
+        yield Search(shop.store, live, settings)
     finally:
         live.stop()
 
@@ -106,7 +105,7 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
         status = search.live.status()
     assert not faults, faults[:5]
     assert len(answers) >= 8, f"queries ran between the swaps: {answers}"
-    assert search.live.most_resident <= 2 and status.resident == 1
+    assert search.live.residents.most <= 2 and status.resident == 1
     assert status.snapshot and status.snapshot.pointer.generation == 13
 
 
@@ -123,7 +122,7 @@ def test_a_query_keeps_its_release_and_holds_the_third_one_back(
             assert search.live.status().resident == 2
             assert held.release.id == "first" and len(held.items) == 12
         wait_for(lambda: served(search) == "third")
-        assert search.live.most_resident == 2
+        assert search.live.residents.most == 2
 
 
 def test_the_same_model_is_loaded_once(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:

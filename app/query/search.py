@@ -8,17 +8,21 @@ from PIL import Image
 
 from app.errors import BadRequest, NoClassifier, TakenDown, UnknownItem
 from app.query.answers import Answer, Answers, Categories, Category, Hit
+from app.query.compare import Comparison, compared
 from app.query.encoding import Encoding
 from app.query.facets import Facet, count_facet, without
 from app.query.filters import count_clauses
 from app.query.question import Part, Question
 from app.query.uploads import Uploads
 from app.serving.choices import Chosen
+from app.serving.guests import Guests
+from app.serving.history import History
 from app.serving.items import Product
 from app.serving.live import Live
 from app.serving.pictures import Pictures
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
+from tasks.store.store import Store
 
 _NEAR = 200  # best results whose values come first in a facet
 
@@ -26,10 +30,13 @@ _NEAR = 200  # best results whose values come first in a facet
 class Search:
     """The queries of page and API. Thread-safe; every method holds one snapshot from start to end."""
 
-    def __init__(self, live: Live, pictures: Pictures, settings: AppSettings) -> None:
-        self.live, self.pictures, self.settings = live, pictures, settings
+    def __init__(self, store: Store, live: Live, settings: AppSettings) -> None:
+        self.live, self.settings = live, settings
+        self.pictures = Pictures(store, settings.picture_cache_mb * 1_000_000)
+        self.history = History(store, settings.channel)
+        self._guests = Guests(store, settings, live)
         self.uploads = Uploads(settings)
-        self._encoding = Encoding(pictures)
+        self._encoding = Encoding(self.pictures)
 
     def by_text(self, words: str, top_k: int | None = None) -> Answer:
         """Products whose pictures fit the words. Raises BadRequest, NothingPublished."""
@@ -50,7 +57,7 @@ class Search:
     def answers(self, questions: Sequence[Question]) -> Answers:
         """Answers to several questions, encoded together, from one release."""
         for question in questions:
-            self._check(question)
+            self.check(question)
         with self.live.acquire() as snapshot:  # before encoding: encoder and index must be of one release
             return self.answers_from(snapshot, questions)
 
@@ -63,6 +70,16 @@ class Search:
             for question, vectors in zip(questions, encoded, strict=True)
         ]
         return Answers(release=snapshot.release.id, generation=snapshot.pointer.generation, answers=answers)
+
+    def compare(self, question: Question, release_id: str) -> Comparison:
+        """Answers of the live release beside those of another one, which is loaded first where it is not in memory.
+
+        Raises what `answer` raises, NoRoom, ArtifactMissing, ArtifactCorrupt, StoreUnavailable.
+        """
+        self.check(question)
+        with self._guests.beside(release_id) as (live, other):
+            after, before = (self.answers_from(snapshot, [question]).answers[0] for snapshot in (live, other))
+        return compared(before, after)
 
     def classify(self, picture: Image.Image, top_k: int = 5) -> Categories:
         """Likely categories of a picture. Raises NoClassifier, NothingPublished."""
@@ -94,7 +111,8 @@ class Search:
 
     # One question
 
-    def _check(self, question: Question) -> None:
+    def check(self, question: Question) -> None:
+        """Raise BadRequest that names everything about a question that breaks a limit."""
         limits, faults = self.settings, []
         wanted = limits.top_k if question.top_k is None else question.top_k
         if not 1 <= wanted <= limits.max_top_k:

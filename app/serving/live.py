@@ -9,12 +9,13 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.errors import NothingPublished
 from app.serving.lease import Lease
 from app.serving.remembered import Remembered
+from app.serving.residents import Residents
 from app.serving.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
 from app.serving.status import KEPT, LiveStatus, Seen
 from app.settings import AppSettings
@@ -27,18 +28,8 @@ from tasks.store.store import Store
 
 log = logging.getLogger(__name__)
 
-_MOST_RESIDENT = 2  # the one that answers and the one being loaded, or still answering its last queries
 _DEPARTED_KEPT = 4
 _COPIES_KEPT = 86_400.0
-
-
-@dataclass
-class _Resident:
-    """A snapshot with the number of queries that hold it. Guarded by Live's lock."""
-
-    snapshot: Snapshot
-    users: int = 0
-    retired: bool = False
 
 
 class Live:
@@ -47,13 +38,11 @@ class Live:
     def __init__(self, store: Store, settings: AppSettings, remembered: Remembered) -> None:
         self._store, self._settings, self._remembered = store, settings, remembered
         self._lease = Lease(store, settings.poll_seconds)
-        self._changed = threading.Condition()  # guards everything below
-        self._current: _Resident | None = None
-        self._residents: list[_Resident] = []
+        self.residents = Residents()
+        self._telling = threading.Lock()  # guards the next two
         self._departed: list[dict[str, str]] = []
         self._seen = Seen()
         self._state: LiveState | None = None  # as last read: the store is asked only for what is newer
-        self.most_resident = 0
         self._one_check = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -64,32 +53,24 @@ class Live:
     @contextmanager
     def acquire(self) -> Iterator[Snapshot]:
         """Hold the current snapshot for one query. Never waits for a load. Raises NothingPublished."""
-        with self._changed:
-            resident = self._current
-            if resident is None:
+        with self.residents.hold() as snapshot:
+            if snapshot is None:
                 raise NothingPublished(self._why_nothing())
-            resident.users += 1
-            snapshot = resident.snapshot
-        try:
             yield snapshot
-        finally:
-            with self._changed:
-                resident.users -= 1
-                self._close_if_done(resident)
 
     def departed_picture(self, item_id: str, sha256: str) -> bool:
         """Whether a recently replaced release showed this picture for this item: its pages may still be open."""
-        with self._changed:
+        with self._telling:
             return any(gone.get(item_id) == sha256 for gone in self._departed)
 
     def status(self) -> LiveStatus:
         """A consistent view of what is served and what is wrong."""
-        with self._changed:
+        with self._telling:
             seen = self._seen
             return LiveStatus(
-                snapshot=self._current.snapshot if self._current else None,
-                resident=len(self._residents) + (seen.loading is not None),
-                most_resident=self.most_resident,
+                snapshot=self.residents.current,
+                resident=self.residents.count,
+                most_resident=self.residents.most,
                 loading=seen.loading,
                 refused=seen.refused.get(seen.wanted or ""),
                 store_error=seen.store_error,
@@ -106,8 +87,7 @@ class Live:
     def stop(self) -> None:
         """End the background thread; queries under way keep their snapshot."""
         self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
+        self.residents.close()
         if self._thread is not None:
             self._thread.join(timeout=10)
         self._lease.give_up()
@@ -133,12 +113,13 @@ class Live:
             self._note_store(None)
             if self._state is not None:
                 self._follow_pointer(self._state.pointer)
+            self.residents.dismiss_guest(self._settings.compare_idle_seconds)
             self._hold_what_is_resident()
 
     def _follow_pointer(self, pointer: LivePointer) -> None:
-        with self._changed:
+        current = self.residents.current
+        with self._telling:
             self._seen.wanted = pointer.release
-            current = self._current.snapshot if self._current else None
             may_try = self._seen.may_try(pointer.release)
         if current and current.release.id == pointer.release:
             self._relabel(pointer)
@@ -149,10 +130,9 @@ class Live:
         if not self._make_room(pointer.release):
             return
         try:
-            self._lease.hold(self._resident_releases() | {pointer.release})  # before anything of it is read
+            self._lease.hold(self.residents.ids | {pointer.release})  # before anything of it is read
             release = read_release(self._store, pointer.release)
-            with self._changed:
-                beside = self._current.snapshot if self._current else None
+            beside = self.residents.current
             parts = fetch_parts(self._store, release, beside)
             snapshot = load_snapshot(release, pointer, parts, self._settings, beside)
         except Exception as error:
@@ -164,13 +144,9 @@ class Live:
 
     def _hold_what_is_resident(self) -> None:
         try:
-            self._lease.hold(self._resident_releases())
+            self._lease.hold(self.residents.ids)
         except BeingCollected as error:  # only after a pause longer than the lease: what is in memory answers on
             log.warning("What is served is not kept in the store any more: %s", error)
-
-    def _resident_releases(self) -> set[str]:
-        with self._changed:
-            return {resident.snapshot.release.id for resident in self._residents}
 
     def _forget_old_files(self, *served: Release | None) -> None:
         """Local copies that no release of the last day needs; a shared cache keeps what others fetched meanwhile."""
@@ -181,8 +157,8 @@ class Live:
             log.warning("Old local copies cannot be removed: %s", error)
 
     def _serve_remembered(self) -> None:
-        with self._changed:
-            if self._current is not None or not self._seen.may_try(KEPT):
+        with self._telling:
+            if self.residents.current is not None or not self._seen.may_try(KEPT):
                 return
             self._seen.wanted = KEPT
         found: tuple[Release, LivePointer, Parts] | None = None
@@ -195,44 +171,38 @@ class Live:
             self._refuse(KEPT, error)
 
     def _make_room(self, release: str) -> bool:
-        """Wait until a further release may be resident, and count it as such from here on."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._residents) < _MOST_RESIDENT or self._stopping.is_set())
-            if self._stopping.is_set():
-                return False
+        if not self.residents.make_room():
+            return False
+        with self._telling:
             self._seen.loading = release
-            self.most_resident = max(self.most_resident, len(self._residents) + 1)
-            return True
+        return True
 
     def _swap(self, snapshot: Snapshot) -> None:
-        with self._changed:
-            before = self._current
-        gone = before.snapshot.items.pictures_not_in(snapshot.items) if before else {}
-        with self._changed:
-            self._current = _Resident(snapshot)
-            self._residents.append(self._current)
+        before = self.residents.current
+        gone = before.items.pictures_not_in(snapshot.items) if before else {}
+        with self._telling:
+            self.residents.settle(snapshot)
             self._seen.loading = None
             for mended in (snapshot.release.id, KEPT):
                 self._seen.refused.pop(mended, None)
             self._departed = [gone, *self._departed][:_DEPARTED_KEPT]
-            if before:
-                before.retired = True
-                self._close_if_done(before)
         log.info("Serving release %s, %d products", snapshot.label, len(snapshot.items))
         for told in self.on_swap:
             told(snapshot)
 
     def _relabel(self, pointer: LivePointer) -> None:
         """The same release under a newer pointer (rolled back and forth), or reached again after an outage."""
-        with self._changed:
-            resident = self._current
-            if resident and (resident.snapshot.pointer != pointer or resident.snapshot.stale):
-                resident.snapshot = replace(resident.snapshot, pointer=pointer, stale=False)
+        current = self.residents.current
+        if current and (current.pointer != pointer or current.stale):
+            self.residents.relabel(lambda snapshot: replace(snapshot, pointer=pointer, stale=False))
 
     def _refuse(self, release: str, error: Exception) -> None:
-        with self._changed:
+        current = self.residents.current
+        with self._telling:
+            if self._seen.loading:
+                self.residents.give_up_room()
             refused = self._seen.refuse(release, error, self._settings.poll_seconds)
-            serving = self._current.snapshot.label if self._current else "nothing"
+            serving = current.label if current else "nothing"
         known = isinstance(error, (ProductSearchError, OSError))
         log.log(
             logging.WARNING if isinstance(error, TransientError) else logging.ERROR,
@@ -241,20 +211,15 @@ class Live:
         )  # fmt: skip
 
     def _note_store(self, problem: str | None) -> None:
-        with self._changed:
+        with self._telling:
             if problem and problem != self._seen.store_error:
                 log.warning("The live pointer cannot be read: %s", problem)
             self._seen.store_error = problem
             self._seen.checked_at = datetime.now(UTC) if problem is None else self._seen.checked_at
 
-    def _close_if_done(self, resident: _Resident) -> None:
-        """Forget a replaced release when nobody uses it. Call with the lock held; memory goes with the reference."""
-        if resident.retired and resident.users == 0 and resident in self._residents:
-            self._residents.remove(resident)
-            self._changed.notify_all()
-
     def _why_nothing(self) -> str:
-        seen = self._seen
+        with self._telling:
+            seen = replace(self._seen)
         refused = seen.refused.get(seen.wanted or "")
         if seen.store_error:
             kept = f"what is kept on this machine cannot be used: {refused.reason}" if refused else "none is kept here."

@@ -21,8 +21,10 @@ class Loudness:
 
     @cached_property
     def _covariance(self) -> np.ndarray:
+        if not len(self.sample):
+            return np.zeros((self.sample.shape[1],) * 2, np.float32)
         centred = self.sample - self.sample.mean(axis=0)
-        return centred.T @ centred / max(len(self.sample), 1)
+        return centred.T @ centred / len(self.sample)
 
     def spread(self, vectors: np.ndarray) -> np.ndarray:
         """(k,) standard deviation of each vector's scores over the release, never zero. vectors: (k, d)."""
