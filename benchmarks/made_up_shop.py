@@ -4,14 +4,15 @@ Half of an index's products are its own (``a-000001``), half are in every index 
 own: an answer tells by its item ids alone which release gave it.
 """
 
+import copy
 import hashlib
 import io
-import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -35,10 +36,10 @@ from tasks.store.removals import store_removals, with_removals
 from tasks.store.settings import StoreSettings
 from tasks.store.store import Store, open_store
 
-DIM, CHANNEL = 32, "production"
+CHANNEL = "production"
 _PICTURES = 16
-_MODEL = {
-    "embed_dim": DIM,
+_TINY: dict[str, Any] = {
+    "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
@@ -46,10 +47,11 @@ _MODEL = {
 
 @dataclass
 class MadeUpShop:
-    """The store below ``root``, and what was put into it."""
+    """The store below ``root``, and what was put into it. ``architecture``: OpenCLIP's model_cfg of its models."""
 
     root: Path
     items: int
+    architecture: dict[str, Any] = field(default_factory=lambda: _TINY)
     pictures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -70,18 +72,24 @@ class MadeUpShop:
         """The store."""
         return open_store(self.settings)
 
+    @property
+    def dim(self) -> int:
+        """Numbers per vector."""
+        return self.architecture["embed_dim"]
+
     def model(self, name: str, seed: int) -> ArtifactRef:
-        """A tiny model of random weights."""
+        """A model of random weights."""
         with tempfile.TemporaryDirectory() as scratch:
             torch.manual_seed(seed)
-            config = {"model_cfg": json.loads(json.dumps(_MODEL)), "preprocess_cfg": {"size": 32}}
-            save_model(open_clip.CLIP(**_MODEL), config, Path(scratch))
-            summary = {"name": f"tiny {name}"}
+            size = self.architecture["vision_cfg"]["image_size"]
+            config = {"model_cfg": copy.deepcopy(self.architecture), "preprocess_cfg": {"size": size}}
+            save_model(open_clip.CLIP(**self.architecture), config, Path(scratch))
+            summary = {"name": f"random {name}"}
             return commit(self.store, "model", name, Path(scratch), recipe=1, summary=summary).ref
 
     def classifier(self, name: str) -> ArtifactRef:
         """A category head of random weights."""
-        weights = np.random.default_rng(0).normal(size=(3, DIM)).astype(np.float32)
+        weights = np.random.default_rng(0).normal(size=(3, self.dim)).astype(np.float32)
         tensors = {"weight": weights, "bias": np.zeros(3, np.float32)}
         head = Head("linear", ("mug", "chair", "lamp"), tensors, 1.0, 1.0, {}, {})
         with tempfile.TemporaryDirectory() as scratch:
@@ -89,10 +97,14 @@ class MadeUpShop:
             return commit(self.store, "classifier", name, Path(scratch), recipe=1).ref
 
     def index(self, name: str, seed: int) -> ArtifactRef:
-        """An index over made-up vectors; row i of it is row i of its items."""
-        vectors = np.random.default_rng(seed).normal(size=(self.items, DIM)).astype(np.float32)
+        """An exact index over made-up vectors; row i of it is row i of its items."""
+        vectors = np.random.default_rng(seed).normal(size=(self.items, self.dim)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        built = build_index(vectors, vectors[:32], IndexConfig(kind="flat"))
+        return self.index_of(name, vectors, vectors[:32], IndexConfig(kind="flat"))
+
+    def index_of(self, name: str, vectors: np.ndarray, queries: np.ndarray, config: IndexConfig) -> ArtifactRef:
+        """An index over these vectors, one for each of its items, tuned on ``queries``."""
+        built = build_index(vectors, queries, config)
         with tempfile.TemporaryDirectory() as scratch:
             save_index(built, Path(scratch) / "index.faiss")
             pq.write_table(self._products(name), Path(scratch) / "items.parquet")

@@ -11,14 +11,10 @@ import argparse
 import http.client
 import json
 import multiprocessing
-import os
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +22,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.app_process import QUICK, pss_mb, running_app, wait_until
 from benchmarks.made_up_shop import MadeUpShop
-from deployments.processes import free_port
 from tasks.clip.encoder import Encoder
 from tasks.retrieval.search import RowFilter, Searcher
 from tasks.schema.release import Release
@@ -90,55 +86,6 @@ def expected_answers(shop: MadeUpShop, release: Release) -> list[list[str]]:
     return answers
 
 
-@contextmanager
-def running_app(shop: MadeUpShop) -> Iterator[tuple[int, int]]:
-    """The app in a process of its own; yields its port and its process id."""
-    port = free_port(0)
-    places = {"STORE_URI": shop.settings.store_uri, "STORE_CACHE": str(shop.settings.store_cache)}
-    command = [sys.executable, "-m", "app", "--port", str(port), "--poll_seconds", "0.1", "--threads", "1"]
-    environment = os.environ | places | {"OMP_NUM_THREADS": "1"}
-    with (shop.root / "app.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--device", "cpu"], env=environment, stderr=log)
-    try:
-        wait_until(port, 1, seconds=180)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def ready(port: int) -> dict[str, Any]:
-    """What /readyz tells; {} while nothing answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/readyz")
-        return json.loads(connection.getresponse().read())
-    except OSError:
-        return {}
-    finally:
-        connection.close()
-
-
-def wait_until(port: int, generation: int, seconds: float = 60) -> dict[str, Any]:
-    """Wait until the app answers from ``generation``. Raises TimeoutError."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        told = ready(port)
-        if told.get("generation") == generation:
-            return told
-        time.sleep(0.02)
-    raise TimeoutError(f"generation {generation} was not served within {seconds:.0f} s: {told}")
-
-
-def pss_mb(pid: int) -> float:
-    """Memory of a process in MB, pages shared with others by their share."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
 def load(port: int, expected: dict[str, list[list[str]]], count: Any, stop: Any, results: Any) -> None:
     """The client process: ask without pause in a few threads until told to stop."""
     asked: list[Asked] = []
@@ -192,7 +139,7 @@ def measure(shop: MadeUpShop, wanted: int, swaps: int) -> tuple[list[Asked], lis
     shop.publish(releases[0])
     context = multiprocessing.get_context("spawn")
     count, stop, results = context.Value("q", 0), context.Event(), context.Queue()
-    with running_app(shop) as (port, pid):
+    with running_app(shop, QUICK) as (port, pid):
         client = context.Process(target=load, args=(port, expected, count, stop, results))
         client.start()
         try:

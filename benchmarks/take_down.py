@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.app_process import QUICK, running_app
 from benchmarks.made_up_shop import MadeUpShop
 from benchmarks.servers import running_prefect
-from benchmarks.swap_under_load import running_app
 from tasks.store.live import read_live
 
 _LIMIT = 30.0  # seconds; a recall is "now", not "tonight"
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="take-down-") as folder:
         shop = MadeUpShop(Path(folder) / "shop", chosen.items)
         shop.publish(shop.release("a", shop.model("m1", 1), shop.index("a", 1)))
-        with running_prefect(Path(folder) / "prefect"), running_app(shop) as (port, _):
+        with running_prefect(Path(folder) / "prefect"), running_app(shop, QUICK) as (port, _):
             before = _children_cpu()  # of processes that ended: the app and the servers are still on
             took = [take_down(port, shop, f"a-{2 * number:06d}") for number in range(chosen.times)]
             used = (_children_cpu() - before) / chosen.times
