@@ -1,5 +1,8 @@
+import gc
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -189,3 +192,96 @@ def test_a_filter_packed_once_finds_what_the_plain_one_finds(searchers, queries)
                 np.testing.assert_array_equal(scores, plain[0])
     with pytest.raises(ConfigError, match="expected bool"):
         searchers["flat"].search(queries, 10, RowFilter(allowed[:-1]))
+
+
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8"])
+@pytest.mark.parametrize("share", [0.45, 0.6, 0.9])
+def test_a_filter_of_departments_far_from_the_query_keeps_the_recall(
+    kind, share, searchers, built, vectors, queries
+) -> None:
+    centres = np.random.default_rng(0).normal(size=(60, DIM))
+    department = np.argmax(vectors @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T, axis=1)
+    recalls = []
+    for query in queries[:20, None]:
+        farthest = np.argsort(query[0] @ centres.T)
+        allowed = np.isin(department, farthest[: int(share * 60)])
+        assert allowed.sum() > 5000
+        _, rows = searchers[kind].search(query, 10, allowed)
+        assert allowed[rows].all()
+        recalls.append(overlap(rows, exact(vectors, query, 10, allowed)))
+    assert np.mean(recalls) >= built[kind].figures["recall"]
+
+
+def test_queries_together_under_one_filter_find_what_each_finds_alone(searchers, queries) -> None:
+    allowed = np.random.default_rng(5).random(N) < 0.6
+    many = np.tile(queries, (12, 1))  # more than are planned at once
+    for searcher in searchers.values():
+        scores, rows = searcher.search(many, 10, allowed)
+        alone = [searcher.search(query[None], 10, allowed) for query in queries]
+        np.testing.assert_array_equal(rows, np.tile(np.concatenate([one[1] for one in alone]), (12, 1)))
+        np.testing.assert_allclose(scores[:50], np.concatenate([one[0] for one in alone]), atol=1e-5)
+
+
+def test_a_wide_filter_asked_for_more_rows_than_its_first_cells_hold_gets_them(built, tmp_path, queries) -> None:
+    searcher = Searcher.open(save_index(built["ivf_flat"], tmp_path / "i"), {"nprobe": 1})
+    allowed = np.random.default_rng(6).random(N) < 0.7
+    _, rows = searcher.search(queries, 6500, allowed)
+    assert allowed[rows].all() and all(len(set(found)) == 6500 for found in rows.tolist())
+
+
+def test_a_filter_counts_once_for_an_index_and_forgets_it_with_the_index(built, tmp_path, queries) -> None:
+    wanted = RowFilter(np.random.default_rng(7).random(N) < 0.7)
+    path = save_index(built["ivf_sq8"], tmp_path / "i")
+    searcher = Searcher.open(path, {"nprobe": 8})
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(partial(searcher.search, queries, allowed=wanted), [10] * 8))
+    (counts,) = wanted._counts.values()
+    assert counts.sum() == wanted.count and counts.nbytes == 4 * built["ivf_sq8"].figures["nlist"]
+    another = Searcher.open(path, {"nprobe": 4})
+    another.search(queries, 10, wanted)
+    assert len(wanted._counts) == 2 and any(kept is counts for kept in wanted._counts.values())
+    del searcher, another
+    gc.collect()
+    assert len(wanted._counts) == 0
+
+
+def test_an_index_whose_rows_are_not_numbered_from_zero_is_refused(vectors, tmp_path) -> None:
+    index = faiss.index_factory(DIM, "IVF8,Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors[:1000])
+    index.add_with_ids(vectors[:100], np.arange(100) + 7)
+    with pytest.raises(ArtifactCorrupt, match="rows 0 to 99 once"):
+        Searcher.open(save_index(index, tmp_path / "shifted"))
+    index.reset()
+    index.add_with_ids(vectors[:100], np.arange(100) // 2)
+    with pytest.raises(ArtifactCorrupt, match="rows 0 to 99 once"):
+        Searcher.open(save_index(index, tmp_path / "twice"))
+
+
+@pytest.mark.parametrize(
+    ("codes", "by_residual", "lost"),
+    [
+        ("Flat", None, 0),
+        ("IVF32,Flat", False, 0),
+        ("IVF32,SQ8", True, 0.02),
+        ("IVF32,SQ8", False, 0.02),
+        ("IVF32,PQ6x6np", True, 0.5),
+        ("IVF32,PQ6x6np", False, 0.5),
+    ],
+)
+def test_a_sample_is_of_the_stored_vectors(codes, by_residual, lost, vectors, tmp_path) -> None:
+    index = faiss.index_factory(DIM, codes, faiss.METRIC_INNER_PRODUCT)
+    if by_residual is not None:
+        index.by_residual = by_residual
+    index.train(vectors)
+    index.add(vectors)
+    searcher = Searcher.open(save_index(index, tmp_path / "i"))
+    some = searcher.sample(300, seed=3)
+    drawn = np.sort(np.random.default_rng(3).choice(N, 300, replace=False))
+    assert some.dtype == np.float32 and some.shape == (300, DIM)
+    assert np.linalg.norm(some - vectors[drawn], axis=1).mean() <= lost
+    np.testing.assert_array_equal(some, searcher.sample(300, seed=3))
+    assert not np.array_equal(some, searcher.sample(300, seed=4))
+    everything = searcher.sample(N + 1, seed=0)
+    assert everything.shape == (N, DIM) and np.linalg.norm(everything - vectors, axis=1).mean() <= lost
+    with pytest.raises(ConfigError, match="rows=0"):
+        searcher.sample(0, seed=0)

@@ -1,16 +1,16 @@
 """Search a saved index: memory-mapped, thread-safe, filtered by a bitmap of rows."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import faiss
 import numpy as np
 
+from tasks.retrieval.cells import Cells
 from tasks.retrieval.tuning import parameters
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
-
-_FEW_ROWS, _FEW_SHARE = 5_000, 0.02  # so few allowed rows are searched exhaustively
-_HALF, _MORE = 0.5, 4  # below half allowed, cells hold too few allowed rows: probe more of them
 
 
 class RowFilter:
@@ -23,6 +23,16 @@ class RowFilter:
         self.rows, self.count = len(allowed), int(allowed.sum())
         self._bitmap = np.packbits(allowed, bitorder="little")
         self.selector = faiss.IDSelectorBitmap(self._bitmap)  # type: ignore[call-arg, arg-type]
+        self._counts: WeakKeyDictionary[Cells, np.ndarray] = WeakKeyDictionary()  # goes when its index does
+        self._lock = Lock()
+
+    def counts(self, cells: Cells) -> np.ndarray:
+        """Allowed rows in each of an index's cells, (nlist,) int32: counted when first asked for, then kept."""
+        with self._lock:
+            if cells not in self._counts:
+                allowed = np.unpackbits(self._bitmap, count=self.rows, bitorder="little").view(np.bool_)
+                self._counts[cells] = cells.count(allowed)
+            return self._counts[cells]
 
 
 class Searcher:
@@ -30,16 +40,19 @@ class Searcher:
 
     def __init__(self, index: Any, search_params: dict[str, Any] | None = None) -> None:
         self._index = index
-        self._nlist = int(index.nlist) if isinstance(index, faiss.IndexIVF) else 1
+        is_ivf = isinstance(index, faiss.IndexIVF)
+        self._nlist = int(index.nlist) if is_ivf else 1
         self._nprobe = min(int((search_params or {}).get("nprobe", 1)), self._nlist)
         if self._nprobe < 1:
             raise ConfigError(f"nprobe={self._nprobe}: expected 1 to {self._nlist}; take it from the index's manifest")
+        self._cells = Cells(index, self._nprobe) if is_ivf else None
 
     @classmethod
     def open(cls, path: Path | str, search_params: dict[str, Any] | None = None) -> "Searcher":
-        """Map the index at ``path``: pages are read when first searched. ``search_params`` as `build_index` gave them.
+        """Map the index at ``path``: its codes are read when first searched, an IVF index's row numbers at once.
 
-        Raises ArtifactMissing, and ArtifactCorrupt where FAISS cannot read it. A flipped byte opens without an error:
+        ``search_params`` as `build_index` gave them. Raises ArtifactMissing, and ArtifactCorrupt where FAISS cannot
+        read it or its rows are not numbered 0 to n-1. A flipped byte opens without an error:
         compare the file's sha256 with its manifest first.
         """
         if not Path(path).is_file():
@@ -92,40 +105,53 @@ class Searcher:
         queries: (m, d) float32, L2-normalised. allowed: (n,) bool, rows that may be returned, or a RowFilter where
         the same rows are allowed many times; None allows all.
         Returns scores (m, top_k) float32 and rows (m, top_k) int64; past the last match -inf and -1. Every query gets
-        min(top_k, allowed rows) matches. Few allowed rows are all scored, so that a narrow filter loses none.
+        min(top_k, allowed rows) matches. Few allowed rows are all scored, so that a narrow filter loses none; of
+        more, each query looks into as many cells as its filter calls for (`Cells`).
         Raises ConfigError on a wrong shape or a non-finite query.
         """
         queries = self._checked(queries, top_k)
-        selector, count = self._selector(allowed)
+        wanted = self._filter(allowed)
         scores = np.full((len(queries), top_k), -np.inf, np.float32)
         rows = np.full((len(queries), top_k), -1, np.int64)
-        width = min(top_k, count)
+        width = min(top_k, self.ntotal if wanted is None else wanted.count)
         if not len(queries) or not width:
             return scores, rows
-        found, where = self._index.search(queries, width, params=parameters(self._index, self._effort(count), selector))
-        short = (where < 0).any(axis=1)
-        if short.any():  # the probed cells held fewer than were asked for
-            everything = parameters(self._index, self._nlist, selector)
-            found[short], where[short] = self._index.search(queries[short], width, params=everything)
+        found, where = self._best(queries, width, wanted)
         order = np.lexsort((where, -found), axis=1)
         scores[:, :width] = np.take_along_axis(found, order, axis=1)
         rows[:, :width] = np.take_along_axis(where, order, axis=1)
         return scores, rows
 
-    def _effort(self, count: int) -> int:
-        if count == self.ntotal:
-            return self._nprobe
-        if count < max(_FEW_ROWS, _FEW_SHARE * self.ntotal):
-            return self._nlist
-        return min(self._nlist, self._nprobe * _MORE) if count < _HALF * self.ntotal else self._nprobe
+    def sample(self, rows: int, seed: int) -> np.ndarray:
+        """Vectors of min(rows, ntotal) rows drawn with the seed, as the index keeps them: (m, d) float32, in row order.
 
-    def _selector(self, allowed: np.ndarray | RowFilter | None) -> tuple[Any, int]:
+        For how a query's scores spread over the index. Raises ConfigError on fewer than one row.
+        """
+        if rows < 1:
+            raise ConfigError(f"rows={rows}: expected 1 or more")
+        drawn = np.random.default_rng(seed).choice(self.ntotal, size=min(rows, self.ntotal), replace=False)
+        drawn = np.sort(drawn).astype(np.int64)
+        return self._index.reconstruct_batch(drawn) if self._cells is None else self._cells.vectors(drawn)
+
+    def _best(self, queries: np.ndarray, width: int, wanted: RowFilter | None) -> tuple[np.ndarray, np.ndarray]:
+        selector = None if wanted is None else wanted.selector
+        if wanted is not None and self._cells is not None:
+            return self._cells.search(queries, width, wanted.counts(self._cells), selector)
+        found, where = self._index.search(queries, width, params=parameters(self._index, self._nprobe, selector))
+        short = (where < 0).any(axis=1)
+        if short.any():  # the probed cells held fewer than were asked for
+            everything = parameters(self._index, self._nlist, selector)
+            found[short], where[short] = self._index.search(queries[short], width, params=everything)
+        return found, where
+
+    def _filter(self, allowed: np.ndarray | RowFilter | None) -> RowFilter | None:
+        """None where every row is allowed."""
         if allowed is None:
-            return None, self.ntotal
-        rows = allowed if isinstance(allowed, RowFilter) else RowFilter(allowed)
-        if rows.rows != self.ntotal:
-            raise ConfigError(f"allowed: found {rows.rows} rows, expected bool of shape ({self.ntotal},)")
-        return rows.selector, rows.count
+            return None
+        wanted = allowed if isinstance(allowed, RowFilter) else RowFilter(allowed)
+        if wanted.rows != self.ntotal:
+            raise ConfigError(f"allowed: found {wanted.rows} rows, expected bool of shape ({self.ntotal},)")
+        return None if wanted.count == self.ntotal else wanted
 
     def _checked(self, queries: np.ndarray, top_k: int) -> np.ndarray:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
