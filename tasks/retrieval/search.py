@@ -74,29 +74,6 @@ class Searcher:
         """Numbers per vector."""
         return int(self._index.d)
 
-    def sample(self, rows: int, seed: int) -> np.ndarray:
-        """(min(rows, ntotal), d) float32: vectors of random rows, as the index holds them."""
-        if isinstance(self._index, faiss.IndexIVF):
-            return self._sample_cells(rows, seed)
-        drawn = np.random.default_rng(seed).choice(self.ntotal, size=min(rows, self.ntotal), replace=False)
-        return self._index.reconstruct_batch(np.sort(drawn).astype(np.int64))
-
-    def _sample_cells(self, rows: int, seed: int) -> np.ndarray:
-        """Whole cells in random order, so that no map of rows to cells has to be made in a mapped index."""
-        lists, found = self._index.invlists, [np.empty((0, self.dim), np.float32)]
-        for cell in np.random.default_rng(seed).permutation(self._nlist):
-            size = lists.list_size(int(cell))
-            if size:
-                codes = faiss.rev_swig_ptr(lists.get_codes(int(cell)), size * self._index.code_size)
-                found.append(self._decoded(int(cell), codes.reshape(size, -1)[: -(-rows // 16)]))
-            if sum(map(len, found)) >= rows:
-                break
-        return np.concatenate(found)[:rows]
-
-    def _decoded(self, cell: int, codes: np.ndarray) -> np.ndarray:
-        coarse = np.full((len(codes), 1), cell, "<i8").view(np.uint8)[:, : self._index.coarse_code_size()]
-        return self._index.sa_decode(np.ascontiguousarray(np.concatenate([coarse, codes], axis=1)))
-
     def search(
         self, queries: np.ndarray, top_k: int, allowed: np.ndarray | RowFilter | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
