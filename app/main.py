@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app.api.guards import BodyLimit, SafeHeaders
 from app.api.routes import add_api
+from app.page.door import keep_the_door
 from app.page.page import CSS, build_page, theme
 from app.query.search import Search
 from app.serving.live import Live
@@ -44,8 +45,11 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     add_api(app, search, Reports(store))
     app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_bytes * 1.4) + 100_000)  # base64 is a third longer
     app.add_middleware(SafeHeaders)
-    return gr.mount_gradio_app(
-        app, build_page(search), path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
+    blocks = build_page(search)
+    app = gr.mount_gradio_app(
+        app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
         run_history=False, theme=theme(), css_paths=[CSS], max_file_size=settings.max_upload_bytes, show_error=True,
         ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
+    keep_the_door(app, blocks)
+    return app

@@ -29,6 +29,7 @@ _TO_BANNER = """() => {
   const banner = document.querySelector('#similar .banner');
   if (banner && banner.offsetParent) banner.scrollIntoView({block: 'center'});
 }"""
+_UPLOADS_KEPT = (600, 3600)  # seconds: how often to look, and how old an upload may get on this disk
 _WORDS, _PICTURE = "words", "picture"
 _HINT = "Describe a product, or press one of the examples."
 _PICTURE_HINT = "Upload, paste or take a picture, or press “More like this” on any product."
@@ -62,7 +63,7 @@ def theme() -> gr.themes.Base:
 def _upload_field(**options: Any) -> gr.Image:
     """Gradio's picture field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
 
-    Gradio has checked that the path lies in its own upload folder. (Replaced on the instance, because for a subclass
+    `app.page.door` has checked that the path is that of an upload. (Replaced on the instance, because for a subclass
     Gradio writes a .pyi file beside this module and looks for a frontend of its own.)
     """
     field = gr.Image(type="filepath", image_mode=None, **options)
@@ -133,7 +134,9 @@ class Page:
 def build_page(search: Search) -> gr.Blocks:
     """The Blocks to mount."""
     page = Page(search)
-    with gr.Blocks(title="Product search", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(
+        title="Product search", analytics_enabled=False, fill_width=True, delete_cache=_UPLOADS_KEPT
+    ) as blocks:
         gr.HTML('<header class="head"><h1>Product search</h1><p>By words or by picture.</p></header>')
         notice = gr.HTML("", elem_classes="notice")
         with gr.Tabs(selected=_WORDS, elem_classes="tabs") as tabs:

@@ -1,0 +1,162 @@
+"""What of Gradio's server can be reached: the routes that the page uses, asked as the page asks.
+
+Gradio is a server for many kinds of apps. Of its sixty routes the page needs a dozen; the others fetch addresses, take
+recordings or run components. A mounted Gradio also opens whatever path a call names, where `launch()` would look
+whether it was uploaded. Both end here; a new part of the page that needs another route gets it into `_READ` or `_SENT`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.utils import get_upload_folder
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem
+from app.errors import AppError, BadRequest
+
+_GRADIO = "/gradio_api"
+_FILE, _JOIN, _UPLOAD = f"{_GRADIO}/file=", f"{_GRADIO}/queue/join", f"{_GRADIO}/upload"
+_READ = (
+    *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"),
+    *(f"{_GRADIO}/{name}" for name in ("queue/data", "upload_progress", "startup-events", "app_id")),
+)
+_READ_BELOW = ("/static/", "/assets/", f"{_GRADIO}/heartbeat/", _FILE)
+_SENT = (_JOIN, _UPLOAD, f"{_GRADIO}/cancel", f"{_GRADIO}/reset")
+_CALL_BYTES = 200_000
+_UNREAD = 64  # calls of one session whose answers were not fetched
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+class _NotFound(AppError):
+    status = 404
+    title = "Not found"
+
+
+class _TooMany(AppError):
+    status = 429
+    title = "Too many calls"
+
+
+def keep_the_door(app: FastAPI, blocks: gr.Blocks) -> None:
+    """Put the door before the Gradio app that was mounted last on ``app``."""
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    mounted.app = PageDoor(mounted.app, blocks, app.routes[:-1])
+
+
+class PageDoor:
+    """ASGI: lets through to Gradio what the page sends, and answers everything else with a problem document."""
+
+    def __init__(self, gradio: ASGIApp, blocks: gr.Blocks, others: Sequence[BaseRoute]) -> None:
+        self._gradio, self._blocks, self._others = gradio, blocks, others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        if scope["type"] != "http":
+            await self._gradio(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+            if scope["path"] == _JOIN:
+                receive = _replay(self._checked_call(await _body(receive)), receive)
+            await self._enter(scope, receive, send)
+        except AppError as error:
+            headers = {"Allow": ", ".join(self._methods(scope))} if error.status == 405 else None
+            await problem(error.status, error.title, str(error), headers)(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        method, path = scope["method"], scope["path"]
+        allowed = self._methods(scope)
+        if not allowed:
+            raise _NotFound(f"There is no {path[:200]!r} here. GET /openapi.json lists the API.")
+        if method not in allowed:
+            raise BadRequest(f"{path[:200]!r} takes {', '.join(allowed)}.", 405)
+        if path.startswith(_FILE) and not _is_upload(path.removeprefix(_FILE)):
+            raise _NotFound("No such upload.")
+
+    def _methods(self, scope: Scope) -> list[str]:
+        path = scope["path"]
+        if path in _READ or path.startswith(_READ_BELOW):
+            return ["GET", "HEAD"]
+        if path in _SENT:
+            return ["POST"]
+        scopes = ((method, {**scope, "method": method}) for method in _METHODS)
+        return [method for method, one in scopes if any(route.matches(one)[0] is Match.FULL for route in self._others)]
+
+    def _checked_call(self, body: bytes) -> bytes:
+        """The call as Gradio is to read it, and not a byte else. Raises BadRequest."""
+        try:
+            call = json.loads(body)
+            told = json.dumps(call, allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):  # also half a character, and what is no number
+            raise BadRequest("The call is not JSON of UTF-8 text.") from None
+        if not isinstance(call, dict) or not isinstance(call.get("data"), list):
+            raise BadRequest("A call of the page has `data`, a list.")
+        function, session = call.get("fn_index"), call.get("session_hash")
+        if type(function) is not int or function not in self._blocks.fns:
+            raise BadRequest("The page has no such function. Load the page again: it may have changed.")
+        if not isinstance(session, str) or not session.isalnum() or len(session) > 64:
+            raise BadRequest("`session_hash` is up to 64 letters and digits.")
+        if len(self._blocks._queue.pending_event_ids_session.get(session, ())) >= _UNREAD:
+            raise _TooMany(f"This session has {_UNREAD} answers to fetch first.")
+        if not all(_is_upload(path) for path in _paths(call["data"])):
+            raise BadRequest("A file that was not uploaded here cannot be used. Upload it first.")
+        return told
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched(message: Message) -> None:
+            if scope["path"] == _UPLOAD and message.get("status") == 500:
+                # Gradio's parser raises TypeError, LookupError, UnicodeError ... on forms that are none
+                raise BadRequest("The upload is not understood: send a multipart form with a file in `files`.")
+            await send(message)
+
+        # Gradio reads of a range of a file what it likes, and the page asks for whole files
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await self._gradio({**scope, "headers": headers}, receive, watched)
+
+
+def _is_upload(path: str) -> bool:
+    """Whether ``path`` is a file in the folder that holds the page's uploads, wherever its links lead."""
+    try:
+        found = Path(path).resolve(strict=True)
+        return found.is_file() and found.is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):
+        return False
+
+
+def _paths(data: list[Any]) -> Iterator[str]:
+    """Every value that Gradio might take for the path of a file."""
+    waiting: list[Any] = [data]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if isinstance(path := found.get("path"), str):
+                yield path
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > _CALL_BYTES:
+            raise BadRequest(f"A call of the page has {_CALL_BYTES:,} bytes at most.", 413)
+    return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed
