@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app.api.guards import BodyLimit, SafeHeaders
 from app.api.routes import add_api
+from app.metrics import Metrics
 from app.page.door import keep_the_door
 from app.page.page import CSS, build_page, theme
 from app.query.search import Search
@@ -30,7 +31,9 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     settings = settings or AppSettings()
     store = open_store(store_settings)
     live = Live(store, settings, Remembered(store.settings.store_cache, settings.channel))
-    search = Search(store, live, settings)
+    metrics = Metrics()
+    metrics.follow(live)
+    search = Search(store, live, settings, metrics)
 
     @asynccontextmanager
     async def follow(app: FastAPI) -> AsyncIterator[None]:

@@ -23,6 +23,13 @@ class AppSettings(BaseSettings):
     max_pixels: int = Field(40_000_000, ge=10_000, le=1_000_000_000, description="Largest uploaded picture in pixels")
     decoders: int = Field(2, ge=1, le=64, description="Processes that decode uploaded pictures, one picture each")
     decode_seconds: float = Field(10.0, gt=0, le=600, description="Longest that one picture may take to decode")
+    encode_batch: int = Field(32, ge=1, le=1024, description="Most texts or pictures encoded at once")
+    vector_cache: int = Field(
+        20_000, ge=0, le=10_000_000, description="Vectors of earlier queries kept in memory, 2 KB each at 512 numbers"
+    )
+    max_in_flight: int = Field(
+        64, ge=1, le=10_000, description="Searches answered at once; beyond, the app says 503 and when to ask again"
+    )
     top_k: int = Field(12, ge=1, le=100, description="Results on the page and default of the API")
     max_top_k: int = Field(100, ge=1, le=1000, description="Most results one request may ask for")
     max_offset: int = Field(1000, ge=0, le=100_000, description="Most results one request may pass over")

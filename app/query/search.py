@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from app.errors import BadRequest, NoClassifier, TakenDown, UnknownItem
+from app.metrics import Metrics
 from app.query.answers import Answer, Answers, Categories, Category, Hit
 from app.query.compare import Comparison, compared
 from app.query.encoding import Encoding
@@ -30,13 +31,14 @@ _NEAR = 200  # best results whose values come first in a facet
 class Search:
     """The queries of page and API. Thread-safe; every method holds one snapshot from start to end."""
 
-    def __init__(self, store: Store, live: Live, settings: AppSettings) -> None:
+    def __init__(self, store: Store, live: Live, settings: AppSettings, metrics: Metrics | None = None) -> None:
         self.live, self.settings = live, settings
+        self._metrics = metrics or Metrics()
         self.pictures = Pictures(store, settings.picture_cache_mb * 1_000_000)
         self.history = History(store, settings.channel)
         self._guests = Guests(store, settings, live)
-        self.uploads = Uploads(settings)
-        self._encoding = Encoding(self.pictures)
+        self.uploads = Uploads(settings, self._metrics)
+        self._encoding = Encoding(self.pictures, settings, self._metrics)
 
     def by_text(self, words: str, top_k: int | None = None) -> Answer:
         """Products whose pictures fit the words. Raises BadRequest, NothingPublished."""
@@ -64,11 +66,12 @@ class Search:
     def answers_from(self, snapshot: Snapshot, questions: Sequence[Question]) -> Answers:
         """Answers from a snapshot that the caller holds."""
         started = time.perf_counter()
-        encoded = self._encode(snapshot, questions)
-        answers = [
-            self._answer(snapshot, question, vectors, started)
-            for question, vectors in zip(questions, encoded, strict=True)
-        ]
+        with self._metrics.stage("total"):
+            encoded = self._encode(snapshot, questions)
+            answers = [
+                self._answer(snapshot, question, vectors, started)
+                for question, vectors in zip(questions, encoded, strict=True)
+            ]
         return Answers(release=snapshot.release.id, generation=snapshot.pointer.generation, answers=answers)
 
     def compare(self, question: Question, release_id: str) -> Comparison:
@@ -147,7 +150,7 @@ class Search:
         if pictures:
             vectors[pictures] = self._encoding.pictures(snapshot, [_picture(parts[at]) for at in pictures])
         if items:
-            products = [snapshot.items.product(_row_of(snapshot, str(parts[at].asked))) for at in items]
+            products = snapshot.items.products([_row_of(snapshot, str(parts[at].asked)) for at in items])
             vectors[items] = self._encoding.products(snapshot, [product.image_sha256 for product in products])
         return np.split(vectors, np.cumsum([len(question.parts) for question in questions])[:-1])
 
@@ -157,18 +160,17 @@ class Search:
             raise BadRequest("The parts of the query cancel each other out. Change a weight.")
         chosen = snapshot.choices.of(question.where)
         hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
-        scores, rows = self._find(snapshot, question, query, chosen, hidden)
+        with self._metrics.stage("search"):
+            scores, rows = self._find(snapshot, question, query, chosen, hidden)
         asked_for = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
-        ranked = zip(scores[asked_for], rows[asked_for], strict=True)
+        with self._metrics.stage("products"):
+            hits = _hits(snapshot, scores[asked_for], rows[asked_for], question.offset)
         return Answer(
             release=snapshot.release.id,
             generation=snapshot.pointer.generation,
             total=chosen.count - sum(chosen.mask is None or bool(chosen.mask[row]) for row in hidden),
             offset=question.offset,
-            hits=[
-                Hit(rank=rank, score=round(float(score), 4) + 0.0, product=snapshot.items.product(int(row)))
-                for rank, (score, row) in enumerate(ranked, start=question.offset + 1)  # + 0.0: never "-0.0"
-            ],
+            hits=hits,
             facets=_facets(snapshot, question, rows[:_NEAR]) if question.facets else None,
             categories=_categories(snapshot, vectors[:1]) if question.shows_a_picture else None,
             like=snapshot.items.product(hidden[0]) if hidden else None,
@@ -186,6 +188,14 @@ class Search:
         scores, rows = snapshot.searcher.search(query, width, chosen.packed)
         found = (rows[0] >= 0) & ~np.isin(rows[0], hidden)
         return scores[0][found], rows[0][found]
+
+
+def _hits(snapshot: Snapshot, scores: np.ndarray, rows: np.ndarray, offset: int) -> list[Hit]:
+    ranked = zip(scores.tolist(), snapshot.items.products(rows), strict=True)
+    return [
+        Hit(rank=rank, score=round(score, 4) + 0.0, product=product)  # + 0.0: never "-0.0"
+        for rank, (score, product) in enumerate(ranked, start=offset + 1)
+    ]
 
 
 def _facets(snapshot: Snapshot, question: Question, near: np.ndarray) -> list[Facet]:

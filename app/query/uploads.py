@@ -10,6 +10,7 @@ from typing import IO
 from PIL import Image
 
 from app.errors import BadPicture, Busy
+from app.metrics import Metrics
 from app.query.decoder import ADVICE, HEAD, LENGTH
 from app.settings import AppSettings
 
@@ -22,8 +23,8 @@ class Uploads:
     What they may take is bounded in memory and in time, whatever the bytes are.
     """
 
-    def __init__(self, settings: AppSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: AppSettings, metrics: Metrics | None = None) -> None:
+        self._settings, self._metrics = settings, metrics or Metrics()
         # the latest used first: the others are never started where one is enough
         self._free: queue.LifoQueue[_Decoder | None] = queue.LifoQueue()
         for _ in range(settings.decoders):
@@ -43,8 +44,9 @@ class Uploads:
             raise BadPicture(f"{found}, the limit is {limits.max_upload_bytes / 1e6:g} MB. Send a smaller one.", 413)
         decoder = self._take()
         try:
-            decoder = decoder or _Decoder(limits.max_pixels, limits.decoder_bytes)
-            return decoder.decode(content, limits.decode_seconds)
+            with self._metrics.stage("decode"):
+                decoder = decoder or _Decoder(limits.max_pixels, limits.decoder_bytes)
+                return decoder.decode(content, limits.decode_seconds)
         finally:
             self._free.put(decoder if decoder and decoder.alive else None)
 
@@ -63,6 +65,7 @@ class Uploads:
         try:
             return self._free.get(timeout=self._settings.decode_seconds)
         except queue.Empty:
+            self._metrics.refused("decoders")
             raise Busy("Too many pictures are being looked at. Send it again in a moment.") from None
 
 

@@ -17,7 +17,7 @@ from app.serving.lease import Lease
 from app.serving.remembered import Remembered
 from app.serving.residents import Residents
 from app.serving.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
-from app.serving.status import KEPT, LiveStatus, Seen
+from app.serving.status import KEPT, LiveStatus, Refused, Seen
 from app.settings import AppSettings
 from tasks.schema.errors import BeingCollected, ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
@@ -47,6 +47,7 @@ class Live:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.on_swap: list[Callable[[Snapshot], None]] = []
+        self.on_refuse: list[Callable[[Refused], None]] = []
 
     # Queries
 
@@ -209,6 +210,8 @@ class Live:
             "Release %s is not taken (attempt %d, next in %.0f s), still serving %s: %s",
             release, refused.attempts, refused.again_in, serving, refused.reason, exc_info=None if known else error,
         )  # fmt: skip
+        for told in self.on_refuse:
+            told(refused)
 
     def _note_store(self, problem: str | None) -> None:
         with self._telling:

@@ -51,6 +51,17 @@ class Encoder:
         _refuse_nonfinite(vectors, texts)
         return vectors
 
+    def encode_pixels(self, pixels: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
+        """float32 (n, dim), L2-normalised, of pictures that `pixels` made small. Raises CatalogError."""
+        parts = [self._encode_pixels(np.stack(part)) for part in batches(pixels, batch_size)]
+        vectors = np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+        _refuse_nonfinite(vectors, [str(row) for row in range(len(vectors))])
+        return vectors
+
+    def pixels(self, picture: Picture) -> np.ndarray:
+        """uint8 (height, width, 3), upright, resized and cropped as the model takes it. Raises CatalogError."""
+        return self._decode(("", picture))[1]
+
     def encode_images(self, pictures: Iterable[Picture], batch_size: int = 64) -> np.ndarray:
         """float32 (n, dim), L2-normalised, in the order of ``pictures`` (encoded bytes or PIL). Raises CatalogError."""
         named = ((str(row), picture) for row, picture in enumerate(pictures))
