@@ -49,8 +49,8 @@ def called(client: TestClient, function: int, data: list[Any], session: str = "v
 def test_an_uploaded_picture_is_searched_by(client: TestClient, tiny_store: TinyShop) -> None:
     files = {"files": ("chair.jpg", tiny_store.picture("blue", "chair"))}
     [path] = client.post("/gradio_api/upload", files=files).json()
-    output = called(client, functions(client, "image"), [{"path": path, "meta": FILE}])
-    assert "Acme blue chair" in output["data"][0]
+    output = called(client, functions(client, "image"), [None, {"path": path, "meta": FILE}])
+    assert "Acme blue chair" in json.dumps(output["data"])
     assert client.get(f"/gradio_api/file={path}").content == tiny_store.picture("blue", "chair")
 
 
@@ -66,7 +66,7 @@ def test_no_other_file_is_opened(
     linked.unlink(missing_ok=True)
     linked.symlink_to(secret)
     named = {"secret": str(secret), "linked": str(linked)}.get(where, where)
-    output = called(client, functions(client, "image"), [{"path": named, **meta}])
+    output = called(client, functions(client, "image"), [None, {"path": named, **meta}])
     assert output["status"] == 400 and "was not uploaded here" in output["detail"]
     assert client.get(f"/gradio_api/file={named}".replace("\0", "%00")).status_code == 404
     linked.unlink()
@@ -91,7 +91,7 @@ def test_a_call_that_the_page_does_not_make_is_refused(client: TestClient, body:
 
 
 def test_answers_that_nobody_fetches_do_not_heap_up(client: TestClient) -> None:
-    body = {"data": ["red mug"], "fn_index": functions(client, "textbox"), "session_hash": "heap"}
+    body = {"data": [None, "red mug"], "fn_index": functions(client, "textbox"), "session_hash": "heap"}
     told = [client.post("/gradio_api/queue/join", json=body).status_code for _ in range(80)]
     assert told[0] == 200 and told[-1] == 429
 

@@ -13,6 +13,10 @@ from app.serving.columns import Column, Columns, path_prefixes
 
 #: Values told of each column, those of the best results first.
 MOST_VALUES = 12
+#: Asks for the columns worth choosing by, whatever the release has.
+USEFUL = "*"
+_MOST_COLUMNS = 8
+_LEAST_KNOWN = 0.05
 
 
 class FacetValue(BaseModel):
@@ -32,6 +36,24 @@ class Facet(BaseModel):
 
     column: str
     values: list[FacetValue]
+
+
+def useful_columns(columns: Columns) -> tuple[str, ...]:
+    """Columns worth choosing by, in the order a visitor meets them, at most eight.
+
+    Those with two values or more, told of some products at least, and not nearly of each product another. A type is
+    left out beside a category that is as fine.
+    """
+    found = {name: column for name, column in columns.text.items() if _divides(column)}
+    kind, category = found.get("product_type"), found.get("category")
+    if kind and category and len(kind.values) <= len(category.values):
+        del found["product_type"]
+    return tuple(found)[:_MOST_COLUMNS]
+
+
+def _divides(column: Column) -> bool:
+    values = sum(value != "" for value in column.values)
+    return values >= 2 and column.known >= max(2 * values, _LEAST_KNOWN * len(column.codes))
 
 
 def without(where: Filter | None, column: str) -> tuple[Filter | None, frozenset[str]]:

@@ -67,7 +67,9 @@ class SearchRequest(BaseModel):
     filter: Filter | None = Field(None, description="Which products may answer: and, or, not, in, ranges")
     top_k: int | None = Field(None, description="How many results")
     offset: int = Field(0, description="How many results to pass over, for the next page")
-    facets: tuple[str, ...] = Field((), max_length=32, description="Columns whose values to count under the filter")
+    facets: tuple[str, ...] = Field(
+        (), max_length=32, description="Columns whose values to count under the filter; * for those worth choosing by"
+    )
 
     @model_validator(mode="after")
     def _one_query(self) -> Self:

@@ -11,7 +11,7 @@ from app.metrics import Metrics
 from app.query.answers import Answer, Answers, Categories, Category, Hit
 from app.query.compare import Comparison, compared
 from app.query.encoding import Encoding
-from app.query.facets import Facet, count_facet, without
+from app.query.facets import USEFUL, Facet, count_facet, useful_columns, without
 from app.query.filters import count_clauses
 from app.query.question import Part, Question
 from app.query.uploads import Uploads
@@ -199,11 +199,12 @@ def _hits(snapshot: Snapshot, scores: np.ndarray, rows: np.ndarray, offset: int)
 
 
 def _facets(snapshot: Snapshot, question: Question, near: np.ndarray) -> list[Facet]:
-    told = []
-    for column in dict.fromkeys(question.facets):
+    told, columns = [], snapshot.choices.columns
+    wanted = [name for asked in question.facets for name in (useful_columns(columns) if asked == USEFUL else [asked])]
+    for column in dict.fromkeys(wanted):
         others, values = without(question.where, column)
         allowed = snapshot.choices.of(others).mask
-        told.append(count_facet(snapshot.choices.columns, column, allowed, near, values))
+        told.append(count_facet(columns, column, allowed, near, values))
     return told
 
 

@@ -32,6 +32,11 @@ class Column:
         """(values,) float64: each value as a number, NaN where it is none."""
         return np.array([_number(value) for value in self.values], dtype=np.float64)
 
+    @cached_property
+    def known(self) -> int:
+        """Rows in which the shop says something."""
+        return int(self.rows_of(np.array([value != "" for value in self.values], dtype=np.bool_)).sum())
+
     def rows_of(self, chosen: np.ndarray) -> np.ndarray:
         """(n,) bool from (values,) bool."""
         return chosen[self.codes]
@@ -54,6 +59,12 @@ class Columns:
         text |= _attributes(table["attributes"].combine_chunks())
         price = table[PRICE].combine_chunks().to_numpy(zero_copy_only=False).astype(np.float64)
         return cls({name: column for name, column in text.items() if any(column.values)}, price)
+
+    @cached_property
+    def price_range(self) -> tuple[float, float] | None:
+        """Lowest and highest price, None where none is known."""
+        known = self.price[~np.isnan(self.price)]
+        return (float(known.min()), float(known.max())) if len(known) else None
 
     def names(self) -> list[str]:
         """Every column of this release that a filter may name."""

@@ -100,9 +100,9 @@ def test_words_find_cards_with_pictures(browser: Browser, tiny_store: TinyShop, 
         field = page.locator("#query textarea, #query input")
         field.fill("red mug")
         field.press("Enter")
-        page.locator("#found .card").first.wait_for()
-        assert page.locator("#found .card").count() == 12
-        assert all_loaded(page, "#found")
+        page.locator("#words-found .card").first.wait_for()
+        assert page.locator("#words-found .card").count() == 12
+        assert all_loaded(page, "#words-found")
         assert "Release first" in page.locator("#foot").inner_text()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, f"the page is {overflow} px wider than the screen"
@@ -117,14 +117,14 @@ def test_a_chip_searches_and_a_card_leads_to_similar_products(
         chip = page.locator("#chips button").first
         words = chip.inner_text()
         chip.click()
-        page.locator("#found .card").first.wait_for()
+        page.locator("#words-found .card").first.wait_for()
         assert page.locator("#query textarea, #query input").input_value() == words
-        title = page.locator("#found .card h3").first.inner_text()
-        page.locator("#found .card .like").first.click()
-        page.locator("#similar .card").first.wait_for()
-        assert page.locator("#similar .banner strong").inner_text() == title
-        assert title not in page.locator("#similar .card h3").all_inner_texts()
-        assert all_loaded(page, "#similar")
+        title = page.locator("#words-found .card h3").first.inner_text()
+        page.locator("#words-found .card .like").first.click()
+        page.locator("#picture-found .card").first.wait_for()
+        assert page.locator("#picture-found .banner strong").inner_text() == title
+        assert title not in page.locator("#picture-found .card h3").all_inner_texts()
+        assert all_loaded(page, "#picture-found")
         page.screenshot(path=tmp_path / "similar.png", full_page=True)
         assert elsewhere(asked, address) == []
 
@@ -137,15 +137,15 @@ def test_an_uploaded_picture_finds_itself_and_a_bad_one_is_explained(
     with serving(tiny_store) as address, opened(browser, address) as (page, asked):
         page.get_by_role("tab", name="Picture").click()
         page.locator("#upload input[type=file]").first.set_input_files(tmp_path / "chair.jpg")
-        page.locator("#similar .card").first.wait_for()
-        assert page.locator("#similar .card h3").first.inner_text() == "Acme blue chair"
-        assert all_loaded(page, "#similar")
+        page.locator("#picture-found .card").first.wait_for()
+        assert page.locator("#picture-found .card h3").first.inner_text() == "Acme blue chair"
+        assert all_loaded(page, "#picture-found")
         assert page.locator(".categories").count() == 0, "a release without a classifier predicts no category"
         page.screenshot(path=tmp_path / "upload.png", full_page=True)
         page.locator("#upload button[aria-label='Remove Image'], #upload button[title='Remove Image']").first.click()
         page.locator("#upload input[type=file]").first.set_input_files(tmp_path / "torn.jpg")
-        page.locator("#similar .state.bad").wait_for()
-        assert "cannot be read" in page.locator("#similar .state.bad").inner_text()
+        page.locator("#picture-found .state.bad").wait_for()
+        assert "cannot be read" in page.locator("#picture-found .state.bad").inner_text()
         assert elsewhere(asked, address) == []
 
 
@@ -170,8 +170,8 @@ def test_an_open_page_follows_a_swap(browser: Browser, own_store: TinyShop, publ
         field = page.locator("#query textarea, #query input")
         field.fill("red mug")
         field.press("Enter")
-        page.locator("#found .card").first.wait_for()
-        assert all(title.startswith("new ") for title in page.locator("#found .card h3").all_inner_texts())
+        page.locator("#words-found .card").first.wait_for()
+        assert all(title.startswith("new ") for title in page.locator("#words-found .card h3").all_inner_texts())
 
 
 def test_a_hostile_title_is_only_ever_text(
@@ -184,12 +184,12 @@ def test_a_hostile_title_is_only_ever_text(
     rows = [row | {"captions": {"color_type": "<b>${1+1}</b> {{x}}"}} for row in rows]
     publish_next("second", rows)
     with serving(own_store) as address, opened(browser, address, path="/?q=red mug") as (page, asked):
-        page.locator("#found .card").first.wait_for()
-        assert page.locator("#found .card h3").first.inner_text() == HOSTILE
-        assert all_loaded(page, "#found")
+        page.locator("#words-found .card").first.wait_for()
+        assert page.locator("#words-found .card h3").first.inner_text() == HOSTILE
+        assert all_loaded(page, "#words-found")
         assert page.locator("#chips button").first.inner_text() == "<b>${1+1}</b> {{x}}"
-        page.locator("#found .card .like").first.click()
-        page.locator("#similar .card").first.wait_for()
-        assert page.locator("#similar .banner strong").inner_text() == HOSTILE
-        assert page.title() != "taken" and page.locator("#found img[src='x']").count() == 0
+        page.locator("#words-found .card .like").first.click()
+        page.locator("#picture-found .card").first.wait_for()
+        assert page.locator("#picture-found .banner strong").inner_text() == HOSTILE
+        assert page.title() != "taken" and page.locator("#words-found img[src='x']").count() == 0
         assert elsewhere(asked, address) == []

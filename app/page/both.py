@@ -1,0 +1,105 @@
+"""Search by a picture and words together: this, but in red, and without stripes."""
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.errors import AppError
+from app.page import cards
+from app.page.asked import Asked
+from app.page.cards import pressed
+from app.page.notices import state
+from app.page.tab import WAITED, SearchTab, Updates, upload_field
+from app.page.theme import PRESS
+from tasks.schema.errors import ProductSearchError
+
+EMPTY = state(
+    "A picture, and what should be different",
+    "Choose a picture or press “More like this” on a product, then say it in words: “this, but in red”.",
+)
+
+
+class BothTab(SearchTab):
+    """A picture or a product, words, words to keep away from, and how much each counts."""
+
+    name, offers_words = "both", False
+
+    def build(self) -> None:
+        """Make the fields that are asked with."""
+        longest = self._answering.search.settings.max_query_chars
+        with gr.Row(elem_classes="mix"):
+            with gr.Column(scale=1, min_width=230):
+                self.upload = upload_field(height=214, elem_id="both-upload", elem_classes="drop", label="Picture")
+                self.product = gr.HTML("", js_on_load=PRESS, elem_id="both-product")
+            with gr.Column(scale=3, min_width=280, elem_classes="ask"):
+                self.words = gr.Textbox(
+                    label="With these words", placeholder="e.g. in red", elem_id="both-words", max_lines=1,
+                    max_length=longest,
+                )  # fmt: skip
+                self.minus = gr.Textbox(
+                    label="Without", placeholder="e.g. stripes", elem_id="both-minus", max_lines=1, max_length=longest
+                )
+                with gr.Row(elem_classes="weigh"):
+                    self.mix = gr.Slider(
+                        0, 100, 50, step=5, label="How much the words count, in %", elem_id="both-mix",
+                        buttons=[], scale=4, min_width=200,
+                    )  # fmt: skip
+                    self.go = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="both-go")
+        self.like = gr.State("")
+
+    @property
+    def fields(self) -> list[Any]:
+        """Product, upload, words, minus words, weight."""
+        return [self.like, self.upload, self.words, self.minus, self.mix]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Also the product that stands in for a picture."""
+        return [*super().outputs, self.product]
+
+    def read(self, asked: Asked, *values: Any) -> Asked:
+        """What the fields say, the same filters."""
+        like, picture, words, minus, mix = values
+        asked = replace(asked, words=str(words or ""), minus=str(minus or ""), mix=int(mix), shown=0)
+        return replace(asked, like="" if picture else like, picture=picture or "")
+
+    def fill(self, asked: Asked) -> Updates:
+        """A whole question."""
+        words = {self.words: asked.words, self.minus: asked.minus, self.mix: asked.mix}
+        return {
+            self.like: asked.like,
+            self.upload: asked.picture or None,
+            self.product: self._drawn(asked.like),
+            **words,
+        }
+
+    def change(self, asked: Asked, press: dict[str, Any]) -> Updates:
+        """Also: take the product away."""
+        if "drop" in press:
+            without = replace(asked, like="", picture="", shown=0)
+            return {self.like: "", self.product: ""} | self.show(without)
+        return super().change(asked, press)
+
+    def connect(self) -> None:
+        """Enter, the button, a picture and the slider ask."""
+        super().connect()
+        ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
+        asking = [self.words.submit, self.minus.submit, self.go.click, self.mix.release]
+        gr.on(asking, ask, [self.asked, *self.fields], self.outputs, **WAITED)
+
+        def arrived(asked: Asked, *values: Any) -> Updates:
+            return {self.like: "", self.product: ""} | ask(asked, *values)
+
+        self.upload.input(arrived, [self.asked, *self.fields], self.outputs, **WAITED)
+
+    def _drawn(self, like: str) -> str:
+        if not like:
+            return ""
+        action = (
+            f'<button type="button" class="quiet" aria-label="Take this product away" {pressed(drop=True)}>×</button>'
+        )
+        try:
+            return cards.banner(self._answering.search.product(like), "This product", action)
+        except (AppError, ProductSearchError):
+            return ""

@@ -1,0 +1,39 @@
+"""Search by a picture: the visitor's own, or a product's."""
+
+from dataclasses import replace
+from typing import Any
+
+from app.page.asked import Asked
+from app.page.notices import state
+from app.page.tab import WAITED, SearchTab, Updates, upload_field
+
+EMPTY = state("Search by picture", "Upload, paste or take a picture, or press “More like this” on any product.")
+
+
+class PictureTab(SearchTab):
+    """A field for a picture, and what looks like it."""
+
+    name = "picture"
+
+    def build(self) -> None:
+        """Make the field."""
+        self.upload = upload_field(height=210, elem_id="upload", elem_classes="drop", label="Picture to search by")
+
+    @property
+    def fields(self) -> list[Any]:
+        """The upload."""
+        return [self.upload]
+
+    def read(self, asked: Asked, *values: Any) -> Asked:
+        """Another picture, the same filters."""
+        return replace(asked, picture=values[0] or "", like="", shown=0)
+
+    def fill(self, asked: Asked) -> Updates:
+        """A product's picture is shown above the results, so the field becomes empty."""
+        return {self.upload: None}
+
+    def connect(self) -> None:
+        """A picture that arrives asks by itself."""
+        super().connect()
+        ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
+        self.upload.input(ask, [self.asked, *self.fields], self.outputs, **WAITED)

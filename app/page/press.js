@@ -1,0 +1,57 @@
+// `element` and `trigger` are Gradio's. What a press means is written on what is pressed; the server answers with new
+// HTML, which Gradio lays over the old. Focus, open panels and the address are kept here.
+const wide = matchMedia('(min-width: 900px)');
+const opened = new Set();
+let focusNext = null;
+let address = null;
+
+const press = (pressed, what) => {
+  focusNext = pressed.dataset.then ?? pressed.dataset.key ?? null;
+  trigger('click', what);
+};
+
+element.addEventListener('click', (event) => {
+  const pressed = event.target.closest('[data-press]');
+  if (!pressed || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  press(pressed, JSON.parse(pressed.dataset.press));
+});
+element.addEventListener('submit', (event) => {
+  event.preventDefault();
+  press(event.submitter ?? event.target, {price: [...event.target.querySelectorAll('input')].map((field) => field.value)});
+});
+// Escape takes the filters away; in a field that is asked with, the words
+element.closest('[role="tabpanel"]')?.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return;
+  if (event.target.closest('.ask') && element.querySelector('[data-answer]')) trigger('click', {reset: true});
+  else if (element.contains(event.target)) element.querySelector('[data-key="clear"]')?.click();
+});
+element.addEventListener('toggle', ({target}) => {
+  if (target.matches('.filters') && wide.matches) return;
+  opened[target.open ? 'add' : 'delete'](target.dataset.key);
+}, true);
+// a picture whose product has left the catalogue meanwhile says so instead of showing a torn icon
+element.addEventListener('error', (event) => event.target.closest?.('.frame')?.classList.add('gone'), true);
+
+const sameQuery = (one, other) => new URLSearchParams(one).toString() === new URLSearchParams(other).toString();
+const settle = () => {
+  for (const panel of element.querySelectorAll('details[data-key]')) {
+    const open = opened.has(panel.dataset.key) || (wide.matches && panel.matches('.filters'));
+    if (panel.open !== open) panel.open = open;
+  }
+  const told = element.querySelector('[data-address]')?.dataset.address ?? null;
+  if (told !== null && told !== address && !sameQuery(told, location.search)) {
+    history.pushState(null, '', told || location.pathname);
+  }
+  address = told ?? address;
+};
+new MutationObserver(() => {
+  settle();
+  if (focusNext === null) return;
+  const next = element.querySelector(`[data-key="${CSS.escape(focusNext)}"]`) ?? element.querySelector('[data-key]');
+  if (next && (element.contains(document.activeElement) || document.activeElement === document.body)) next.focus();
+  focusNext = null;
+}).observe(element, {childList: true, subtree: true, attributes: true, attributeFilter: ['data-answer']});
+wide.addEventListener('change', settle);
+window.onpopstate = () => location.reload();
+settle();

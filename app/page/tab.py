@@ -1,0 +1,105 @@
+"""What Words, Picture and Both share: a question that is kept, its results, and how they change."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.page.answering import Answering
+from app.page.asked import Asked
+from app.page.theme import PRESS
+
+Updates = dict[Any, Any]
+
+#: Events that nobody waits for, and those that somebody does.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+WAITED: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "minimal",
+    "concurrency_limit": 8,
+    "trigger_mode": "always_last",  # a press during a slow answer waits its turn; by default Gradio drops it
+}
+
+
+class SearchTab:
+    """One tab that searches. Built inside its ``gr.Tab``; ``connect`` once every tab is built."""
+
+    name: str
+    offers_words = True  # whether a search by picture may go on in words, on another tab
+
+    def __init__(self, answering: Answering, empty: str) -> None:
+        """``empty``: HTML while nothing was asked."""
+        self._answering, self._empty = answering, empty
+        self.build()
+        self.asked = gr.State(Asked())
+        self.found = gr.HTML(empty, js_on_load=PRESS, elem_id=f"{self.name}-found", elem_classes="found")
+        self._again = gr.Timer(3, active=False)
+
+    def build(self) -> None:
+        """Make the fields that are asked with."""
+        raise NotImplementedError
+
+    @property
+    def fields(self) -> list[Any]:
+        """The fields that are asked with, as `read` takes their values."""
+        raise NotImplementedError
+
+    def read(self, asked: Asked, *values: Any) -> Asked:
+        """The question in the fields, under the filters of the one before."""
+        raise NotImplementedError
+
+    def fill(self, asked: Asked) -> Updates:
+        """Fields that show a question which was not typed into them."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Everything that an answer changes."""
+        return [*self.fields, self.asked, self.found, self._again]
+
+    def show(self, asked: Asked) -> Updates:
+        """Ask, and show what is answered."""
+        if not asked.anything:
+            return {self.asked: asked, self.found: self._empty, self._again: gr.Timer(active=False)}
+        found = self._answering.find(asked, self.offers_words)
+        wait = random.uniform(2, 4)  # pages that were refused together do not come back together
+        return {self.asked: found.asked, self.found: found.html, self._again: gr.Timer(wait, active=found.busy)}
+
+    def renew(self, asked: Asked) -> Updates:
+        """The same question to a release that went live meanwhile; what stands there stays where that fails."""
+        if not asked.anything:
+            return {}
+        found = self._answering.find(asked, self.offers_words)
+        return {} if found.failed else {self.asked: found.asked, self.found: found.html}
+
+    def change(self, asked: Asked, press: dict[str, Any]) -> Updates:
+        """What a press among the results does within the tab; nothing where it leads elsewhere."""
+        match press:
+            case {"toggle": [str(column), str(value)]}:
+                return self.show(asked.toggled(column, value))
+            case {"price": [least, most]}:
+                return self.show(asked.priced(least, most))
+            case {"clear": _}:
+                return self.show(asked.cleared())
+            case {"more": int(shown)}:
+                return self.show(replace(asked, shown=max(0, shown)))
+            case {"reset": _}:
+                return self.fill(Asked()) | self.show(Asked())
+        return {}
+
+    def connect(self) -> None:
+        """Ask again while the app is busy."""
+        self._again.tick(self.show, self.asked, [self.asked, self.found, self._again], **QUIET)
+
+
+def upload_field(**options: Any) -> gr.Image:
+    """Gradio's picture field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
+
+    `app.page.door` has checked that the path is that of an upload. (Replaced on the instance, because for a subclass
+    Gradio writes a .pyi file beside this module and looks for a frontend of its own.)
+    """
+    sources: Any = ["upload", "clipboard", "webcam"]
+    field = gr.Image(type="filepath", image_mode=None, sources=sources, show_label=False, buttons=[], **options)
+    field.preprocess = lambda payload: payload.path if payload is not None else None  # type: ignore[method-assign]
+    return field

@@ -1,0 +1,49 @@
+"""Search by words."""
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.page.asked import Asked
+from app.page.notices import state
+from app.page.tab import WAITED, SearchTab, Updates
+from app.page.theme import PRESS
+
+EMPTY = state("What are you looking for?", "Describe a product, or press one of the examples.")
+
+
+class WordsTab(SearchTab):
+    """A line to type into, examples, and results."""
+
+    name = "words"
+
+    def build(self) -> None:
+        """Make the fields that are asked with."""
+        with gr.Row(elem_classes="ask", equal_height=True):
+            self.query = gr.Textbox(
+                label="What are you looking for?", placeholder="e.g. blue striped mug", show_label=False, max_lines=1,
+                container=False, scale=6, elem_id="query", autofocus=True, submit_btn=False,
+                max_length=self._answering.search.settings.max_query_chars,
+            )  # fmt: skip
+            self.go = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="go")
+        self.chips = gr.HTML("", js_on_load=PRESS, elem_id="chips")
+
+    @property
+    def fields(self) -> list[Any]:
+        """The query."""
+        return [self.query]
+
+    def read(self, asked: Asked, *values: Any) -> Asked:
+        """Other words, the same filters."""
+        return replace(asked, words=str(values[0] or ""), shown=0)
+
+    def fill(self, asked: Asked) -> Updates:
+        """The words of a question."""
+        return {self.query: asked.words}
+
+    def connect(self) -> None:
+        """Enter and the button ask."""
+        super().connect()
+        ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
+        gr.on([self.query.submit, self.go.click], ask, [self.asked, *self.fields], self.outputs, **WAITED)
