@@ -5,7 +5,6 @@ allow 0.1 to 90 % of the rows: drawn at random (a price, a colour), or whole cat
 around the query, those farthest from it, or the farthest and a few strays from everywhere. Queries are texts and
 pictures of products that are not in the index. Beside the search of the product stands what users would otherwise do:
 drop the rows that are not allowed from an unfiltered search for ten times as many, or hand FAISS the filter as it is.
-What no order of cells can serve, and is not asked here: a filter that follows the query's own scores.
 Latency is the median of single queries on one thread, as a multiple of the unfiltered search of the same queries.
 
 python -m benchmarks.filtered_search            100,000 products, about 3 minutes on 2 cores
