@@ -5,7 +5,6 @@ import logging
 import socket
 import sys
 
-import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
@@ -39,7 +38,9 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("app").setLevel(logging.INFO)
     listening = _listen(settings)
-    from app.main import create_app  # seconds of imports: after --help and after the port
+    # seconds of imports: after --help and after the port
+    from app.main import create_app
+    from app.server import Server
 
     if settings.threads:
         import torch
@@ -49,8 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     port = listening.getsockname()[1]
     shown = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
     logging.getLogger("app").info("Product search is at http://%s:%d (channel %s)", shown, port, settings.channel)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(app, settings).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """Puts the app together: the store, what is live, the API, and the page at ``/``."""
 
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing calls home
 
 import gradio as gr
+from anyio import to_thread
 from fastapi import FastAPI
 
+from app.api.admission import Admission, ApiKey
+from app.api.counted import CountAnswers
 from app.api.guards import BodyLimit, SafeHeaders
 from app.api.routes import add_api
 from app.metrics import Metrics
@@ -22,6 +26,9 @@ from app.serving.reports import Reports
 from app.settings import AppSettings
 from tasks.store.settings import StoreSettings
 from tasks.store.store import open_store
+
+_SPARE_THREADS = 16
+_PAGE_QUEUE = 256  # calls of all open pages that wait; Gradio itself sets no limit
 
 
 def create_app(settings: AppSettings | None = None, store_settings: StoreSettings | None = None) -> FastAPI:
@@ -38,6 +45,8 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
 
     @asynccontextmanager
     async def follow(app: FastAPI) -> AsyncIterator[None]:
+        # a thread for each search that is let in, and some for pictures
+        to_thread.current_default_thread_limiter().total_tokens = settings.max_in_flight + _SPARE_THREADS
         live.start()
         yield
         live.stop()
@@ -45,11 +54,11 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
 
     # FastAPI's own documentation page loads scripts from a CDN; /openapi.json stays
     app = FastAPI(title="Product search", lifespan=follow, docs_url=None, redoc_url=None)
-    app.state.search, app.state.live = search, live
+    app.state.search, app.state.live, app.state.draining = search, live, threading.Event()
     add_api(app, search, Reports(store))
-    app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_bytes * 1.4) + 100_000)  # base64 is a third longer
-    app.add_middleware(SafeHeaders)
+    _add_guards(app, settings, metrics)
     blocks = build_page(search)
+    blocks.queue(max_size=_PAGE_QUEUE)
     app = gr.mount_gradio_app(
         app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
         run_history=False, theme=theme(), css_paths=CSS, max_file_size=settings.max_upload_bytes, show_error=True,
@@ -57,3 +66,13 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     )  # fmt: skip
     keep_the_door(app, blocks)
     return app
+
+
+def _add_guards(app: FastAPI, settings: AppSettings, metrics: Metrics) -> None:
+    """The last one added is met first."""
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Admission, settings=settings, metrics=metrics)
+    if key := settings.api_key.get_secret_value():
+        app.add_middleware(ApiKey, key=key, metrics=metrics)
+    app.add_middleware(CountAnswers, metrics=metrics)
+    app.add_middleware(SafeHeaders)

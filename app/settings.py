@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.schema.release import CHANNEL
@@ -30,6 +30,19 @@ class AppSettings(BaseSettings):
     max_in_flight: int = Field(
         64, ge=1, le=10_000, description="Searches answered at once; beyond, the app says 503 and when to ask again"
     )
+    max_in_flight_mb: float = Field(
+        256, gt=0, le=100_000, description="Megabytes of request bodies taken in at once; beyond, the app says 503"
+    )
+    body_seconds: float = Field(30, gt=0, le=3600, description="Longest that the body of a search may take to arrive")
+    drain_seconds: float = Field(
+        0, ge=0, le=3600, description="After SIGTERM: how long /readyz says 503 while all is still answered"
+    )
+    shutdown_seconds: int = Field(10, ge=1, le=3600, description="Longest that a stop waits for answers under way")
+    api_key: SecretStr = Field(
+        SecretStr(""),
+        description="With it, /v1/ needs `Authorization: Bearer KEY` or `X-API-Key: KEY`. Open stay the page, which "
+        "has no sign-in of its own, what it shows by address (pictures, the report), /healthz, /readyz and /metrics",
+    )
     top_k: int = Field(12, ge=1, le=100, description="Results on the page and default of the API")
     max_top_k: int = Field(100, ge=1, le=1000, description="Most results one request may ask for")
     max_offset: int = Field(1000, ge=0, le=100_000, description="Most results one request may pass over")
@@ -42,6 +55,11 @@ class AppSettings(BaseSettings):
     )
     picture_cache_mb: int = Field(256, ge=1, le=100_000, description="Memory for product pictures that were shown")
     prefect_url: str = Field("", description="Address of the Prefect UI; with it, the page links the run of a release")
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest body of a request: an upload, which is a third longer as base64, and what is said beside it."""
+        return int(self.max_upload_bytes * 1.4) + 100_000
 
     @property
     def max_upload_bytes(self) -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,22 +56,81 @@ def test_a_taken_port_is_told_in_one_line() -> None:
     assert f"Port {port} on 127.0.0.1 is in use" in told.stderr and f"--port {port + 1}" in told.stderr
 
 
-@pytest.mark.slow
-def test_it_serves_and_stops_cleanly_on_sigterm(tiny_store: TinyShop) -> None:
+@contextmanager
+def running(shop: TinyShop, *flags: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    store = {"STORE_URI": str(tiny_store.settings.store_uri), "STORE_CACHE": str(tiny_store.settings.store_cache)}
-    command = [sys.executable, "-m", "app", "--port", str(port), "--poll_seconds", "0.5"]
+    store = {"STORE_URI": str(shop.settings.store_uri), "STORE_CACHE": str(shop.settings.store_cache)}
+    command = [sys.executable, "-m", "app", "--port", str(port), "--poll_seconds", "0.5", *flags]
     with subprocess.Popen(command, env=os.environ | store, stderr=subprocess.PIPE, text=True) as process:
         try:
             _wait_until_ready(port)
-            process.send_signal(signal.SIGTERM)
-            told = process.communicate(timeout=30)[1]
+            yield port, process
         finally:
             process.kill()
-    assert process.returncode in (0, -signal.SIGTERM), told
+
+
+@pytest.mark.slow
+def test_it_serves_and_stops_cleanly_on_sigterm(tiny_store: TinyShop) -> None:
+    with running(tiny_store) as (port, process):
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, told
     assert f"http://localhost:{port}" in told and "Serving release first" in told and "Traceback" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drain", [0.0, 1.5])
+def test_a_stop_answers_what_was_asked_and_says_that_it_leaves(tiny_store: TinyShop, drain: float) -> None:
+    asked: list[tuple[float, int]] = []  # when the query was on its way, and its status: 0 where none came
+
+    def ask(number: int) -> None:
+        while not asked or asked[-1][1]:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            status, sent = 0, time.monotonic()
+            try:
+                queries = [{"text": f"red mug {number} {len(asked)} {which}"} for which in range(16)]
+                connection.request(
+                    "POST", "/v1/search/batch", json.dumps({"queries": queries}), {"Content-Type": "application/json"}
+                )
+                sent = time.monotonic()
+                status = connection.getresponse().status
+            except (OSError, http.client.HTTPException):
+                pass  # once the doors are closed
+            asked.append((sent, status))
+            connection.close()
+
+    with running(tiny_store, "--drain_seconds", str(drain)) as (port, process):
+        askers = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+        for asker in askers:
+            asker.start()
+        while len(asked) < 20:
+            time.sleep(0.01)
+        signalled = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        if drain:
+            assert _wait_for_draining(port) == (503, False)
+        told = process.communicate(timeout=60)[1]
+        for asker in askers:
+            asker.join(timeout=30)
+    assert process.returncode == 0 and "Traceback" not in told, told
+    assert {status for sent, status in asked if sent < signalled + drain} == {200}
+    assert any(signalled < sent < signalled + drain for sent, _ in asked) == bool(drain)
+
+
+def _wait_for_draining(port: int) -> tuple[int, bool]:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        state = json.loads(answer.read())
+        connection.close()
+        if state["draining"]:
+            return answer.status, state["ready"]
+        time.sleep(0.05)
+    raise AssertionError("never draining")
 
 
 def _wait_until_ready(port: int) -> None:

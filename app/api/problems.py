@@ -43,4 +43,4 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
     """An RFC 9457 answer."""
     more = {"Retry-After": "5"} if status == 503 else {}
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, {**(headers or {}), **more}, media_type="application/problem+json")
+    return JSONResponse(body, status, {**more, **(headers or {})}, media_type="application/problem+json")

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Response, UploadFile
 from PIL import Image
-from pydantic import Json
+from pydantic import BaseModel, Json
 
 from app.errors import BadRequest
 from app.query.answers import Answer, Answers, Categories
@@ -25,19 +25,19 @@ def search_routes(search: Search) -> APIRouter:
     def decoded(image: UploadFile) -> Image.Image:
         return search.uploads.decode(image.file.read(settings.max_upload_bytes + 1))
 
-    @routes.post("/search")
-    def search_products(body: SearchRequest) -> Answer:
+    @routes.post("/search", response_model=Answer)
+    def search_products(body: SearchRequest) -> Response:
         """Products by words, by picture, like another product, or by any weighted mix of these."""
-        return search.answer(body.question(settings, search.uploads))
+        return _told(search.answer(body.question(settings, search.uploads)))
 
-    @routes.post("/search/batch")
-    def search_batch(body: BatchRequest) -> Answers:
+    @routes.post("/search/batch", response_model=Answers)
+    def search_batch(body: BatchRequest) -> Response:
         """Several searches at once, all answered from one release."""
         if len(body.queries) > settings.max_batch:
             raise BadRequest(f"The batch has {len(body.queries)} queries, the limit is {settings.max_batch}.")
-        return search.answers([query.question(settings, search.uploads) for query in body.queries])
+        return _told(search.answers([query.question(settings, search.uploads) for query in body.queries]))
 
-    @routes.post("/search/image")
+    @routes.post("/search/image", response_model=Answer)
     def search_by_upload(
         image: Upload,
         text: Annotated[str | None, Form(description="Words beside the picture: this, but in red")] = None,
@@ -45,10 +45,11 @@ def search_routes(search: Search) -> APIRouter:
         filter: Annotated[Json[Filter] | None, Form(description="As in /v1/search, as JSON")] = None,
         top_k: Annotated[int | None, Form()] = None,
         offset: Annotated[int, Form()] = 0,
-    ) -> Answer:
+    ) -> Response:
         """Products that look like an uploaded picture, with words beside it if you like."""
         words = () if text is None or text_weight == 0 else (Part(text, text_weight),)
-        return search.answer(Question((Part(decoded(image)), *words), where=filter, top_k=top_k, offset=offset))
+        question = Question((Part(decoded(image)), *words), where=filter, top_k=top_k, offset=offset)
+        return _told(search.answer(question))
 
     @routes.post("/classify")
     def classify(image: Upload, top_k: Annotated[int, Form(ge=1, le=100)] = 5) -> Categories:
@@ -56,3 +57,8 @@ def search_routes(search: Search) -> APIRouter:
         return search.classify(decoded(image), top_k)
 
     return routes
+
+
+def _told(answer: BaseModel) -> Response:
+    """An answer as JSON. It is of its type already: FastAPI would check it again, in another thread."""
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,9 +1,11 @@
 """What is live, and whether the process answers."""
 
+import threading
 from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.query.search import Search
 from app.serving.reports import Reports
@@ -16,9 +18,9 @@ _REPORT_POLICY = (
 )
 
 
-def state_routes(search: Search, reports: Reports) -> APIRouter:
-    """Routes that tell the state of release and process."""
-    routes = APIRouter(tags=["state"])
+def release_routes(search: Search, reports: Reports) -> APIRouter:
+    """Routes that tell what is live."""
+    routes = APIRouter(tags=["release"])
 
     @routes.get("/v1/release")
     def release() -> dict[str, Any]:
@@ -35,18 +37,35 @@ def state_routes(search: Search, reports: Reports) -> APIRouter:
         headers = {"Content-Security-Policy": _REPORT_POLICY, "Cache-Control": "no-cache"}
         return HTMLResponse(reports.read(release), headers=headers)
 
+    return routes
+
+
+def state_routes(search: Search, draining: threading.Event) -> APIRouter:
+    """Routes that tell the state of the process. On the event loop, so that they answer however many queries wait."""
+    routes = APIRouter(tags=["state"])
+
+    @routes.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Counters, gauges and histograms in Prometheus' text format."""
+        return Response(search.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
     @routes.get("/healthz")
-    def alive() -> dict[str, str]:
+    async def alive() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    def ready(response: Response) -> dict[str, Any]:
-        """Queries can be answered (200) or not (503). A stale release is ready; it says so."""
+    async def ready(response: Response) -> dict[str, Any]:
+        """Queries may be sent here (200) or not (503): none is answered yet, or the process is about to end.
+
+        A stale release is ready; it says so.
+        """
         status = search.live.status()
-        response.status_code = 200 if status.snapshot else 503
+        is_ready = status.snapshot is not None and not draining.is_set()
+        response.status_code = 200 if is_ready else 503
         return {
-            "ready": status.snapshot is not None,
+            "ready": is_ready,
+            "draining": draining.is_set(),
             "release": status.snapshot.release.id if status.snapshot else None,
             "generation": status.snapshot.pointer.generation if status.snapshot else None,
             "stale": status.stale,

@@ -33,12 +33,12 @@ class Search:
 
     def __init__(self, store: Store, live: Live, settings: AppSettings, metrics: Metrics | None = None) -> None:
         self.live, self.settings = live, settings
-        self._metrics = metrics or Metrics()
+        self.metrics = metrics or Metrics()
         self.pictures = Pictures(store, settings.picture_cache_mb * 1_000_000)
         self.history = History(store, settings.channel)
         self._guests = Guests(store, settings, live)
-        self.uploads = Uploads(settings, self._metrics)
-        self._encoding = Encoding(self.pictures, settings, self._metrics)
+        self.uploads = Uploads(settings, self.metrics)
+        self._encoding = Encoding(self.pictures, settings, self.metrics)
 
     def by_text(self, words: str, top_k: int | None = None) -> Answer:
         """Products whose pictures fit the words. Raises BadRequest, NothingPublished."""
@@ -66,7 +66,7 @@ class Search:
     def answers_from(self, snapshot: Snapshot, questions: Sequence[Question]) -> Answers:
         """Answers from a snapshot that the caller holds."""
         started = time.perf_counter()
-        with self._metrics.stage("total"):
+        with self.metrics.stage("total"):
             encoded = self._encode(snapshot, questions)
             answers = [
                 self._answer(snapshot, question, vectors, started)
@@ -160,10 +160,10 @@ class Search:
             raise BadRequest("The parts of the query cancel each other out. Change a weight.")
         chosen = snapshot.choices.of(question.where)
         hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
-        with self._metrics.stage("search"):
+        with self.metrics.stage("search"):
             scores, rows = self._find(snapshot, question, query, chosen, hidden)
         asked_for = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
-        with self._metrics.stage("products"):
+        with self.metrics.stage("products"):
             hits = _hits(snapshot, scores[asked_for], rows[asked_for], question.offset)
         return Answer(
             release=snapshot.release.id,
