@@ -236,3 +236,21 @@ def test_the_report_of_the_release_is_shown_in_a_sandbox(own_store: TinyShop, tm
 def test_a_release_without_a_report_says_so(client: TestClient) -> None:
     answer = client.get("/v1/release/report")
     assert answer.status_code == 404 and answer.json()["title"] == "No report of this release"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['"text": "%s mug"', '"item_id": "%s"', '"text": "a", "facets": ["%s"]', '"text": "a", "%s": 1', '"image": "%s"'],
+)
+def test_half_a_character_breaks_no_answer(client: TestClient, body: str) -> None:
+    content = ("{" + body % "\\ud800" + "}").encode()
+    answer = client.post("/v1/search", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (200, 400, 404, 422) and answer.json()
+
+
+def test_every_problem_is_declared_where_it_can_happen(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    for path, told in (("/v1/search", "400 404 413 422 503"), ("/v1/classify", "409 413 422"), ("/v1/release", "503")):
+        [operation] = paths[path].values()
+        for status in told.split():
+            assert "application/problem+json" in operation["responses"][status]["content"], (path, status)

@@ -1,18 +1,24 @@
 """Products and their pictures. Only what the live release holds: no path of a caller reaches a file or the store."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
+from app.api.problems import problems
 from app.query.search import Search
 from app.serving.items import Product
+
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "JPEG", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "What `If-None-Match` names is still the picture"},
+}
 
 
 def item_routes(search: Search) -> APIRouter:
     """Routes under ``/v1/items``."""
     routes = APIRouter(prefix="/v1/items", tags=["items"])
 
-    @routes.get("/{item_id:path}/image", response_class=Response)
+    @routes.get("/{item_id:path}/image", response_class=Response, responses=_PICTURE | problems(404, 422, 502, 503))
     def picture(item_id: str, v: str | None = None, if_none_match: Annotated[str | None, Header()] = None) -> Response:
         """Picture of a product. With ``v`` (its hash) the answer may be kept for ever."""
         sha256 = search.picture_hash(item_id, shown=v)
@@ -22,7 +28,7 @@ def item_routes(search: Search) -> APIRouter:
             return Response(status_code=304, headers=headers)
         return Response(search.pictures.read(sha256), media_type="image/jpeg", headers=headers)
 
-    @routes.get("/{item_id:path}")
+    @routes.get("/{item_id:path}", responses=problems(404, 422, 503))
     def product(item_id: str) -> Product:
         """One product of the live release."""
         return search.product(item_id)

@@ -1,16 +1,35 @@
 """Every fault is an ``application/problem+json`` (RFC 9457) that says what to change."""
 
 import logging
+from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.errors import AppError
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, TransientError
 
 log = logging.getLogger(__name__)
+_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Why a request was not answered, and what to change."""
+
+    type: str = Field(description="Always about:blank: the title tells which problem it is")
+    title: str
+    status: int
+    detail: str = Field(description="What was found, what was expected, what to do")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route declares in the OpenAPI: the problem documents that it may answer with."""
+    content = {_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def explain_faults(app: FastAPI) -> None:
@@ -42,5 +61,5 @@ def explain_faults(app: FastAPI) -> None:
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """An RFC 9457 answer."""
     more = {"Retry-After": "5"} if status == 503 else {}
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, {**more, **(headers or {})}, media_type="application/problem+json")
+    body = Problem(type="about:blank", title=title, status=status, detail=detail).model_dump()
+    return JSONResponse(body, status, {**more, **(headers or {})}, media_type=_TYPE)

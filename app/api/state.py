@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.api.problems import problems
 from app.query.search import Search
 from app.serving.reports import Reports
 from app.serving.status import Refused
@@ -22,14 +23,14 @@ def release_routes(search: Search, reports: Reports) -> APIRouter:
     """Routes that tell what is live."""
     routes = APIRouter(tags=["release"])
 
-    @routes.get("/v1/release")
+    @routes.get("/v1/release", responses=problems(503))
     def release() -> dict[str, Any]:
         """The release that answers now, whole: what it is made of, its gates and figures, since when."""
         with search.live.acquire() as snapshot:
             pointer = snapshot.pointer.model_dump(mode="json")
             return {**snapshot.release.model_dump(mode="json"), "live": pointer, "model_name": snapshot.model_name}
 
-    @routes.get("/v1/release/report", response_class=HTMLResponse)
+    @routes.get("/v1/release/report", response_class=HTMLResponse, responses=problems(404, 502, 503))
     def report() -> HTMLResponse:
         """The evaluation report of the release that answers now: one HTML page with all its figures inside."""
         with search.live.acquire() as snapshot:
@@ -54,7 +55,7 @@ def state_routes(search: Search, draining: threading.Event) -> APIRouter:
         """The process answers."""
         return {"status": "ok"}
 
-    @routes.get("/readyz")
+    @routes.get("/readyz", responses={503: {"description": "Nothing can be answered now: the same document"}})
     async def ready(response: Response) -> dict[str, Any]:
         """Queries may be sent here (200) or not (503): none is answered yet, or the process is about to end.
 
