@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from app.errors import NothingPublished, TakenDown, UnknownItem
-from app.page import cards
+from app.page import notices
 from app.query.search import Answer, Search
 from app.serving.live import Live
 from app.serving.remembered import Remembered
@@ -432,7 +432,7 @@ def test_a_damaged_pointer_changes_nothing_but_the_note(own_store: TinyShop) -> 
         search.live.check()
         status = search.live.status()
         assert status.store_error and "seal" in status.store_error and served(search) == "first"
-        assert status.stale and "seal" in cards.foot(status)
+        assert status.stale and "seal" in notices.foot(status)
         pointer.write_bytes(good)
         search.live.check()
         assert not search.live.status().stale

@@ -50,7 +50,7 @@ class Answering:
         body = cards.grid(answer.hits) + self._more(answer, shown) if answer.hits else _nothing(asked)
         # the time makes every answer another one, for which press.js waits
         return f"""<div class="search" data-answer="{answer.generation} {answer.milliseconds}" {_address(asked)}>{panel}
-<section class="results" aria-label="Results">{banner}{cards.categories(answer.categories)}
+<section class="results" aria-label="Results">{banner}
 <p class="told" role="status" tabindex="-1" data-key="told">{_told(answer)}</p>{facets.chosen(asked)}{body}
 </section></div>"""
 
@@ -82,8 +82,9 @@ def _banner(answer: Answer, asked: Asked) -> str:
     if not (asked.like or asked.picture):
         return ""
     refine = {"like": asked.like} if asked.like else {"picture": True}
-    action = f'<button type="button" class="quiet" {pressed(refine=refine)}>Refine with words</button>'
-    return cards.banner(answer.like, "More like" if answer.like else "Products like your picture", action)
+    action = f'<button type="button" class="soft" {pressed(refine=refine)}>Refine with words</button>'
+    title = "More like" if answer.like else "Products like your picture"
+    return f'<div class="seen">{cards.banner(answer.like, title, action)}{cards.categories(answer.categories)}</div>'
 
 
 def _address(asked: Asked) -> str:

@@ -97,7 +97,7 @@ class BothTab(SearchTab):
         if not like:
             return ""
         action = (
-            f'<button type="button" class="quiet" aria-label="Take this product away" {pressed(drop=True)}>×</button>'
+            f'<button type="button" class="soft" aria-label="Take this product away" {pressed(drop=True)}>×</button>'
         )
         try:
             return cards.banner(self._answering.search.product(like), "This product", action)

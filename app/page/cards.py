@@ -38,7 +38,7 @@ def card(hit: Hit, best: float, mark: str = "") -> str:
     meta = " · ".join(escape(part) for part in (product.brand, category) if part)
     title, like = escape(product.title), quote(product.item_id, safe="")
     return f"""<article class="card">
-<div class="frame">{_picture(product)}{mark}</div>
+<div class="frame">{picture(product)}{mark}</div>
 <h3 title="{title}">{title}</h3>
 <p class="meta"><span>{meta or "&nbsp;"}</span>{price(product)}</p>
 <div class="score" title="similarity: cosine between query and picture"><i style="width:{width}%"></i>
@@ -60,7 +60,7 @@ def amount(value: float) -> str:
 
 def banner(product: Product | None, title: str, actions: str) -> str:
     """What the results below are like: a product of the catalogue, or the visitor's own picture."""
-    shown = _picture(product, eager=True) if product else ""
+    shown = picture(product, eager=True) if product else ""
     name = f"<strong>{escape(product.title)}</strong>" if product else ""
     return f'<div class="banner">{shown}<div><small>{escape(title)}</small>{name}</div>{actions}</div>'
 
@@ -83,7 +83,8 @@ def chips(queries: tuple[str, ...]) -> str:
     return f'<div class="chips"><span>Try</span>{buttons}</div>' if buttons else ""
 
 
-def _picture(product: Product, eager: bool = False) -> str:
+def picture(product: Product, eager: bool = False) -> str:
+    """The picture of a product; a lazy one is loaded when it comes into sight."""
     size = f'width="{product.image_width}" height="{product.image_height}"'
     loading = "" if eager else 'loading="lazy"'
     return f'<img src="{escape(picture_url(product))}" alt="{escape(product.title)}" {size} {loading} decoding="async">'

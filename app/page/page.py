@@ -5,8 +5,10 @@ from typing import Any
 import gradio as gr
 
 from app.page import both, cards, notices, picture, words
+from app.page.about import AboutTab
 from app.page.answering import Answering
 from app.page.asked import Asked
+from app.page.compare import CompareTab
 from app.page.tab import QUIET, WAITED, SearchTab, Updates
 from app.query.search import Search
 
@@ -37,6 +39,10 @@ class Page:
                     self._picture = picture.PictureTab(answering, picture.EMPTY)
                 with gr.Tab("Both", id="both"):
                     self._both = both.BothTab(answering, both.EMPTY)
+                with gr.Tab("Compare", id="compare") as self._compared:
+                    self._compare = CompareTab(search)
+                with gr.Tab("About", id="about") as self._told:
+                    self._about = AboutTab(search)
             self._foot = gr.HTML("", elem_id="foot")
             self._connect()
 
@@ -53,6 +59,7 @@ class Page:
         self._words.chips.click(self._pressed_on(self._words), self._words.asked, outputs, **WAITED)
         self._both.product.click(self._pressed_on(self._both), self._both.asked, outputs, **WAITED)
         self.blocks.load(self._arrive, None, outputs, **QUIET)
+        self._connect_looks()
         self._follow()
 
     def _pressed_on(self, tab: SearchTab) -> Any:
@@ -82,19 +89,20 @@ class Page:
             return self._opened(self._picture, asked)
         return self._opened(self._both if asked.like or asked.minus else self._words, asked)
 
+    def _connect_looks(self) -> None:
+        self._compare.connect()
+        self._compared.select(self._compare.choices, self._compare.other, self._compare.other, **QUIET)
+        self._told.select(lambda: (self._about.show(), True), None, [self._about.told, self._about.seen], **QUIET)
+
     def _follow(self) -> None:
         told = gr.State(("", "", "", None))
+        kept = [tab.asked for tab in self._searching]
+        seen = [self._about.seen, self._compare.query, self._compare.other]
 
-        def follow(before: tuple[Any, ...], *asked: Asked) -> Updates:
+        def follow(before: tuple[Any, ...], about_seen: bool, words: str, other: str, *asked: Asked) -> Updates:
             """Follow the live release while the page is open; answers nothing while nothing changed."""
-            status = self._search.live.status()
-            snapshot = status.snapshot
-            now = (
-                notices.notice(status),
-                cards.chips(snapshot.items.sample_queries) if snapshot else "",
-                notices.foot(status, self._search.settings.prefect_url),
-                (snapshot.release.id, snapshot.pointer.generation) if snapshot else None,
-            )
+            facts = self._about.show() if about_seen else ""
+            now = (*self._now(), hash(facts))
             if now == before:
                 return {told: gr.skip()}
             shown = zip((self._notice, self._words.chips, self._foot), now, before, strict=False)
@@ -102,11 +110,25 @@ class Page:
             if before[3] is not None and now[3] != before[3]:
                 for tab, question in zip(self._searching, asked, strict=True):
                     updates |= tab.renew(question)
+                updates |= self._compare.renew(words, other) if other else {}
+            if facts and now[4:] != before[4:]:
+                updates[self._about.told] = facts
             return updates | {told: now}
 
-        asked = [tab.asked for tab in self._searching]
-        outputs = [self._notice, self._words.chips, self._foot, told, *asked, *(tab.found for tab in self._searching)]
-        gr.on([self.blocks.load, gr.Timer(3.0).tick], follow, [told, *asked], outputs, **QUIET)
+        outputs = [self._notice, self._words.chips, self._foot, told, *kept, *(tab.found for tab in self._searching)]
+        outputs += [self._compare.found, self._compare.other, self._about.told]
+        gr.on([self.blocks.load, gr.Timer(3.0).tick], follow, [told, *seen, *kept], outputs, **QUIET)
+
+    def _now(self) -> tuple[Any, ...]:
+        """Notice, chips, foot, and what tells a swap."""
+        status = self._search.live.status()
+        snapshot = status.snapshot
+        return (
+            notices.notice(status),
+            cards.chips(snapshot.items.sample_queries) if snapshot else "",
+            notices.foot(status, self._search.settings.prefect_url),
+            (snapshot.release.id, snapshot.pointer.generation) if snapshot else None,
+        )
 
 
 def build_page(search: Search) -> gr.Blocks:

@@ -83,6 +83,11 @@ class Items:
         allowed[self._hidden] = False
         return allowed
 
+    @property
+    def removed(self) -> Mapping[str, datetime]:
+        """Products taken down, by id, with when."""
+        return self._removed
+
     def removed_at(self, item_id: str) -> datetime | None:
         """When the product was taken down, None where it was not. The catalogue need not have it any more."""
         return self._removed.get(item_id)

@@ -60,7 +60,10 @@ class Live:
             yield snapshot
 
     def departed_picture(self, item_id: str, sha256: str) -> bool:
-        """Whether a recently replaced release showed this picture for this item: its pages may still be open."""
+        """Whether a page may still show this picture for this item: of a recently replaced release, or one compared."""
+        guest = self.residents.guest
+        if guest and guest.items.picture_of(item_id) == sha256:
+            return True
         with self._telling:
             return any(gone.get(item_id) == sha256 for gone in self._departed)
 
