@@ -254,3 +254,18 @@ def test_every_problem_is_declared_where_it_can_happen(client: TestClient) -> No
         [operation] = paths[path].values()
         for status in told.split():
             assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{" + b",".join(b'"k%d":1' % key for key in range(90_000)) + b"}",
+        b'{"text":"a","filter":{' + b",".join(b'"k%d":1' % key for key in range(90_000)) + b"}}",
+        b'{"terms":[' + b"1," * 400_000 + b"1]}",
+        b'{"text":"a","filter":{"and":[' + b"1," * 400_000 + b"1]}}",
+    ],
+    ids=["keys", "keys of a clause", "terms", "clauses"],
+)
+def test_a_hundred_thousand_faults_are_told_in_a_few_words(client: TestClient, body: bytes) -> None:
+    answer = client.post("/v1/search", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and len(answer.content) < 5000

@@ -78,7 +78,8 @@ def test_no_other_file_is_opened(
         (b"[" * 100_000, "not JSON"),
         (b'{"data": ["\\ud800"], "fn_index": 0, "session_hash": "a"}', "not JSON"),
         (b'{"data": [NaN], "fn_index": 0, "session_hash": "a"}', "not JSON"),
-        (b"[]", "`data`"),
+        (b"[]", "object"),
+        (b"{}", "`data`"),
         (b'{"data": [], "fn_index": 9999, "session_hash": "a"}', "no such function"),
         (b'{"data": [], "fn_index": true, "session_hash": "a"}', "no such function"),
         (b'{"data": [], "fn_index": 0, "session_hash": "../x"}', "session_hash"),
@@ -146,3 +147,14 @@ def test_the_name_of_an_upload_leads_nowhere(client: TestClient) -> None:
         for path in answer.json() if answer.status_code == 200 else ():
             assert client.get(f"/gradio_api/file={quote(path)}").content == b"x", name
     assert not Path("/tmp/taken").exists()
+
+
+def test_a_name_that_no_file_can_have_is_not_looked_for(client: TestClient) -> None:
+    for folder in ("static", "assets"):
+        assert client.get(f"/{folder}/{'a' * 5000}").status_code == 404
+
+
+@pytest.mark.parametrize("body", [b'{"x": NaN}', b'{"\\ud800": 1}', b"[1]", b"[" * 99_000])
+def test_a_cancel_that_is_none_is_the_callers_fault(client: TestClient, body: bytes) -> None:
+    answer = client.post("/gradio_api/cancel", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400

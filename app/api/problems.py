@@ -14,6 +14,7 @@ from app.errors import AppError
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, TransientError
 
 log = logging.getLogger(__name__)
+_MOST_FAULTS = 20  # told of one request
 _TYPE = "application/problem+json"
 
 
@@ -29,7 +30,8 @@ class Problem(BaseModel):
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route declares in the OpenAPI: the problem documents that it may answer with."""
     content = {_TYPE: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    every = (401, *statuses)  # where a key is set
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in every}
 
 
 def explain_faults(app: FastAPI) -> None:
@@ -50,8 +52,10 @@ def explain_faults(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        return problem(422, "The request is not understood", "; ".join(faults))
+        found = error.errors()
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in found[:_MOST_FAULTS]]
+        more = [f"and {len(found) - _MOST_FAULTS} more"] if len(found) > _MOST_FAULTS else []
+        return problem(422, "The request is not understood", "; ".join(faults + more))
 
     @app.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 Gradio is a server for many kinds of apps. Of its sixty routes the page needs a dozen; the others fetch addresses, take
 recordings or run components. A mounted Gradio also opens whatever path a call names, where `launch()` would look
-whether it was uploaded. Both end here; a new part of the page that needs another route gets it into `_READ` or `_SENT`.
+whether it was uploaded. Both end here. A new part of the page that needs another route gets it into these lists.
 """
 
 import json
@@ -26,7 +26,8 @@ _READ = (
     *(f"{_GRADIO}/{name}" for name in ("queue/data", "upload_progress", "startup-events", "app_id")),
 )
 _READ_BELOW = ("/static/", "/assets/", f"{_GRADIO}/heartbeat/", _FILE)
-_SENT = (_JOIN, _UPLOAD, f"{_GRADIO}/cancel", f"{_GRADIO}/reset")
+_CALLS = (_JOIN, f"{_GRADIO}/cancel", f"{_GRADIO}/reset")
+_LONGEST_NAME = 255  # of a file, in bytes
 _CALL_BYTES = 200_000
 _UNREAD = 64  # calls of one session whose answers were not fetched
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -62,8 +63,11 @@ class PageDoor:
             return
         try:
             self._check(scope)
-            if scope["path"] == _JOIN:
-                receive = _replay(self._checked_call(await _body(receive)), receive)
+            if scope["path"] in _CALLS:
+                call = _parsed(await _body(receive))
+                if scope["path"] == _JOIN:
+                    self._check_call(call)
+                receive = _replay(json.dumps(call).encode(), receive)
             await self._enter(scope, receive, send)
         except AppError as error:
             headers = {"Allow": ", ".join(self._methods(scope))} if error.status == 405 else None
@@ -72,7 +76,7 @@ class PageDoor:
     def _check(self, scope: Scope) -> None:
         method, path = scope["method"], scope["path"]
         allowed = self._methods(scope)
-        if not allowed:
+        if not allowed or max(len(name.encode()) for name in path.split("/")) > _LONGEST_NAME:
             raise _NotFound(f"There is no {path[:200]!r} here. GET /openapi.json lists the API.")
         if method not in allowed:
             raise BadRequest(f"{path[:200]!r} takes {', '.join(allowed)}.", 405)
@@ -83,19 +87,13 @@ class PageDoor:
         path = scope["path"]
         if path in _READ or path.startswith(_READ_BELOW):
             return ["GET", "HEAD"]
-        if path in _SENT:
+        if path == _UPLOAD or path in _CALLS:
             return ["POST"]
         scopes = ((method, {**scope, "method": method}) for method in _METHODS)
         return [method for method, one in scopes if any(route.matches(one)[0] is Match.FULL for route in self._others)]
 
-    def _checked_call(self, body: bytes) -> bytes:
-        """The call as Gradio is to read it, and not a byte else. Raises BadRequest."""
-        try:
-            call = json.loads(body)
-            told = json.dumps(call, allow_nan=False, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):  # also half a character, and what is no number
-            raise BadRequest("The call is not JSON of UTF-8 text.") from None
-        if not isinstance(call, dict) or not isinstance(call.get("data"), list):
+    def _check_call(self, call: dict[str, Any]) -> None:
+        if not isinstance(call.get("data"), list):
             raise BadRequest("A call of the page has `data`, a list.")
         function, session = call.get("fn_index"), call.get("session_hash")
         if type(function) is not int or function not in self._blocks.fns:
@@ -106,7 +104,6 @@ class PageDoor:
             raise _TooMany(f"This session has {_UNREAD} answers to fetch first.")
         if not all(_is_upload(path) for path in _paths(call["data"])):
             raise BadRequest("A file that was not uploaded here cannot be used. Upload it first.")
-        return told
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
@@ -140,6 +137,18 @@ def _paths(data: list[Any]) -> Iterator[str]:
             waiting.extend(found.values())
         elif isinstance(found, list):
             waiting.extend(found)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """A call: what Gradio is then given is this, and not a byte else. Raises BadRequest."""
+    try:
+        call = json.loads(body)
+        json.dumps(call, allow_nan=False, ensure_ascii=False).encode()  # half a character, or what is no number
+    except (ValueError, RecursionError):
+        raise BadRequest("The call is not JSON of UTF-8 text.") from None
+    if not isinstance(call, dict):
+        raise BadRequest("A call of the page is a JSON object.")
+    return call
 
 
 async def _body(receive: Receive) -> bytes:

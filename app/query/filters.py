@@ -8,15 +8,16 @@
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
+from pydantic import Discriminator, Field, FiniteFloat, Tag, model_validator
 
+from app.query.strict import Strict
 from app.serving.columns import Columns
 
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
-class _Clause(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+class _Clause(Strict):
+    """One clause, or several joined."""
 
 
 class In(_Clause):
@@ -61,7 +62,7 @@ class Range(_Clause):
 class And(_Clause):
     """Every clause holds."""
 
-    clauses: tuple["Filter", ...] = Field(alias="and", min_length=1)
+    clauses: tuple["Filter", ...] = Field(alias="and", min_length=1, max_length=10_000)
 
     def rows(self, columns: Columns) -> np.ndarray:
         """(n,) bool. Raises BadRequest."""
@@ -71,7 +72,7 @@ class And(_Clause):
 class Or(_Clause):
     """At least one clause holds."""
 
-    clauses: tuple["Filter", ...] = Field(alias="or", min_length=1)
+    clauses: tuple["Filter", ...] = Field(alias="or", min_length=1, max_length=10_000)
 
     def rows(self, columns: Columns) -> np.ndarray:
         """(n,) bool. Raises BadRequest."""

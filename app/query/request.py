@@ -4,21 +4,20 @@ import base64
 import binascii
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from app.errors import BadPicture
 from app.query.filters import Filter
 from app.query.question import Part, Question
+from app.query.strict import Strict
 from app.query.uploads import Uploads
 from app.settings import AppSettings
 
 _KINDS = ("text", "item_id", "image")
 
 
-class Term(BaseModel):
+class Term(Strict):
     """One part of a mixed query: exactly one of ``text``, ``item_id`` and ``image``, and its weight."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str | None = Field(None, description="What the product looks like, in words")
     item_id: str | None = Field(None, description="Products like this one of the catalogue")
@@ -45,12 +44,10 @@ class Term(BaseModel):
         return Part(uploads.decode(_from_base64(self.image or "")), self.weight)
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(Strict):
     """What to search by: exactly one of ``text``, ``item_id``, ``image``, or ``terms`` for a mix of several."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [
                 {"text": "red sofa", "top_k": 5},
@@ -63,7 +60,7 @@ class SearchRequest(BaseModel):
     text: str | None = Field(None, description="What the product looks like, in words")
     item_id: str | None = Field(None, description="Products like this one of the catalogue")
     image: str | None = Field(None, description="A picture, base64-encoded (or a data: URI)")
-    terms: tuple[Term, ...] | None = Field(None, description="Several parts, mixed by their weights")
+    terms: tuple[Term, ...] | None = Field(None, max_length=100, description="Several parts, mixed by their weights")
     filter: Filter | None = Field(None, description="Which products may answer: and, or, not, in, ranges")
     top_k: int | None = Field(None, description="How many results")
     offset: int = Field(0, description="How many results to pass over, for the next page")
@@ -93,12 +90,10 @@ class SearchRequest(BaseModel):
         )
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(Strict):
     """Several searches at once, answered from one release."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    queries: tuple[SearchRequest, ...] = Field(min_length=1, description="Answered in this order")
+    queries: tuple[SearchRequest, ...] = Field(min_length=1, max_length=1000, description="Answered in this order")
 
 
 def _from_base64(text: str) -> bytes:
