@@ -18,7 +18,7 @@ from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.store import open_store
 
-RECIPE = 2
+RECIPE = 3
 
 
 @compute_task(name="build-index")
@@ -35,14 +35,15 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     from tasks.retrieval.index import build_index, save_index
 
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split", "captions"])
-    vectors = embeddings.load_vectors(store, model.id, items["image_sha256"].to_pylist())
-    queries = load_encoder(model).encode_texts(_text_queries(items, config))
-    with accelerator(), track("build-index", "building the index") as progress:
-        built = build_index(vectors, queries, config, progress=progress)
-    with tempfile.TemporaryDirectory() as scratch:
+    hashes = items["image_sha256"].to_pylist()
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as source:
         folder = Path(scratch)
+        vectors = embeddings.load_vectors(store, model.id, hashes, into=Path(source) / "vectors.npy")
+        queries = load_encoder(model).encode_texts(_text_queries(items, config))
+        with accelerator(), track("build-index", "building the index") as progress:
+            built = build_index(vectors, queries, config, progress=progress)
         save_index(built, folder / "index.faiss")
-        questions = self_test.write_self_test(vectors, items["image_sha256"].to_pylist(), queries, folder)
+        questions = self_test.write_self_test(vectors, hashes, queries, folder)
         shutil.copy(fetch(store, catalog, only=["items.parquet"]) / "items.parquet", folder)
         summary = {
             "kind": built.kind,

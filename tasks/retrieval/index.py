@@ -16,11 +16,12 @@ import numpy as np
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import Device, pick_device
 from tasks.retrieval.tuning import QuerySample, measure_latency, sample_queries, tune
-from tasks.retrieval.vectors import checked
+from tasks.retrieval.vectors import blocks, checked
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
-_BLOCK = 65_536  # vectors added at once
+_MEASURED = 65_536  # of so many vectors the index is written out to tell its size; of more that is estimated
+_CODES = {"ivf_flat": "Flat", "ivf_fp16": "SQfp16", "ivf_sq8": "SQ8"}
 _MIN_POINTS = 39  # FAISS asks for at least as many training vectors per cell
 _PQ_POINTS = 10_000  # product quantisation learns 256 codewords: 39 vectors for each
 _PQ_LEAST = 1_024  # below, those codewords are the vectors themselves and the code saves nothing
@@ -43,8 +44,9 @@ def build_index(
     """Index ``vectors`` and choose the search effort that reaches ``config.recall_target``.
 
     vectors: (n, d) float32, L2-normalised; the same bytes and config give the same index bytes on the same machine.
+    They may lie in a memory-mapped file: beyond it the build holds the index and the vectors k-means trains on.
     text_queries: (m, d) float32, L2-normalised; none or too few are made up from ``vectors``, and ``tuned_on`` says so.
-    kind 'auto' gives up 8-bit codes for whole vectors where the codes alone keep the target out of reach.
+    kind 'auto' gives up half-precision numbers for whole ones where those alone keep the target out of reach.
     Raises ConfigError on an empty, non-finite or non-normalised input, and where a required GPU is absent.
     """
     vectors = checked(vectors, "vectors")
@@ -56,9 +58,8 @@ def build_index(
     kind, notes = choose_kind(len(vectors), config)
     built = _build_and_tune(vectors, kind, sample, config, device, progress)
     if config.kind == "auto" and not built.figures["target_met"]:
-        notes.append(
-            f"ivf_flat instead of ivf_sq8, whose 8-bit codes reach a recall of {built.figures['recall']} at best"
-        )
+        notes.append(f"ivf_flat instead of {kind}, whose rounding allows a recall of {built.figures['recall']} at best")
+        del built  # two of them would double the memory
         built = _build_and_tune(vectors, "ivf_flat", sample, config, device, progress)
     built.figures["notes"] += notes
     found = f"recall@{config.recall_at} {built.figures['recall']:.3f} on {built.figures['tuned_on']}"
@@ -74,7 +75,7 @@ def _build_and_tune(
     figures["build_seconds"] = round(time.perf_counter() - started, 3)
     progress(0.7, f"built {figures['factory']} over {len(vectors)} vectors, tuning")
     search_params, tuned = tune(index, vectors, sample, config, figures["nlist"])
-    figures |= tuned | measure_latency(index, sample.tuning, search_params, config.recall_at)
+    figures |= tuned | measure_latency(index, sample.queries[sample.tuning], search_params, config.recall_at)
     return BuiltIndex(index, kind, figures["factory"], search_params, figures)
 
 
@@ -92,14 +93,15 @@ def save_index(built: "BuiltIndex | Any", path: Path | str) -> Path:
 def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
     """Kind of index for ``n`` vectors, and what a reader should know about the choice.
 
-    'auto' is exact below ``flat_below`` and IVF with 8-bit codes from there on (not HNSW: text queries lie away from
-    the pictures, where its recall collapses).
+    'auto' is exact below ``flat_below`` and IVF over half-precision numbers from there on. 8-bit codes take half the
+    memory and as long a cell, but their rounding costs text queries a point or two of recall, which no nprobe brings
+    back. HNSW loses more: text queries lie away from the pictures.
     """
     if config.kind == "ivf_pq" and n < _PQ_LEAST:
         return "ivf_sq8", [f"ivf_pq replaced by ivf_sq8: product codes need {_PQ_LEAST} vectors, found {n}"]
     if config.kind != "auto":
         return config.kind, []
-    return ("flat" if n < config.flat_below else "ivf_sq8"), []
+    return ("flat" if n < config.flat_below else "ivf_fp16"), []
 
 
 def choose_nlist(n: int, config: IndexConfig) -> int:
@@ -158,27 +160,33 @@ def _training_sample(vectors: np.ndarray, nlist: int, kind: str, config: IndexCo
 
 def _codes(kind: str, dim: int, config: IndexConfig) -> str:
     """How a vector is stored inside its cell, in the words of FAISS's index factory."""
-    if kind == "ivf_flat":
-        return "Flat"
-    if kind == "ivf_sq8":
-        return "SQ8"
+    if kind in _CODES:
+        return _CODES[kind]
     most = max(1, min(config.pq_bytes, dim // 4))  # pieces of fewer than 4 numbers train for minutes and gain nothing
     pieces = max(pieces for pieces in range(1, most + 1) if dim % pieces == 0)
     return f"PQ{pieces}x8np"  # np: without polysemous training, which takes ten times as long and serves Hamming search
 
 
 def _add(index: Any, vectors: np.ndarray, device: Device, progress: Progress) -> None:
+    """Assign all vectors to cells, then fill cells made to measure: grown ones take up to twice the memory."""
     quantizer = device.hold(index.quantizer)
-    for start in range(0, len(vectors), _BLOCK):
-        block = np.ascontiguousarray(vectors[start : start + _BLOCK])
-        _, cells = quantizer.search(block, 1)
-        cells = np.ascontiguousarray(cells[:, 0])
-        index.add_core(len(block), faiss.swig_ptr(block), None, faiss.swig_ptr(cells))
-        progress(0.3 + 0.4 * index.ntotal / len(vectors), f"added {index.ntotal} of {len(vectors)} vectors")
+    cells = np.empty(len(vectors), np.int64)
+    done = 0
+    for block in blocks(vectors):
+        cells[done : done + len(block)] = quantizer.search(block, 1)[1][:, 0]
+        done += len(block)
+        progress(0.3 + 0.3 * done / len(vectors), f"assigned {done} of {len(vectors)} vectors to cells")
+    for cell, size in enumerate(np.bincount(cells, minlength=index.nlist).tolist()):
+        index.invlists.resize(cell, size)
+        index.invlists.resize(cell, 0)  # keeps the memory
+    for block in blocks(vectors):
+        chosen = cells[index.ntotal : index.ntotal + len(block)]
+        index.add_core(len(block), faiss.swig_ptr(block), None, faiss.swig_ptr(chosen))
+        progress(0.6 + 0.1 * index.ntotal / len(vectors), f"added {index.ntotal} of {len(vectors)} vectors")
 
 
 def _figures(index: Any, kind: str, factory: str, vectors: np.ndarray, nlist: int, n_train: int) -> dict[str, Any]:
-    size = int(faiss.serialize_index(index).nbytes) if len(vectors) < _BLOCK else _estimated_size(index, vectors)
+    size = int(faiss.serialize_index(index).nbytes) if len(vectors) < _MEASURED else _estimated_size(index, vectors)
     return {
         "n": len(vectors),
         "dim": int(vectors.shape[1]),

@@ -42,13 +42,13 @@ def write_self_test(vectors: np.ndarray, pictures: list[str], text_queries: np.n
     vectors: (n, d) float32, L2-normalised, row i of the index; pictures[i] its hash. text_queries: (m, d) likewise; the
     first few are taken. Answers are kept as pictures, so that an items.parquet of other rows is found out.
     """
-    import faiss
+    from tasks.retrieval.exact import exact_top
 
     rows = np.sort(np.random.default_rng(0).choice(len(vectors), size=min(_QUESTIONS, len(vectors)), replace=False))
     texts = text_queries[:_QUESTIONS]
     answers = [[pictures[row]] for row in rows]
     if len(texts):
-        _, best = faiss.knn(texts, vectors, min(_TOP_K, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
+        _, best = exact_top(vectors, texts, min(_TOP_K, len(vectors)))
         answers += [[pictures[row] for row in hits] for hits in best]
     questions = np.concatenate([vectors[rows], texts]) if len(texts) else vectors[rows]
     kinds = ["picture"] * len(rows) + ["text"] * len(texts)

@@ -1,16 +1,25 @@
 """What the room demands of vectors before it works with them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from tasks.schema.errors import ConfigError
 
 _TOLERANCE = 1e-3
+_BLOCK = 65_536
+
+
+def blocks(vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of up to 65,536 rows of ``vectors`` one after another, so that what is computed of them stays small."""
+    return (vectors[start : start + _BLOCK] for start in range(0, len(vectors), _BLOCK))
 
 
 def checked(vectors: np.ndarray, name: str, dim: int | None = None, empty: bool = False) -> np.ndarray:
     """``vectors`` as contiguous float32 (n, d), L2-normalised within 1e-3. Raises ConfigError naming every fault.
 
-    A NaN would be counted by FAISS and never be found; a long vector would win every inner product.
+    A NaN would be counted by FAISS and never be found; a long vector would win every inner product. Vectors in a
+    memory-mapped file stay there.
     """
     array = np.ascontiguousarray(vectors, dtype=np.float32)
     if empty and array.size == 0:
@@ -20,11 +29,11 @@ def checked(vectors: np.ndarray, name: str, dim: int | None = None, empty: bool 
     faults = []
     if dim is not None and array.shape[1] != dim:
         faults.append(f"found dim {array.shape[1]}, expected {dim}: the vectors are of two models")
-    finite = np.isfinite(array).all(axis=1)
+    norms = np.concatenate([_norms(block) for block in blocks(array)] or [np.zeros(0)])
+    finite = np.isfinite(norms)
     if not finite.all():
         bad = np.flatnonzero(~finite)
         faults.append(f"{len(bad)} of {len(array)} rows are not finite, first row {bad[0]}: embed them again")
-    norms = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
     long = finite & (np.abs(norms - 1) > _TOLERANCE)
     if long.any():
         bad = np.flatnonzero(long)
@@ -34,3 +43,7 @@ def checked(vectors: np.ndarray, name: str, dim: int | None = None, empty: bool 
     if faults:
         raise ConfigError(f"{name}: " + "; ".join(faults))
     return array
+
+
+def _norms(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))

@@ -1,10 +1,12 @@
 """Stored embeddings of one model: image hash -> unit vector, in append-only shards. The resume point and the cache."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numpy.lib.format import open_memmap
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from tasks.schema.tables import embeddings_schema
@@ -55,10 +57,11 @@ def write_shard(store: Store, model_id: str, name: str, hashes: list[str], vecto
     store.write_bytes(_shard_path(model_id, name), data)
 
 
-def load_vectors(store: Store, model_id: str, hashes: list[str]) -> Vectors:
+def load_vectors(store: Store, model_id: str, hashes: list[str], into: Path | None = None) -> Vectors:
     """Vectors of ``hashes`` in the order asked: float32 (n, d). Of a hash in several shards, the first shard's counts.
 
-    Shards are streamed into one array made up front, so the peak is the result plus a few shards. Raises
+    Shards are streamed into one array made up front, so the peak is the result plus a few shards. ``into``: a new .npy
+    file to hold the result, mapped: the system then takes its memory back where it needs it. Raises
     ArtifactMissing with the number of images without a vector, ArtifactCorrupt where a vector is not finite, not of
     length one, or of another length than the rest.
     """
@@ -71,7 +74,7 @@ def load_vectors(store: Store, model_id: str, hashes: list[str]) -> Vectors:
     result: Vectors | None = None
     shards = _shards(store, model_id) if hashes else []
     for path, table in zip(shards, map_ordered(store.read_table, shards, _READERS, ahead=_READERS), strict=True):
-        result = _fill(result, len(hashes), rows, table, store.url(path))
+        result = _fill(result, len(hashes), rows, table, store.url(path), into)
         if not rows:
             break
     if rows:
@@ -113,7 +116,9 @@ def models_with_embeddings(store: Store) -> list[str]:
     return sorted({info.path.split("/")[1] for info in store.list(FOLDER)})
 
 
-def _fill(result: Vectors | None, n: int, rows: dict[str, int], table: pa.Table, url: str) -> Vectors | None:
+def _fill(
+    result: Vectors | None, n: int, rows: dict[str, int], table: pa.Table, url: str, into: Path | None
+) -> Vectors | None:
     """Copy the wanted vectors of one shard into their rows, and strike them off ``rows``."""
     kind = table.schema.field("vector").type
     if not pa.types.is_fixed_size_list(kind):
@@ -122,7 +127,8 @@ def _fill(result: Vectors | None, n: int, rows: dict[str, int], table: pa.Table,
     if not taken:
         return result
     if result is None:
-        result = np.empty((n, kind.list_size), np.float32)
+        shape = (n, kind.list_size)
+        result = np.empty(shape, np.float32) if into is None else open_memmap(into, "w+", np.float32, shape)
     if kind.list_size != result.shape[1]:
         raise ArtifactCorrupt(f"{url} holds vectors of {kind.list_size} numbers, not {result.shape[1]}; delete it")
     source, to = np.array(taken, dtype=np.int64).T

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ def unit(n: int, dim: int = 8, seed: int = 0) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_vectors_come_back_in_any_order(store: Store) -> None:
+def test_vectors_come_back_in_any_order(store: Store, tmp_path: Path) -> None:
     keys, vectors = hashes(100), unit(100)
     for part in range(4):
         rows = slice(part * 25, part * 25 + 25)
@@ -40,6 +41,8 @@ def test_vectors_come_back_in_any_order(store: Store) -> None:
     order = np.random.default_rng(1).choice(100, size=150)  # any order, some twice
     found = load_vectors(store, "m1", [keys[i] for i in order])
     assert found.dtype == np.float32 and np.array_equal(found, vectors[order])
+    mapped = load_vectors(store, "m1", [keys[i] for i in order], into=tmp_path / "vectors.npy")
+    assert isinstance(mapped, np.memmap) and np.array_equal(np.load(tmp_path / "vectors.npy"), found)
     assert covered(store, "m1") == set(keys)
     assert shard_exists(store, "m1", "p-0003") and not shard_exists(store, "m1", "p-0004")
     assert store.read_table("embeddings/m1/part-p-0000.parquet").schema.equals(embeddings_schema(8))
