@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -119,6 +120,23 @@ class TinyShop:
             commit(self.store, "model", ref.id, folder, recipe=1, parameters={"pretrained": "small"}, summary=card)
             self._model[seed] = ref
         return ref
+
+    def classifier(self) -> ArtifactRef:
+        """A classifier of the three shapes, trained on the shop's own pictures and stored."""
+        from tasks.classifier.config import ClassifierConfig
+        from tasks.classifier.train import train_head
+        from tasks.clip.encoder import Encoder
+        from tasks.store.artifacts import commit, fetch
+
+        encoder = self._encoder(Encoder, fetch(self.store, self.model()), 0)
+        vectors = encoder.encode_images([self.picture(color, shape) for color in COLORS for shape in SHAPES])
+        labels = [shape for _ in COLORS for shape in SHAPES]
+        config = ClassifierConfig(text_init=False, min_items_per_class=1, epochs=200, learning_rate=0.05)
+        splits = ["train"] * len(labels) + ["val"] * len(labels)
+        trained = train_head(np.concatenate([vectors, vectors]), [*labels, *labels], splits, None, config)
+        folder = Path(self.settings.store_cache) / "head"
+        trained.head.save(folder)
+        return commit(self.store, "classifier", "head", folder, recipe=1).ref
 
     def publish(
         self,

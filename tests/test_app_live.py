@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -24,7 +23,6 @@ from app.serving.remembered import Remembered
 from app.serving.status import Seen
 from app.settings import AppSettings
 from tasks.schema.errors import StoreUnavailable
-from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
 from tasks.store.live import read_live, swap_live
 
@@ -271,21 +269,7 @@ def test_an_outage_while_serving_changes_nothing_but_the_note(
 def test_a_release_with_a_classifier_tells_categories(
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
-    from tasks.classifier.config import ClassifierConfig
-    from tasks.classifier.train import train_head
-    from tasks.clip.encoder import Encoder
-    from tasks.store.artifacts import commit, fetch
-
-    rows = own_store.rows()
-    encoder = Encoder.load(fetch(own_store.store, own_store.model()), device="cpu")
-    vectors = encoder.encode_images([own_store.picture(row["color"], row["product_type"]) for row in rows])
-    labels = [row["product_type"] for row in rows]
-    config = ClassifierConfig(text_init=False, min_items_per_class=1, epochs=200, learning_rate=0.05)
-    vectors, labels = np.concatenate([vectors, vectors]), [*labels, *labels]
-    trained = train_head(vectors, labels, ["train"] * len(rows) + ["val"] * len(rows), None, config)
-    trained.head.save(own_store.settings.store_cache / "head")
-    commit(own_store.store, "classifier", "head", own_store.settings.store_cache / "head", recipe=1)
-    publish_next("second", classifier=ArtifactRef(kind="classifier", id="head"))
+    publish_next("second", classifier=own_store.classifier())
     picture = Image.open(io.BytesIO(own_store.picture("blue", "chair"))).convert("RGB")
     with following(own_store, start=False) as search:
         told = search.by_picture(picture).categories

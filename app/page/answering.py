@@ -38,7 +38,7 @@ class Answering:
             answer = self.search.answer(asked.question(self.search.uploads, shown))
         except (AppError, ProductSearchError, OSError) as error:
             address = _address(asked)
-            html = f'<div data-answer="fault" {address}>{facets.chosen(asked)}{fault(error, status)}</div>'
+            html = f"<div {cards.numbered()} {address}>{facets.chosen(asked)}{fault(error, status)}</div>"
             return Found(html, asked, busy=is_busy(error, status), failed=True)
         prices = status.snapshot.choices.columns.price_range if status.snapshot else None
         return Found(self._results(answer, asked, prices, shown, _banner(answer, asked) if offers_words else ""), asked)
@@ -48,8 +48,7 @@ class Answering:
     ) -> str:
         panel = facets.panel(answer.facets or [], asked, prices)
         body = cards.grid(answer.hits) + self._more(answer, shown) if answer.hits else _nothing(asked)
-        # the time makes every answer another one, for which press.js waits
-        return f"""<div class="search" data-answer="{answer.generation} {answer.milliseconds}" {_address(asked)}>{panel}
+        return f"""<div class="search" {cards.numbered()} {_address(asked)}>{panel}
 <section class="results" aria-label="Results">{banner}
 <p class="told" role="status" tabindex="-1" data-key="told">{_told(answer)}</p>{facets.chosen(asked)}{body}
 </section></div>"""

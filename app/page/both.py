@@ -85,7 +85,12 @@ class BothTab(SearchTab):
         """Enter, the button, a picture and the slider ask."""
         super().connect()
         ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
-        asking = [self.words.submit, self.minus.submit, self.go.click, self.mix.release]
+        asking = [
+            self.words.submit,
+            self.minus.submit,
+            self.go.click,
+            self.mix.input,
+        ]  # by release, the keyboard would not count
         gr.on(asking, ask, [self.asked, *self.fields], self.outputs, **WAITED)
 
         def arrived(asked: Asked, *values: Any) -> Updates:

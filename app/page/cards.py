@@ -1,11 +1,14 @@
 """Products as HTML. Every word that came from a shop or a visitor is escaped by `escape`."""
 
 import html
+import itertools
 import json
 from urllib.parse import quote
 
 from app.query.answers import Category, Hit
 from app.serving.items import Product
+
+_answers = itertools.count(1)
 
 
 def escape(text: object) -> str:
@@ -17,6 +20,11 @@ def escape(text: object) -> str:
 def pressed(**what: object) -> str:
     """Attribute that says what a press on the element means: `page.press` is told of it."""
     return f'data-press="{escape(json.dumps(what))}"'
+
+
+def numbered() -> str:
+    """Attribute that makes every answer another one, so that `press.js` sees it come."""
+    return f'data-answer="{next(_answers)}"'
 
 
 def picture_url(product: Product) -> str:

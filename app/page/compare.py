@@ -99,7 +99,7 @@ def _drawn(compared: Comparison) -> str:
         _side(*side)
         for side in (("Compared", compared.before, compared.left), ("Live", compared.after, compared.right))
     )
-    return f"""<div class="compared" data-answer="{compared.after.generation} {compared.after.milliseconds}">
+    return f"""<div class="compared" {cards.numbered()}>
 <p class="told" role="status">{_summary(compared)}</p><div class="sides">{old}{new}</div></div>"""
 
 

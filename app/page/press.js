@@ -20,8 +20,9 @@ element.addEventListener('submit', (event) => {
   event.preventDefault();
   press(event.submitter ?? event.target, {price: [...event.target.querySelectorAll('input')].map((field) => field.value)});
 });
+const panel = element.closest('[role="tabpanel"]');
 // Escape takes the filters away; in a field that is asked with, the words
-element.closest('[role="tabpanel"]')?.addEventListener('keydown', (event) => {
+panel?.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
   if (event.target.closest('.ask') && element.querySelector('[data-answer]')) trigger('click', {reset: true});
   else if (element.contains(event.target)) element.querySelector('[data-key="clear"]')?.click();
@@ -35,9 +36,9 @@ element.addEventListener('error', (event) => event.target.closest?.('.frame')?.c
 
 const sameQuery = (one, other) => new URLSearchParams(one).toString() === new URLSearchParams(other).toString();
 const settle = () => {
-  for (const panel of element.querySelectorAll('details[data-key]')) {
-    const open = opened.has(panel.dataset.key) || (wide.matches && panel.matches('.filters'));
-    if (panel.open !== open) panel.open = open;
+  for (const fold of element.querySelectorAll('details[data-key]')) {
+    const open = opened.has(fold.dataset.key) || (wide.matches && fold.matches('.filters'));
+    if (fold.open !== open) fold.open = open;
   }
   const told = element.querySelector('[data-address]')?.dataset.address ?? null;
   if (told !== null && told !== address && !sameQuery(told, location.search)) {
@@ -52,6 +53,9 @@ new MutationObserver(() => {
   if (next && (element.contains(document.activeElement) || document.activeElement === document.body)) next.focus();
   focusNext = null;
 }).observe(element, {childList: true, subtree: true, attributes: true, attributeFilter: ['data-answer']});
+// Gradio shows an upload without words for who cannot see it
+const name = () => panel.querySelectorAll('.drop img[alt=""]').forEach((shown) => { shown.alt = 'Your picture'; });
+if (panel) new MutationObserver(name).observe(panel, {childList: true, subtree: true});
 wide.addEventListener('change', settle);
 window.onpopstate = () => location.reload();
 settle();
