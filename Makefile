@@ -18,6 +18,9 @@ WORKERS ?= 3
 ACCELERATOR ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 INSTALLED := $(VENV)/installed-$(ACCELERATOR)
 
+# Long forms of the benchmarks: those that take arguments.
+BENCH ?= $(basename $(notdir $(shell grep -l argparse benchmarks/*.py)))
+
 .PHONY: help
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +56,12 @@ doctor: setup ## check this machine and say what to do about each finding
 .PHONY: test
 test: setup ## run the tests, WORKERS files at a time
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: bench
+bench: setup ## run the benchmarks one after another, hours in all: BENCH="index_quality serve_load" FLAGS=
+	@missed=; for name in $(BENCH); do \
+		echo "== $$name"; $(PYTHON) -m benchmarks.$$name $(FLAGS) || missed+=" $$name"; \
+	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 
 .PHONY: lint
 lint: setup ## ruff, mypy and the import rules

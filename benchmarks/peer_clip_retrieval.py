@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import faiss
 import pyarrow.parquet as pq
 
 from benchmarks.load_client import Service
+from benchmarks.peer_environment import python_with
 from deployments.processes import free_port
 
 # Its pins (numpy<2, pyarrow<16, open-clip<3) clash with ours. torch and torchvision as a matching pair: a torch without
@@ -33,12 +33,7 @@ main()
 
 def install(folder: Path) -> None:
     """Install it into ``folder`` where it is missing: 2 GB, minutes."""
-    if (folder / "bin" / "clip-retrieval").exists():
-        return
-    print(f"installing clip-retrieval into {folder}")
-    subprocess.run([sys.executable, "-m", "uv", "venv", "--quiet", str(folder)], check=True)
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
-    subprocess.run([*command, *_PACKAGES], check=True)
+    python_with(folder, _PACKAGES)
 
 
 def prepare(folder: Path, index: Path, nprobe: int) -> None:

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ MATERIALS = ("cotton", "oak", "steel", "leather", "ceramic", "linen", "glass", "
 TYPES = ("mug", "chair", "lamp", "shirt", "boot", "bag", "vase", "sofa", "clock", "rug", "hat", "desk")
 COLUMNS = ("id", "title", "image", "brand", "category", "product_type", "color", "material", "price", "description",
            "season", "warehouse", "rating")  # fmt: skip
+
+_BLOCK = 32_768  # vectors made at once
 
 
 def image_of(number: int) -> str:
@@ -86,6 +88,11 @@ def clip_like(count: int, dim: int, seed: int = 0, side: str = "image") -> np.nd
     cosine about .5 within a side, about .1 across), things come in clusters of unequal size, the spectrum decays, and
     row i of one side is nearer to row i of the other than to most.
     """
+    return np.concatenate(list(clip_like_blocks(count, dim, seed, side)))
+
+
+def clip_like_blocks(count: int, dim: int, seed: int = 0, side: str = "image") -> Iterator[np.ndarray]:
+    """What `clip_like` gives, a block of rows after another: for more than memory holds."""
     shape, noise = np.random.default_rng(seed), np.random.default_rng([seed, 1 + (side == "text")])
     cones = _unit(shape.standard_normal((2, dim)))
     cones[1] = _unit(cones[1] + 0.3 * cones[0])
@@ -93,10 +100,13 @@ def clip_like(count: int, dim: int, seed: int = 0, side: str = "image") -> np.nd
     spectrum = (1 + np.arange(dim)) ** -0.4
     centers = shape.standard_normal((clusters, dim)) * spectrum
     sizes = 1 / (1 + np.arange(clusters))
-    members = shape.choice(clusters, size=count, p=sizes / sizes.sum())
-    things = centers[members] + 0.7 * shape.standard_normal((count, dim)) * spectrum
-    seen = _unit(things + (1.0 if side == "text" else 0.2) * noise.standard_normal((count, dim)) * spectrum)
-    return _unit(cones[int(side == "text")] + seen).astype(np.float32)
+    all_members = shape.choice(clusters, size=count, p=sizes / sizes.sum())
+    for start in range(0, count, _BLOCK):
+        members = all_members[start : start + _BLOCK]
+        things = centers[members] + 0.7 * shape.standard_normal((len(members), dim)) * spectrum
+        strength = 1.0 if side == "text" else 0.2
+        seen = _unit(things + strength * noise.standard_normal(things.shape) * spectrum)
+        yield _unit(cones[int(side == "text")] + seen).astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
