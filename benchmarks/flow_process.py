@@ -126,9 +126,9 @@ def _note_embedded(journal: Journal) -> None:
 
     embed = Encoder.embed
 
-    def embed_and_note(self: Any, pictures: Any, batch_size: int = 64) -> Any:
-        for names, vectors in embed(self, pictures, batch_size):
+    def embed_and_note(self: Any, pictures: Any, *options: int) -> Any:
+        for names, vectors in embed(self, pictures, *options):
             journal.note("embedded", pictures=names)
             yield names, vectors
 
-    Encoder.embed = embed_and_note  # type: ignore[method-assign]
+    Encoder.embed = embed_and_note  # type: ignore[assignment,method-assign]

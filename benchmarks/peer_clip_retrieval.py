@@ -1,7 +1,8 @@
-"""clip-retrieval 2.45.0 in an environment of its own, and its ``back`` service over an index and a model of ours."""
+"""clip-retrieval 2.45.0 in an environment of its own, its ``back`` and its ``inference`` with a model of ours."""
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
+import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.load_client import Service
@@ -21,6 +23,7 @@ from deployments.processes import free_port
 _PACKAGES = ("clip-retrieval==2.45.0", "setuptools<80", "torch", "torchvision")
 _COLUMNS = ["item_id", "title", "brand", "category", "product_type", "color", "price", "image_sha256", "image_width",
             "image_height"]  # fmt: skip
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
 # `back` offers no way to listen on the loopback only
 _BACK = """
 import flask
@@ -28,6 +31,21 @@ listen = flask.Flask.run
 flask.Flask.run = lambda app, host=None, **options: listen(app, host="127.0.0.1", **options)
 from clip_retrieval.cli import main
 main()
+"""
+# what it takes to import and to load the model is not what is compared; a guard, for it starts a process of its own
+_INFERENCE = """
+import pathlib, sys, time
+from clip_retrieval.clip_inference.main import main
+from clip_retrieval.clip_inference.mapper import ClipMapper
+load = ClipMapper.__init__
+def timed(self, **options):
+    load(self, **options)
+    began.append(time.monotonic())
+began, ClipMapper.__init__ = [], timed
+if __name__ == "__main__":
+    import fire
+    fire.Fire(main)
+    pathlib.Path("seconds").write_text(str(time.monotonic() - began[0]))
 """
 
 
@@ -64,10 +82,9 @@ def running_back(installed: Path, folder: Path, model: str, hits: int) -> Iterat
         # defaults that download models or raise for one of one's own
         "--enable_mclip_option", "False", "--provide_aesthetic_embeddings", "False", "--use_jit", "False",
     ]  # fmt: skip
-    offline = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline"}
     log_path = folder / "back.log"
     with log_path.open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | offline, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=os.environ | _OFFLINE, cwd=folder, stdout=log, stderr=log)
     body = {"modality": "image", "num_images": hits, "indice_name": "shop"}
     service = Service("clip-retrieval", port, "/knn-service", body, hits)
     try:
@@ -76,6 +93,27 @@ def running_back(installed: Path, folder: Path, model: str, hits: int) -> Iterat
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def infer(installed: Path, folder: Path, pictures: Path, model: str, expected: int, batch: int, threads: int) -> float:
+    """Let ``inference`` embed a folder of ``expected`` pictures; returns its seconds from the loaded model to the end.
+
+    ``threads``: of the forward pass, and processes that decode. model: as for ``running_back``.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "inference.py").write_text(_INFERENCE)
+    command = [
+        str((installed / "bin" / "python").absolute()), "inference.py", "--input_dataset", str(pictures),
+        "--output_folder", "out", "--enable_text", "False", "--use_jit", "False", "--clip_model", model,
+        "--batch_size", str(batch), "--num_prepro_workers", str(threads),
+    ]  # fmt: skip
+    environment = os.environ | _OFFLINE | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    made = [len(np.load(file, allow_pickle=False)) for file in folder.glob("out/img_emb/*.npy")]
+    if done.returncode or sum(made) != expected:
+        raise RuntimeError(f"clip-retrieval embedded {sum(made)} of {expected}: {(done.stdout + done.stderr)[-2000:]}")
+    return float((folder / "seconds").read_text())
 
 
 def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, log: Path, seconds: float = 300) -> None:

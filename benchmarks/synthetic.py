@@ -70,6 +70,21 @@ def draw(number: int, side: int = 256) -> bytes:
     return out.getvalue()
 
 
+def photograph(number: int, sides: tuple[int, int] = (500, 1500)) -> bytes:
+    """A JPEG that no other ``number`` has, as large and as costly to decode as a shop's own: a bit to a pixel."""
+    rng = np.random.default_rng(number)
+    width, height = (int(side) for side in rng.integers(*sides, 2))
+    ground = Image.fromarray(rng.integers(90, 256, (5, 5, 3), dtype=np.uint8))
+    pixels = np.array(ground.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
+    y, x = np.ogrid[:height, :width]
+    product = (2 * x / width - 1) ** 2 + (2 * y / height - 1) ** 2 < 0.6
+    grain = 10 * rng.standard_normal((height, width, 1), dtype=np.float32)  # as of cloth
+    pixels += product[..., None] * (grain + rng.integers(-90, 30, 3))
+    out = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
 def placeholder(path: Path, at: float) -> None:
     """A file of one byte, last written ``at``: stands for a picture that nobody is to read."""
     path.write_bytes(b"x")

@@ -15,6 +15,7 @@ from tasks.clip.config import EmbedConfig
 from tasks.policies import accelerator, compute_task, io_task
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import ArtifactRef
+from tasks.schema.progress import Progress, silent
 from tasks.show import show_markdown, track
 from tasks.store import embeddings
 from tasks.store.cache import fetch, fetch_table
@@ -63,7 +64,7 @@ def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...
         for sha, split in zip(items["image_sha256"].to_pylist(), items["split"].to_pylist(), strict=True)
         if not splits or split in splits
     }
-    missing = sorted(wanted - embeddings.covered(store, model.id))
+    missing = missing_pictures(store, model.id, wanted)
     shards = -(-len(missing) // config.shard_size)
     plan_id = hashlib.sha256("".join([str(config.shard_size), *missing]).encode()).hexdigest()[:16]
     if shards:
@@ -87,18 +88,36 @@ def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedCo
         return 0
     hashes = _shard_hashes(store, model, plan, shard)
     encoder = load_encoder(model, config.precision)
-    done: list[str] = []
-    vectors: list[np.ndarray] = []
     label = f"embedding shard {shard + 1} of {plan.shards}"
     with accelerator(), track(f"embed-shard-{shard}", label) as progress:
-        pictures = zip(hashes, read_pictures(store, hashes), strict=True)
-        for keys, batch in encoder.embed(pictures, batch_size=config.batch_size):
-            done.extend(keys)
-            vectors.append(batch)
-            progress(len(done) / len(hashes), f"{len(done)} of {len(hashes)} pictures")
-        embeddings.write_shard(store, model.id, name, done, np.concatenate(vectors))
-    get_run_logger().info("Embedded %d pictures as %s", len(done), name)
-    return len(done)
+        make_shard(store, model.id, name, hashes, encoder, config, progress)
+    get_run_logger().info("Embedded %d pictures as %s", len(hashes), name)
+    return len(hashes)
+
+
+def make_shard(
+    store: Store,
+    model_id: str,
+    name: str,
+    hashes: list[str],
+    encoder: "Encoder",
+    config: EmbedConfig,
+    progress: Progress = silent,
+) -> None:
+    """Read, decode and encode the pictures ``hashes``, all three at once, and store their vectors as shard ``name``."""
+    done: list[str] = []
+    vectors: list[np.ndarray] = []
+    pictures = zip(hashes, read_pictures(store, hashes), strict=True)
+    for keys, batch in encoder.embed(pictures, config.batch_size, config.decode_threads):
+        done.extend(keys)
+        vectors.append(batch)
+        progress(len(done) / len(hashes), f"{len(done)} of {len(hashes)} pictures")
+    embeddings.write_shard(store, model_id, name, done, np.concatenate(vectors))
+
+
+def missing_pictures(store: Store, model_id: str, wanted: set[str]) -> list[str]:
+    """Hashes of ``wanted`` without a stored vector of the model, sorted."""
+    return sorted(wanted - embeddings.covered(store, model_id))
 
 
 def _shard_hashes(store: Store, model: ArtifactRef, plan: ShardPlan, shard: int) -> list[str]:

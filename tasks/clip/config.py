@@ -247,7 +247,10 @@ class EmbedConfig(Config):
         default=2048, ge=1, le=1_000_000, description="Pictures in one stored shard: what a killed run repeats at most"
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
-        default="fp32",
-        description="auto: bfloat16 where the device has it natively; vectors move by about 1 % of their length",
+        default="auto",
+        description=(
+            "auto: bfloat16 where the device computes with it natively, which halves the time on a CPU. Vectors of one "
+            "model may come from machines of both kinds: they mix, for they differ by less than 1e-3 of cosine"
+        ),
     )
     decode_threads: int = Field(default=4, ge=1, le=128, description="Threads that decode and resize pictures")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import torch
+from open_clip.model import convert_weights_to_lp
 
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
 from tasks.clip.folder import first_line, load_model, picture_size
@@ -18,9 +19,7 @@ from tasks.schema.errors import CatalogError, ModelUnavailable
 class Encoder:
     """A loaded model: texts and pictures to L2-normalised float32 vectors. Safe to use from many threads."""
 
-    def __init__(
-        self, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4
-    ) -> None:
+    def __init__(self, folder: Path, device: str = "auto", precision: Precision = "fp32") -> None:
         model, config = load_model(folder)
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
@@ -31,18 +30,18 @@ class Encoder:
         self._reader = PixelReader(config.get("preprocess_cfg", {}), picture_size(model))
         self._tokenize = load_tokenizer(folder)
         self._layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
+        if self.precision == "bf16":
+            # autocast alone converts every weight again in every batch: on a CPU that costs as much as the forward pass
+            convert_weights_to_lp(model, torch.bfloat16)
         self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
-        self._decode_threads = decode_threads
         if self.device.type == "cuda":
             # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
             torch.backends.cudnn.allow_tf32 = False
 
     @classmethod
-    def load(
-        cls, folder: Path, device: str = "auto", precision: Precision = "fp32", decode_threads: int = 4
-    ) -> "Encoder":
+    def load(cls, folder: Path, device: str = "auto", precision: Precision = "fp32") -> "Encoder":
         """Encoder from a local-dir folder. Raises ModelUnavailable."""
-        return cls(Path(folder), device, precision, decode_threads)
+        return cls(Path(folder), device, precision)
 
     def encode_texts(self, texts: list[str], batch_size: int = 256) -> np.ndarray:
         """float32 (n, dim), L2-normalised, in the order of ``texts``. Longer texts are cut at the context length."""
@@ -69,12 +68,12 @@ class Encoder:
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
     def embed(
-        self, pictures: Iterable[tuple[str, Picture]], batch_size: int = 64
+        self, pictures: Iterable[tuple[str, Picture]], batch_size: int = 64, threads: int = 4
     ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Batches of (names, float32 (n, dim)) while more pictures decode. Raises CatalogError naming the picture."""
-        with ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode") as pool:
+        """(names, float32 (n, dim)) of each batch; ``threads`` decode on meanwhile. Raises CatalogError by picture."""
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             # Two batches ahead: decoding overlaps the forward pass, and memory stays bounded on any input.
-            decoded = ahead(self._decode, pictures, pool, depth=max(2 * batch_size, self._decode_threads))
+            decoded = ahead(self._decode, pictures, pool, depth=max(2 * batch_size, threads))
             for batch in batches(decoded, batch_size):
                 names = [name for name, _ in batch]
                 vectors = self._encode_pixels(np.stack([pixels for _, pixels in batch]))

@@ -1,0 +1,275 @@
+"""Embedding beside clip-retrieval's ``inference``, beside the bare bf16 forward pass and beside the bare decoder.
+
+python -m benchmarks.embed_throughput                        # five minutes, and the peer's installation once
+python -m benchmarks.embed_throughput --peer none --tiny --pictures 24 --rounds 1
+
+One machine, the same JPEGs of 500 to 1500 pixels (more than the store holds by default, so that decoding costs what a
+shop's own pictures cost), the same ViT-B-32 of random weights, the same threads and batch, taken in turns round by
+round; ratios are medians of those of each round. Both start with the model loaded and end with the vectors in a file:
+what the peer spends on imports is left out. ``--trained`` names a store with a live release, such as `make demo`
+leaves in var/store: there R@1 of bf16 vectors is measured beside R@1 of fp32 ones. Exits with 1 where a bar is missed.
+"""
+
+import argparse
+import hashlib
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.model import convert_weights_to_lp
+from PIL import Image
+
+from benchmarks import peer_clip_retrieval as peer
+from benchmarks.made_up_shop import CHANNEL, MadeUpShop
+from benchmarks.synthetic import photograph
+from tasks.clip.config import EmbedConfig
+from tasks.clip.device import native_bf16
+from tasks.clip.encoder import Encoder
+from tasks.clip.folder import WEIGHTS_FILE, load_model
+from tasks.clip.pictures import PixelReader
+from tasks.embed import make_shard, missing_pictures
+from tasks.evaluate import split_items
+from tasks.retrieval.config import EvaluationConfig
+from tasks.retrieval.metrics import evaluate
+from tasks.schema.manifest import ArtifactRef
+from tasks.store import embeddings
+from tasks.store.artifacts import fetch
+from tasks.store.live import read_live
+from tasks.store.pictures import FOLDER, picture_path, read_pictures, write_picture
+from tasks.store.releases import read_release
+from tasks.store.settings import StoreSettings
+from tasks.store.store import Store, open_store
+
+ARCHITECTURE = "ViT-B-32"
+_FASTER, _OF_FORWARD, _DISTANCE, _REPEAT = 1.8, 0.9, 1e-2, 0.05
+_COMPARED = 64  # pictures whose vectors are computed in fp32 too
+
+
+@dataclass
+class Work:
+    """What is embedded: the pictures ``wanted`` of ``store``, with ``model``, as ``config`` says."""
+
+    store: Store
+    model: ArtifactRef
+    folder: Path
+    wanted: set[str]
+    config: EmbedConfig
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The product's encoder."""
+        return Encoder.load(self.folder, device="cpu", precision=self.config.precision)
+
+    def embed(self) -> int:
+        """The product: embed what has no vector yet, in shards; returns how many pictures that were."""
+        missing = missing_pictures(self.store, self.model.id, self.wanted)
+        for row in range(0, len(missing), self.config.shard_size):
+            part = missing[row : row + self.config.shard_size]
+            make_shard(self.store, self.model.id, f"part-{row:05d}", part, self.encoder, self.config)
+        return len(missing)
+
+    def decode(self) -> None:
+        """The bare decoder: read, decode and resize, and nothing else."""
+        reader = PixelReader({}, self.encoder.image_size)
+        with ThreadPoolExecutor(self.config.decode_threads) as pool:
+            for _ in pool.map(reader.pixels, read_pictures(self.store, sorted(self.wanted))):
+                pass
+
+
+class BareForward:
+    """OpenCLIP's own model on normalised tensors that are in memory already: bf16 as well as a few lines can do it."""
+
+    def __init__(self, work: Work) -> None:
+        self._model, _ = load_model(work.folder)
+        if native_bf16(torch.device("cpu")):
+            convert_weights_to_lp(self._model, torch.bfloat16)
+        size = work.encoder.image_size
+        self._batch = torch.randn(min(work.config.batch_size, len(work.wanted)), 3, size, size)
+        self._times = -(-len(work.wanted) // len(self._batch))
+
+    @property
+    def pictures(self) -> int:
+        """Pictures in one run."""
+        return self._times * len(self._batch)
+
+    @torch.inference_mode()
+    def run(self) -> None:
+        """As many batches as the work has."""
+        for _ in range(self._times):
+            with torch.autocast("cpu", torch.bfloat16, enabled=native_bf16(torch.device("cpu"))):
+                self._model.encode_image(self._batch)
+
+
+@dataclass
+class Figures:
+    """Pictures per second by who computed, one for each round, and what else was found."""
+
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    repeated: int = -1
+    repeat_share: float = 1.0
+    distance: float = 2.0
+    recall: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    def add(self, name: str, rate: float) -> None:
+        """One more round of ``name``."""
+        self.rates.setdefault(name, []).append(rate)
+        print(f"  {name}: {rate:.1f} pictures/s", flush=True)
+
+    def ratio(self, above: str, below: str) -> float:
+        """Median over the rounds of one rate over another."""
+        return float(np.median(np.divide(self.rates[above], self.rates[below])))
+
+
+def build(root: Path, pictures: int, tiny: bool, config: EmbedConfig) -> Work:
+    """A store of made-up photographs and a model of random weights."""
+    shop = MadeUpShop(root, 0) if tiny else MadeUpShop(root, 0, open_clip.get_model_config(ARCHITECTURE))
+    for sha256 in shop.pictures:  # the shop's own: the peer is given the whole folder
+        shop.store.delete(picture_path(sha256))
+    wanted = set()
+    for number in range(pictures):
+        data = photograph(number)
+        sha256 = hashlib.sha256(data).hexdigest()
+        write_picture(shop.store, sha256, data)
+        wanted.add(sha256)
+    model = shop.model("m", 1)
+    return Work(shop.store, model, fetch(shop.store, model), wanted, config)
+
+
+def measure(work: Work, rounds: int, infer: Callable[[], float] | None) -> Figures:
+    """Everyone in turn, ``rounds`` times. infer: seconds that the peer takes, None without it."""
+    figures, forward, first = Figures(), BareForward(work), 0.0
+    forward.run()  # the first passes are slower
+    work.encoder.encode_images(read_pictures(work.store, sorted(work.wanted)[: work.config.batch_size]))
+    for _ in range(rounds):
+        embeddings.delete_embeddings(work.store, work.model.id)
+        forward_rate = forward.pictures / _seconds(forward.run)
+        first = _seconds(work.embed)
+        figures.add("the product", len(work.wanted) / first)
+        # before and after: a machine that slows down in between slows both
+        figures.add("bare forward", (forward_rate + forward.pictures / _seconds(forward.run)) / 2)
+        figures.add("bare decoder", len(work.wanted) / _seconds(work.decode))
+        if infer:
+            figures.add("clip-retrieval", len(work.wanted) / infer())
+    began = time.perf_counter()
+    figures.repeated = work.embed()
+    figures.repeat_share = (time.perf_counter() - began) / first
+    figures.distance = distance(work)
+    return figures
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def distance(work: Work) -> float:
+    """Largest cosine distance of a stored vector from that of OpenCLIP's own pipeline, in fp32 and undrafted."""
+    some = sorted(work.wanted)[:_COMPARED]
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{work.folder}")
+    with torch.inference_mode():
+        opened = [preprocess(Image.open(io.BytesIO(data))) for data in read_pictures(work.store, some)]
+        exact = model.eval().encode_image(torch.stack(opened), normalize=True).numpy()
+    return float((1 - (embeddings.load_vectors(work.store, work.model.id, some) * exact).sum(axis=1)).max())
+
+
+def recall(folder: Path, cache: Path) -> dict[str, tuple[float, float, float]]:
+    """R@1 of titles on the test split of the live release's model, with its interval, by precision of the pictures."""
+    store = open_store(StoreSettings(store_uri=folder.resolve().as_uri(), store_cache=cache))
+    state = read_live(store, CHANNEL)
+    if state is None:
+        raise SystemExit(f"{folder} has no live release: give a store that `make demo` or `make pipeline` left")
+    release = read_release(store, state.pointer.release)
+    items, model = split_items(store, release.catalog, "test"), fetch(store, release.model)
+    titles, groups = ([item[name] for item in items] for name in ("title", "group_id"))
+    pictures = list(read_pictures(store, [item["image_sha256"] for item in items]))
+    texts, found = Encoder.load(model, device="cpu").encode_texts(titles), {}
+    for precision in ("fp32", "bf16"):
+        vectors = Encoder.load(model, device="cpu", precision=precision).encode_images(pictures)
+        metrics = evaluate(texts, vectors, titles, groups, EvaluationConfig()).metrics
+        cell = metrics["text_to_image"]["strict"]["recall@1"]
+        found[precision] = (cell["value"], cell["low"], cell["high"])
+    return found
+
+
+def report(figures: Figures, judge_time: bool = True) -> bool:
+    """Print the figures and the verdict, and return it. ``judge_time`` False: bars of time are not held."""
+    print(f"\n{'':16} pictures/s (median; least to most)   the product is")
+    for name, rates in figures.rates.items():
+        spread = f"{np.median(rates):8.1f} ({min(rates):.1f} to {max(rates):.1f})"
+        print(f"{name:16} {spread:36} {figures.ratio('the product', name):.2f} times it")
+    print(f"a second run embedded {figures.repeated} pictures in {figures.repeat_share:.2%} of the first one's time")
+    print(f"largest cosine distance from fp32 of the whole picture: {figures.distance:.1e}")
+    bars = {
+        "a second run embeds nothing": figures.repeated == 0,
+        f"vectors within {_DISTANCE:g} of fp32": figures.distance <= _DISTANCE,
+    }
+    for precision, (value, low, high) in figures.recall.items():
+        print(f"R@1 of the trained model, {precision}: {value:.4f} ({low:.4f} to {high:.4f})")
+    if figures.recall:
+        (_, low, high), rough = figures.recall["fp32"], figures.recall["bf16"]
+        bars["R@1 in bf16 within the interval of fp32"] = low <= rough[0] <= high
+    if judge_time:
+        bars |= _timed(figures)
+    for bar, met in bars.items():
+        print(f"{'met   ' if met else 'MISSED'} {bar}")
+    print("PASSED" if all(bars.values()) else "FAILED")
+    return all(bars.values())
+
+
+def _timed(figures: Figures) -> dict[str, bool]:
+    bars = {
+        f"a second run in {_REPEAT:.0%} of the time": figures.repeat_share <= _REPEAT,
+        f"{_OF_FORWARD:.0%} of the bare forward pass": figures.ratio("the product", "bare forward") >= _OF_FORWARD,
+    }
+    if "clip-retrieval" in figures.rates:
+        bars[f"{_FASTER:g} times clip-retrieval"] = figures.ratio("the product", "clip-retrieval") >= _FASTER
+    return bars
+
+
+def _peer(installed: Path, folder: Path, work: Work) -> Callable[[], float]:
+    peer.install(installed)
+    pictures = Path(work.store.url(FOLDER).removeprefix("file://"))
+    model = f"open_clip:{ARCHITECTURE}/{work.folder / WEIGHTS_FILE}"
+    threads = torch.get_num_threads()
+    return lambda: peer.infer(installed, folder, pictures, model, len(work.wanted), work.config.batch_size, threads)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--pictures", type=int, default=512)
+    made.add_argument("--rounds", type=int, default=3)
+    made.add_argument("--batch", type=int, default=EmbedConfig().batch_size)
+    made.add_argument("--decode-threads", type=int, default=EmbedConfig().decode_threads)
+    made.add_argument("--peer", default="var/peers/clip-retrieval", help="its environment, made if missing; or none")
+    made.add_argument("--trained", type=Path, help="folder of a store with a live release; R@1 is measured there")
+    made.add_argument("--tiny", action="store_true", help="a tiny model; bars of time are not held")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    chosen = parser().parse_args(arguments)
+    config = EmbedConfig(batch_size=chosen.batch, decode_threads=chosen.decode_threads)
+    with tempfile.TemporaryDirectory(prefix="embed-throughput-") as scratch:
+        root = Path(scratch)
+        work = build(root, chosen.pictures, chosen.tiny, config)
+        infer = None if chosen.peer == "none" else _peer(Path(chosen.peer), root / "theirs", work)
+        figures = measure(work, chosen.rounds, infer)
+        if chosen.trained:
+            figures.recall = recall(chosen.trained, root / "cache")
+    return 0 if report(figures, judge_time=not chosen.tiny) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
