@@ -10,7 +10,7 @@ from app.page import cards
 from app.page.asked import Asked
 from app.page.cards import pressed
 from app.page.notices import state
-from app.page.tab import WAITED, SearchTab, Updates, upload_field
+from app.page.tab import SearchTab, Updates, upload_field
 from app.page.theme import PRESS
 from tasks.schema.errors import ProductSearchError
 
@@ -58,6 +58,16 @@ class BothTab(SearchTab):
         """Also the product that stands in for a picture."""
         return [*super().outputs, self.product]
 
+    @property
+    def asking(self) -> list[Any]:
+        """Enter, the button, a picture that arrives and the slider (by its release, the keyboard would not count)."""
+        return [self.words.submit, self.minus.submit, self.go.click, self.upload.input, self.mix.input]
+
+    @property
+    def pressable(self) -> list[gr.HTML]:
+        """Also the product."""
+        return [*super().pressable, self.product]
+
     def read(self, asked: Asked, *values: Any) -> Asked:
         """What the fields say, the same filters."""
         like, picture, words, minus, mix = values
@@ -81,22 +91,10 @@ class BothTab(SearchTab):
             return {self.like: "", self.product: ""} | self.show(without)
         return super().change(asked, press)
 
-    def connect(self) -> None:
-        """Enter, the button, a picture and the slider ask."""
-        super().connect()
-        ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
-        asking = [
-            self.words.submit,
-            self.minus.submit,
-            self.go.click,
-            self.mix.input,
-        ]  # by release, the keyboard would not count
-        gr.on(asking, ask, [self.asked, *self.fields], self.outputs, **WAITED)
-
-        def arrived(asked: Asked, *values: Any) -> Updates:
-            return {self.like: "", self.product: ""} | ask(asked, *values)
-
-        self.upload.input(arrived, [self.asked, *self.fields], self.outputs, **WAITED)
+    def ask(self, asked: Asked, *values: Any) -> Updates:
+        """An upload takes the place of the product."""
+        now = self.read(asked, *values)
+        return ({self.like: "", self.product: ""} if now.picture else {}) | self.show(now)
 
     def _drawn(self, like: str) -> str:
         if not like:

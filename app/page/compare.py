@@ -74,7 +74,14 @@ class CompareTab:
     def connect(self) -> None:
         """Enter, the button and another choice compare."""
         fields, outputs = [self.query, self.other], [self.found, self._again]
-        gr.on([self.query.submit, self.go.click, self.other.input], self.show, fields, outputs, **WAITED)
+        gr.on(
+            [self.query.submit, self.go.click, self.other.input],
+            self.show,
+            fields,
+            outputs,
+            show_progress_on=self.found,
+            **WAITED,
+        )
         self._again.tick(self.show, fields, outputs, **QUIET)
 
     def renew(self, words: str | None, other: str | None) -> dict[Any, Any]:

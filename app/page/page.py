@@ -10,9 +10,11 @@ from app.page.answering import Answering
 from app.page.asked import Asked
 from app.page.compare import CompareTab
 from app.page.tab import QUIET, WAITED, SearchTab, Updates
+from app.page.theme import FOLLOW
 from app.query.search import Search
 
-_HEAD = '<header class="head"><h1>Product search</h1><p>By words, by picture, or by both.</p></header>'
+_HEAD = """<header class="head"><h1>Product search</h1><p>By words, by picture, or by both.</p>
+<p class="gone" role="status">The app does not answer. This page goes on by itself as soon as it does.</p></header>"""
 _UPLOADS_KEPT = (600, 3600)  # seconds: how often to look, and how old an upload may get on this disk
 # after a press that opens another tab, the eye and the keyboard go to what it found
 _TO_BANNER = """() => {
@@ -43,7 +45,7 @@ class Page:
                     self._compare = CompareTab(search)
                 with gr.Tab("About", id="about") as self._told:
                     self._about = AboutTab(search)
-            self._foot = gr.HTML("", elem_id="foot")
+            self._foot = gr.HTML("", js_on_load=FOLLOW, elem_id="foot")
             self._connect()
 
     @property
@@ -55,9 +57,9 @@ class Page:
         for tab in self._searching:
             tab.connect()
             pressed = self._pressed_on(tab)
-            tab.found.click(pressed, tab.asked, outputs, **WAITED).then(None, js=_TO_BANNER, **QUIET)
-        self._words.chips.click(self._pressed_on(self._words), self._words.asked, outputs, **WAITED)
-        self._both.product.click(self._pressed_on(self._both), self._both.asked, outputs, **WAITED)
+            for part in tab.pressable:
+                shown = part.click(pressed, tab.asked, outputs, show_progress_on=tab.found, **WAITED)
+                shown.then(None, js=_TO_BANNER, **QUIET)
         self.blocks.load(self._arrive, None, outputs, **QUIET)
         self._connect_looks()
         self._follow()
@@ -117,7 +119,7 @@ class Page:
 
         outputs = [self._notice, self._words.chips, self._foot, told, *kept, *(tab.found for tab in self._searching)]
         outputs += [self._compare.found, self._compare.other, self._about.told]
-        gr.on([self.blocks.load, gr.Timer(3.0).tick], follow, [told, *seen, *kept], outputs, **QUIET)
+        gr.on([self.blocks.load, self._foot.click], follow, [told, *seen, *kept], outputs, **QUIET)
 
     def _now(self) -> tuple[Any, ...]:
         """Notice, chips, foot, and what tells a swap."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.page.asked import Asked
 from app.page.notices import state
-from app.page.tab import WAITED, SearchTab, Updates, upload_field
+from app.page.tab import SearchTab, Updates, upload_field
 
 EMPTY = state("Search by picture", "Upload, paste or take a picture, or press “More like this” on any product.")
 
@@ -24,6 +24,11 @@ class PictureTab(SearchTab):
         """The upload."""
         return [self.upload]
 
+    @property
+    def asking(self) -> list[Any]:
+        """A picture that arrives asks by itself."""
+        return [self.upload.input]
+
     def read(self, asked: Asked, *values: Any) -> Asked:
         """Another picture, the same filters."""
         return replace(asked, picture=values[0] or "", like="", shown=0)
@@ -31,9 +36,3 @@ class PictureTab(SearchTab):
     def fill(self, asked: Asked) -> Updates:
         """A product's picture is shown above the results, so the field becomes empty."""
         return {self.upload: None}
-
-    def connect(self) -> None:
-        """A picture that arrives asks by itself."""
-        super().connect()
-        ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
-        self.upload.input(ask, [self.asked, *self.fields], self.outputs, **WAITED)

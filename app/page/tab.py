@@ -45,6 +45,11 @@ class SearchTab:
         """The fields that are asked with, as `read` takes their values."""
         raise NotImplementedError
 
+    @property
+    def asking(self) -> list[Any]:
+        """The events that ask."""
+        raise NotImplementedError
+
     def read(self, asked: Asked, *values: Any) -> Asked:
         """The question in the fields, under the filters of the one before."""
         raise NotImplementedError
@@ -57,6 +62,11 @@ class SearchTab:
     def outputs(self) -> list[Any]:
         """Everything that an answer changes."""
         return [*self.fields, self.asked, self.found, self._again]
+
+    @property
+    def pressable(self) -> list[gr.HTML]:
+        """Pieces with something to press in them."""
+        return [self.found]
 
     def show(self, asked: Asked) -> Updates:
         """Ask, and show what is answered."""
@@ -89,8 +99,14 @@ class SearchTab:
         return {}
 
     def connect(self) -> None:
-        """Ask again while the app is busy."""
+        """Ask when the fields say so, and again while the app is busy."""
+        inputs = [self.asked, *self.fields]
+        gr.on(self.asking, self.ask, inputs, self.outputs, show_progress_on=self.found, **WAITED)
         self._again.tick(self.show, self.asked, [self.asked, self.found, self._again], **QUIET)
+
+    def ask(self, asked: Asked, *values: Any) -> Updates:
+        """What the fields say, asked and shown."""
+        return self.show(self.read(asked, *values))
 
 
 def upload_field(**options: Any) -> gr.Image:

@@ -6,6 +6,8 @@ import gradio as gr
 
 _HERE = Path(__file__).parent
 CSS = [_HERE / "page.css", _HERE / "results.css", _HERE / "about.css"]
+#: Run once for each page that is open: it follows the live release.
+FOLLOW = (_HERE / "follow.js").read_text(encoding="utf-8")
 #: Run once for every piece of HTML that can be pressed.
 PRESS = (_HERE / "press.js").read_text(encoding="utf-8")
 

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.page.asked import Asked
 from app.page.notices import state
-from app.page.tab import WAITED, SearchTab, Updates
+from app.page.tab import SearchTab, Updates
 from app.page.theme import PRESS
 
 EMPTY = state("What are you looking for?", "Describe a product, or press one of the examples.")
@@ -34,6 +34,16 @@ class WordsTab(SearchTab):
         """The query."""
         return [self.query]
 
+    @property
+    def asking(self) -> list[Any]:
+        """Enter and the button."""
+        return [self.query.submit, self.go.click]
+
+    @property
+    def pressable(self) -> list[gr.HTML]:
+        """Also the examples."""
+        return [*super().pressable, self.chips]
+
     def read(self, asked: Asked, *values: Any) -> Asked:
         """Other words, the same filters."""
         return replace(asked, words=str(values[0] or ""), shown=0)
@@ -41,9 +51,3 @@ class WordsTab(SearchTab):
     def fill(self, asked: Asked) -> Updates:
         """The words of a question."""
         return {self.query: asked.words}
-
-    def connect(self) -> None:
-        """Enter and the button ask."""
-        super().connect()
-        ask = lambda asked, *values: self.show(self.read(asked, *values))  # noqa: E731
-        gr.on([self.query.submit, self.go.click], ask, [self.asked, *self.fields], self.outputs, **WAITED)

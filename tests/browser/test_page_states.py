@@ -133,3 +133,13 @@ def test_hostile_words_of_an_address_are_only_ever_text(browser: Browser, tiny_s
         assert field(page, "#query").input_value() == HOSTILE
         assert page.locator("#words-found .chosen button").first.inner_text().removesuffix(" ×") == f"Colour: {HOSTILE}"
         assert page.title() != "taken" and page.locator("img[src='x']").count() == 0
+
+
+def test_an_app_that_is_away_is_told_and_the_page_goes_on_by_itself(browser: Browser, tiny_store: TinyShop) -> None:
+    with serving(tiny_store) as site, opened(browser, site, path="/?q=lamp") as page:
+        page.locator("#words-found .card").first.wait_for()
+        page.route("**/readyz", lambda route: route.abort())
+        page.get_by_text("The app does not answer").wait_for()
+        page.unroute("**/readyz")
+        page.get_by_text("The app does not answer").wait_for(state="hidden")
+        page.locator("#words-found .card").first.wait_for()
