@@ -7,6 +7,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from app.connection import Connection
 from app.settings import AppSettings
 
 
@@ -20,8 +21,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: AppSettings) -> None:
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=settings.shutdown_seconds
-        )
+            app, http=Connection, log_level="warning", access_log=False,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+        )  # fmt: skip
         super().__init__(config)
         self._draining: threading.Event = app.state.draining
         self._drain_seconds = settings.drain_seconds

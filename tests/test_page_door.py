@@ -158,3 +158,12 @@ def test_a_name_that_no_file_can_have_is_not_looked_for(client: TestClient) -> N
 def test_a_cancel_that_is_none_is_the_callers_fault(client: TestClient, body: bytes) -> None:
     answer = client.post("/gradio_api/cancel", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
+
+
+def test_every_upload_of_a_session_is_decoded_apart(client: TestClient, tiny_store: TinyShop) -> None:
+    """Gradio makes a field anew for a session when a call has changed it; it must not begin to open files itself."""
+    pictures = (tiny_store.picture("blue", "chair"), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"II*\0" + b"\0" * 100)
+    for number, content in enumerate(pictures * 2):
+        [path] = client.post("/gradio_api/upload", files={"files": (f"{number}.jpg", content)}).json()
+        told = str(called(client, functions(client, "image"), [None, {"path": path, "meta": FILE}], session="again"))
+        assert ("Acme blue chair" if content == pictures[0] else "The picture cannot be used") in told

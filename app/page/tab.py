@@ -112,10 +112,16 @@ class SearchTab:
 def upload_field(**options: Any) -> gr.Image:
     """Gradio's picture field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
 
-    `app.page.door` has checked that the path is that of an upload. (Replaced on the instance, because for a subclass
-    Gradio writes a .pyi file beside this module and looks for a frontend of its own.)
+    `app.page.door` has checked that the path is that of an upload.
     """
     sources: Any = ["upload", "clipboard", "webcam"]
-    field = gr.Image(type="filepath", image_mode=None, sources=sources, show_label=False, buttons=[], **options)
-    field.preprocess = lambda payload: payload.path if payload is not None else None  # type: ignore[method-assign]
-    return field
+    return gr.Image(type="filepath", image_mode=None, sources=sources, show_label=False, buttons=[], **options)
+
+
+def _as_it_came(field: gr.Image, payload: Any) -> str | None:
+    return payload.path if payload is not None else None
+
+
+# On the class: Gradio makes a field anew for a session whose call changes it, and would then open the file itself. For
+# a subclass it writes a .pyi file beside this module.
+gr.Image.preprocess = _as_it_came  # type: ignore[method-assign, assignment]

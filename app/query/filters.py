@@ -62,7 +62,7 @@ class Range(_Clause):
 class And(_Clause):
     """Every clause holds."""
 
-    clauses: tuple["Filter", ...] = Field(alias="and", min_length=1, max_length=10_000)
+    clauses: tuple["Filter", ...] = Field(alias="and", min_length=1)
 
     def rows(self, columns: Columns) -> np.ndarray:
         """(n,) bool. Raises BadRequest."""
@@ -72,7 +72,7 @@ class And(_Clause):
 class Or(_Clause):
     """At least one clause holds."""
 
-    clauses: tuple["Filter", ...] = Field(alias="or", min_length=1, max_length=10_000)
+    clauses: tuple["Filter", ...] = Field(alias="or", min_length=1)
 
     def rows(self, columns: Columns) -> np.ndarray:
         """(n,) bool. Raises BadRequest."""

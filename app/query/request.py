@@ -60,7 +60,7 @@ class SearchRequest(Strict):
     text: str | None = Field(None, description="What the product looks like, in words")
     item_id: str | None = Field(None, description="Products like this one of the catalogue")
     image: str | None = Field(None, description="A picture, base64-encoded (or a data: URI)")
-    terms: tuple[Term, ...] | None = Field(None, max_length=100, description="Several parts, mixed by their weights")
+    terms: tuple[Term, ...] | None = Field(None, description="Several parts, mixed by their weights")
     filter: Filter | None = Field(None, description="Which products may answer: and, or, not, in, ranges")
     top_k: int | None = Field(None, description="How many results")
     offset: int = Field(0, description="How many results to pass over, for the next page")
@@ -93,7 +93,7 @@ class SearchRequest(Strict):
 class BatchRequest(Strict):
     """Several searches at once, answered from one release."""
 
-    queries: tuple[SearchRequest, ...] = Field(min_length=1, max_length=1000, description="Answered in this order")
+    queries: tuple[SearchRequest, ...] = Field(min_length=1, description="Answered in this order")
 
 
 def _from_base64(text: str) -> bytes:
