@@ -59,6 +59,15 @@ def test_a_product_that_left_is_told_as_gone(own_store: TinyShop, publish_next: 
     assert {moved.by for moved in found.right if moved.change == "up"} == {1}
 
 
+def test_a_product_taken_down_since_is_not_shown_of_an_older_release_either(own_store: TinyShop) -> None:
+    own_store.take_down("red-mug")
+    search = looking_at(own_store)
+    found = search.compare(Question((Part("red mug"),), top_k=12), "first")
+    for side in (found.left, found.right):
+        assert len(side) == 11 and "red-mug" not in {moved.hit.product.item_id for moved in side}
+    assert found.overlap == 1 and found.before.total == 11
+
+
 def test_the_live_release_beside_itself_changes_nothing(own_store: TinyShop) -> None:
     search = looking_at(own_store)
     found = search.compare(RED_MUG, "first")

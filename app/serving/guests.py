@@ -1,10 +1,13 @@
 """A second release beside the live one, to compare with it. It gives way to whatever is published."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 
 from app.errors import NoRoom
+from app.serving.choices import Choices
 from app.serving.lease import Lease
 from app.serving.live import Live
 from app.serving.snapshot import Parts, Snapshot, fetch_parts, load_snapshot
@@ -63,8 +66,14 @@ class Guests:
             assert live is not None  # once there was one, there is one
             # what it is shown as: its own id beside the live one's generation, for it has none
             pointer = live.pointer.model_copy(update={"release": release.id})
-            snapshot = load_snapshot(release, pointer, parts, self._settings, live)
+            snapshot = _hide(load_snapshot(release, pointer, parts, self._settings, live), live.items.removed)
         except BaseException:
             residents.give_up_room()
             raise
         residents.settle_guest(snapshot)
+
+
+def _hide(snapshot: Snapshot, removed: Mapping[str, datetime]) -> Snapshot:
+    """The snapshot without products that are taken down now, which it may be too old to know of."""
+    items = snapshot.items.without({**snapshot.items.removed, **removed})
+    return replace(snapshot, items=items, choices=Choices(snapshot.index.columns, items.allowed()))

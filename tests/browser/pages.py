@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
@@ -50,9 +50,11 @@ def serving(shop: TinyShop, **settings: Any) -> Iterator[Site]:
 
 
 @contextmanager
-def opened(browser: Browser, site: Site, path: str = "/", width: int = 1280) -> Iterator[Page]:
+def opened(
+    browser: Browser, site: Site, path: str = "/", width: int = 1280, scheme: Literal["light", "dark"] = "light"
+) -> Iterator[Page]:
     """A page as a visitor opens it. At its end: it asked no other host for anything, and met no error."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.set_default_timeout(40_000)  # a loaded machine answers late
     asked: list[str] = []
     faults: list[str] = []
