@@ -237,6 +237,8 @@ def report(figures: Figures, services: Sequence[Service], judge_time: bool = Tru
     print(f"bare encode + search {bare:.2f} ms (median); overhead at one client {over:+.1%}")
     if judge_time:
         bars[f"overhead at one client <= {_OVERHEAD:.0%}"] = over <= _OVERHEAD
+        # the same calls cannot be that much faster inside a server: other programs had the processors
+        bars["the machine was quiet enough to tell"] = over >= -_OVERHEAD
     if figures.overload:
         bars |= _under_overload(figures.overload, judge_time)
     for bar, met in bars.items():

@@ -135,6 +135,16 @@ def test_bodies_on_their_way_are_bounded_by_what_they_declare() -> None:
     trial(test)
 
 
+def test_a_body_larger_than_all_may_be_is_taken_while_it_is_the_only_one() -> None:
+    async def test(slow: Slow, admission: Admission, metrics: Metrics) -> None:
+        slow.go.set()
+        alone = Caller(admission, size=1_200_000)
+        alone.send(b"x" * 1_200_000)
+        assert await alone.answered() == 200
+
+    trial(test)
+
+
 def test_a_body_that_does_not_come_holds_no_place_and_is_ended() -> None:
     async def test(slow: Slow, admission: Admission, metrics: Metrics) -> None:
         lorises = [Caller(admission, size=100) for _ in range(5)]

@@ -21,7 +21,8 @@ def test_a_slower_app_or_an_unclean_refusal_misses_the_bar(capsys: pytest.Captur
     assert report(_figures(ours=(200.0, 40.0), overload=fine), SERVICES)
     assert not report(_figures(ours=(50.0, 40.0), overload=fine), SERVICES)  # not three times the throughput
     assert not report(_figures(ours=(200.0, 900.0), overload=fine), SERVICES)  # p95 above half
-    assert not report(_figures(ours=(200.0, 40.0), overload=fine, overhead=0.5), SERVICES)
+    for overhead in (0.5, -0.9):  # too much of it, and a floor that another program held up
+        assert not report(_figures(ours=(200.0, 40.0), overload=fine, overhead=overhead), SERVICES)
     for broken in ({"alive": False}, {"faults": ["500"]}, {"peak_mb": 5000.0}, {"recovery": 9.0}):
         assert not report(_figures((200.0, 40.0), Overload(**{**vars(fine), **broken})), SERVICES)
     capsys.readouterr()

@@ -88,7 +88,7 @@ class Admission:
             return
         if body is None:
             await self._too_large(scope, receive, send)
-        elif self._is_full(0):  # others came while this body was on its way
+        elif self._in_flight >= self._settings.max_in_flight:  # others came while this body was on its way
             await self._turn_away(scope, receive, send)
         else:
             await self._answer(body, scope, receive, send)
@@ -103,10 +103,10 @@ class Admission:
             self._metrics.in_flight.set(self._in_flight)
 
     def _is_full(self, size: int) -> bool:
-        return (
-            self._in_flight >= self._settings.max_in_flight
-            or self._bytes + size > self._settings.max_in_flight_mb * 1_000_000
-        )
+        if self._in_flight >= self._settings.max_in_flight:
+            return True
+        # one alone may be larger than the limit: else it would be told to come back for ever
+        return self._bytes > 0 and self._bytes + size > self._settings.max_in_flight_mb * 1_000_000
 
     async def _read(self, receive: Receive) -> bytes | None:
         """The body; None where it has more bytes than any may have. It ends early where the caller hangs up."""

@@ -26,19 +26,19 @@ def search_routes(search: Search) -> APIRouter:
     def decoded(image: UploadFile) -> Image.Image:
         return search.uploads.decode(image.file.read(settings.max_upload_bytes + 1))
 
-    @routes.post("/search", response_model=Answer, responses=problems(400, 404, 413, 422, 502, 503))
+    @routes.post("/search", response_model=Answer, responses=problems(400, 404, 408, 413, 422, 502, 503))
     def search_products(body: SearchRequest) -> Response:
         """Products by words, by picture, like another product, or by any weighted mix of these."""
         return _told(search.answer(body.question(settings, search.uploads)))
 
-    @routes.post("/search/batch", response_model=Answers, responses=problems(400, 404, 413, 422, 502, 503))
+    @routes.post("/search/batch", response_model=Answers, responses=problems(400, 404, 408, 413, 422, 502, 503))
     def search_batch(body: BatchRequest) -> Response:
         """Several searches at once, all answered from one release."""
         if len(body.queries) > settings.max_batch:
             raise BadRequest(f"The batch has {len(body.queries)} queries, the limit is {settings.max_batch}.")
         return _told(search.answers([query.question(settings, search.uploads) for query in body.queries]))
 
-    @routes.post("/search/image", response_model=Answer, responses=problems(400, 413, 422, 502, 503))
+    @routes.post("/search/image", response_model=Answer, responses=problems(400, 408, 413, 422, 502, 503))
     def search_by_upload(
         image: Upload,
         text: Annotated[str | None, Form(description="Words beside the picture: this, but in red")] = None,
@@ -52,7 +52,7 @@ def search_routes(search: Search) -> APIRouter:
         question = Question((Part(decoded(image)), *words), where=filter, top_k=top_k, offset=offset)
         return _told(search.answer(question))
 
-    @routes.post("/classify", responses=problems(400, 409, 413, 422, 503))
+    @routes.post("/classify", responses=problems(400, 408, 409, 413, 422, 503))
     def classify(image: Upload, top_k: Annotated[int, Form(ge=1, le=100)] = 5) -> Categories:
         """Likely categories of an uploaded picture."""
         return search.classify(decoded(image), top_k)
