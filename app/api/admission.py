@@ -3,8 +3,9 @@
 import asyncio
 import hmac
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.bodies import replay
 from app.api.problems import problem
 from app.metrics import Metrics
 from app.settings import AppSettings
@@ -97,7 +98,7 @@ class Admission:
         self._in_flight += 1
         self._metrics.in_flight.set(self._in_flight)
         try:
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, replay(body, receive), send)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
@@ -140,12 +141,3 @@ def _declared(scope: Scope, unknown: int) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return unknown
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replayed

@@ -16,6 +16,7 @@ from gradio.utils import get_upload_folder
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.bodies import replay
 from app.api.problems import problem
 from app.errors import AppError, BadRequest
 
@@ -67,7 +68,7 @@ class PageDoor:
                 call = _parsed(await _body(receive))
                 if scope["path"] == _JOIN:
                     self._check_call(call)
-                receive = _replay(json.dumps(call).encode(), receive)
+                receive = replay(json.dumps(call).encode(), receive)
             await self._enter(scope, receive, send)
         except AppError as error:
             headers = {"Allow": ", ".join(self._methods(scope))} if error.status == 405 else None
@@ -160,12 +161,3 @@ async def _body(receive: Receive) -> bytes:
         if len(body) > _CALL_BYTES:
             raise BadRequest(f"A call of the page has {_CALL_BYTES:,} bytes at most.", 413)
     return body
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replayed
