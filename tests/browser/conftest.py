@@ -1,4 +1,8 @@
-"""A Chromium for all tests of the page, and shops that are served to it."""
+"""A Chromium for the tests of the page, and shops that are served to it.
+
+Each lasts for one file: Playwright leaves its event loop running, in which no other test could start one, and an app
+writes leases into the shop that others copy.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; to run these tests: apt-get install chromium")
@@ -42,7 +46,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny_site(tiny_store: TinyShop) -> Iterator[Site]:
     """The tiny shop served, for tests that only look."""
     with serving(tiny_store) as site:
@@ -58,7 +62,7 @@ def varied_rows() -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def varied_site(tiny_store: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A shop with filters, eight results at a time, for tests that only look."""
     root = tmp_path_factory.mktemp("varied")

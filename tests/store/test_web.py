@@ -1,5 +1,6 @@
 """Pictures by URL: patient with a shop's server, and not to be held up by it."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -35,15 +36,8 @@ class Shop:
                 with shop._lock:
                     shop.seen[self.path] += 1
                     shop.agents.add(self.headers["user-agent"])
-                    shop.at_once += 1
-                    shop.most_at_once = max(shop.most_at_once, shop.at_once)
-                try:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     shop.answer(self, self.path.strip("/").split("/"), shop.seen[self.path])
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-                finally:
-                    with shop._lock:
-                        shop.at_once -= 1
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -68,7 +62,9 @@ class Shop:
         elif kind == "to":
             return self._send(request, 302, b"", {"Location": "/".join(path[1:])})
         elif kind == "slow":
+            self._count(1)
             time.sleep(float(path[1]))
+            self._count(-1)  # before the answer: whoever has it may ask again at once
         elif kind in ("drip", "flood"):
             request.send_response(200)
             request.end_headers()
@@ -85,6 +81,11 @@ class Shop:
         elif kind == "hangup" and times == 1:
             return request.connection.close()
         return self._send(request, 200, b"picture", {})
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.at_once += more
+            self.most_at_once = max(self.most_at_once, self.at_once)
 
     def _send(self, request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
         request.send_response(status)
