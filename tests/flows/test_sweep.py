@@ -3,9 +3,8 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from tasks.runs.abandoned import Patience, crash_abandoned, find_abandoned
 from tasks.runs.orchestrator import Orchestrator
 from tasks.runs.resumption import RESUMING, Policy, resume_crashed
 from tasks.runs.slots import free_leaked_slots
+from tasks.sweep import STALE
 from tests.conftest import TinyShop
 from tests.flow_runs import FlowRuns, until
 
@@ -211,12 +211,12 @@ class TestFlow:
         assert not any(row["done"] for row in sweep(self.QUICK) if run in row["id"]), "it is done with once"
 
     def test_a_stale_channel_is_told_once(
-        self, runs: FlowRuns, own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
+        self, runs: FlowRuns, server: Orchestrator, own_store: TinyShop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("STORE_URI", own_store.settings.store_uri)
         own_store.read_shop()
-        stale = self.QUICK.model_copy(update={"promise_hours": 1e-6})
+        stale, began = self.QUICK.model_copy(update={"promise_hours": 1e-6}), datetime.now(UTC)
         assert [row["done"] for row in sweep(stale) if row["run"] == "production"] == ["told"]
-        time.sleep(2)
+        until(lambda: server.was_told(STALE, "product-search.channel.production", began))  # events arrive when they do
         assert [row["done"] for row in sweep(stale) if row["run"] == "production"] == [""]
         assert [row for row in sweep(self.QUICK) if row["run"] == "production"] == [], "the release was made just now"
