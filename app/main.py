@@ -28,6 +28,7 @@ from tasks.store.settings import StoreSettings
 from tasks.store.store import open_store
 
 _SPARE_THREADS = 16
+_SESSIONS = 2000  # open pages whose state is kept, some 70 kB each; Gradio's own limit is 10 000
 _PAGE_QUEUE = 256  # calls of all open pages that wait; Gradio itself sets no limit
 
 
@@ -59,6 +60,7 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     _add_guards(app, settings, metrics)
     blocks = build_page(search)
     blocks.queue(max_size=_PAGE_QUEUE)
+    blocks.state_session_capacity = _SESSIONS
     app = gr.mount_gradio_app(
         app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
         run_history=False, theme=theme(), css_paths=CSS, max_file_size=settings.max_upload_bytes, show_error=True,

@@ -1,6 +1,6 @@
 """Hostile input: no answer is a server's fault, none hangs, memory stays bounded, and the next good query is answered.
 
-python -m benchmarks.hostile_input                          # 3000 mutated pictures, everything else: ten minutes
+python -m benchmarks.hostile_input                          # 3000 mutated pictures and more, thrice: ten minutes
 python -m benchmarks.hostile_input --pictures 200 --short   # a minute
 
 The app runs as it does in production, in a process of its own over a made-up shop, under the limits of its settings.
@@ -34,7 +34,8 @@ from benchmarks.openapi_examples import check_openapi
 CLIENTS, DECODE_SECONDS, DECODERS = 4, 3.0, 2
 #: A picture waits for a decoder, is decoded, and is encoded; beside it run three others and this benchmark.
 LONGEST_ANSWER = 30.0
-_SLACK_MB = 150.0
+_SLACK_MB = 300.0  # what threads keep of the memory they used, and the state of the most sessions that Gradio keeps
+_AGAIN_MB = 60.0  # what is left of a leak when caches and the allocator's pools are full
 _ROUTES = ("/v1/search/image", "/v1/classify", "/v1/search", "page")
 
 
@@ -125,19 +126,23 @@ def measure(shop: MadeUpShop, chosen: argparse.Namespace) -> tuple[list[Seen], l
         figures: dict[str, float | bool] = {"before_mb": rss_mb(pid)}
         with Memory(pid) as memory:
             found = check_openapi(port, chosen.examples, chosen.seed, thorough=not chosen.short)
-            by_hand = itertools.islice(crafted(slow=not chosen.short), 0, None, 4 if chosen.short else 1)
-            seen += _timed(pid, "pictures made by hand", lambda: send_all(port, by_hand, everywhere=not chosen.short))
-            seen += _timed(
-                pid, "mutated pictures", lambda: send_all(port, mutated(chosen.seed, chosen.pictures), False)
-            )
-            seen += _timed(pid, "requests", lambda: _send_requests(port, "all-000001", shop.pictures[1]))
-            seen += _timed(pid, "calls of the page", lambda: list(visitor.name_other_files(shop.root)))
-            seen += _timed(pid, "sessions", lambda: [hold_open(port), *flood_sessions(port, chosen.pictures)])
+            for _ in range(chosen.rounds):
+                figures["after_mb"] = rss_mb(pid)
+                seen += _everything(shop, port, pid, visitor, chosen)
         time.sleep(1)
-        figures |= {"peak_mb": memory.app_mb, "decoder_mb": memory.decoder_mb, "after_mb": rss_mb(pid)}
+        figures |= {"peak_mb": memory.app_mb, "decoder_mb": memory.decoder_mb, "again_mb": rss_mb(pid)}
         figures["alive"] = ready(port).get("ready") is True
         figures["right"] = visitor.answers() == wanted
     return seen, found, figures
+
+
+def _everything(shop: MadeUpShop, port: int, pid: int, visitor: Visitor, chosen: argparse.Namespace) -> list[Seen]:
+    by_hand = itertools.islice(crafted(slow=not chosen.short), 0, None, 4 if chosen.short else 1)
+    seen = _timed(pid, "pictures made by hand", lambda: send_all(port, by_hand, everywhere=not chosen.short))
+    seen += _timed(pid, "mutated pictures", lambda: send_all(port, mutated(chosen.seed, chosen.pictures), False))
+    seen += _timed(pid, "requests", lambda: _send_requests(port, "all-000001", shop.pictures[1]))
+    seen += _timed(pid, "calls of the page", lambda: list(visitor.name_other_files(shop.root)))
+    return seen + _timed(pid, "sessions", lambda: [hold_open(port), *flood_sessions(port, chosen.sessions)])
 
 
 def _timed(pid: int, name: str, work: Callable[[], list[Seen]]) -> list[Seen]:
@@ -174,14 +179,17 @@ def report(seen: list[Seen], found: list[str], figures: dict[str, float | bool])
         print(f"FAULT  schemathesis: {told}")
     limits = AppSettings(decoders=DECODERS)
     decoder, most = limits.decoder_bytes / 1e6 + 60, _most_mb(figures["before_mb"], limits)
-    before, peak, after = (f"{figures[name]:.0f} MB" for name in ("before_mb", "peak_mb", "after_mb"))
-    print(f"memory of the app      {before} before, {peak} at most, {after} after")
+    before, after, again, peak = (
+        f"{figures[name]:.0f} MB" for name in ("before_mb", "after_mb", "again_mb", "peak_mb")
+    )
+    print(f"memory of the app      {before} before, {after} before the last round, {again} after it, {peak} at most")
     print(f"memory of a decoder    {figures['decoder_mb']:.0f} MB at most, of {DECODERS}")
     bars = {
         "no fault of the server, every answer declared": not faults and not found,
         f"every answer within {LONGEST_ANSWER:.0f} s": max(one.seconds for one in seen) <= LONGEST_ANSWER,
         f"app within {most:.0f} MB: {CLIENTS} requests of the largest size at once": figures["peak_mb"] <= most,
-        f"memory after within {_SLACK_MB:.0f} MB of before": figures["after_mb"] <= figures["before_mb"] + _SLACK_MB,
+        f"the last round leaves at most {_AGAIN_MB:.0f} MB more": figures["again_mb"]
+        <= figures["after_mb"] + _AGAIN_MB,
         f"a decoder within {decoder:.0f} MB: what 40 megapixels may take": figures["decoder_mb"] <= decoder,
         "the process is alive and ready": bool(figures["alive"]),
         "good queries answer as before": bool(figures["right"]),
@@ -200,7 +208,11 @@ def _most_mb(before: float, limits: AppSettings) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=3000, help="mutated pictures, and sessions that fetch nothing")
+    parser.add_argument("--pictures", type=int, default=3000, help="mutated pictures")
+    parser.add_argument("--sessions", type=int, default=2500, help="calls whose answers nobody fetches")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often everything is sent; memory settles in the first"
+    )
     parser.add_argument("--examples", type=int, default=3, help="of schemathesis, for each operation")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
