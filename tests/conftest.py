@@ -35,6 +35,7 @@ from PIL import Image, ImageDraw
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
 from tasks.schema.tables import ITEMS
+from tasks.store.readers import FOLDER as LEASES
 from tasks.store.settings import StoreSettings
 from tasks.store.store import Store, open_store
 
@@ -237,8 +238,12 @@ def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
 
 @pytest.fixture
 def own_store(tiny_store: TinyShop, tmp_path: Path) -> TinyShop:
-    """A copy of ``tiny_store`` that the test may publish into, break or delete."""
-    shutil.copytree(Path(tiny_store.settings.store_uri), tmp_path / "store")
+    """A copy of ``tiny_store`` that the test may publish into, break or delete; nobody reads it yet.
+
+    Apps of other tests may still read ``tiny_store``, and write and delete their leases during the copy.
+    """
+    others = shutil.ignore_patterns(LEASES)
+    shutil.copytree(Path(tiny_store.settings.store_uri), tmp_path / "store", ignore=others)
     shop = _shop(tmp_path)
     shop._model.update(tiny_store._model)
     shop._encoders.update(tiny_store._encoders)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.store.readers import FOLDER as LEASES
 from tasks.store.settings import StoreSettings
 from tasks.store.store import open_store
 from tests.browser.pages import Site, serving
@@ -66,7 +67,7 @@ def varied_rows() -> list[dict[str, Any]]:
 def varied_site(tiny_store: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A shop with filters, eight results at a time, for tests that only look."""
     root = tmp_path_factory.mktemp("varied")
-    shutil.copytree(Path(tiny_store.settings.store_uri), root / "store")
+    shutil.copytree(Path(tiny_store.settings.store_uri), root / "store", ignore=shutil.ignore_patterns(LEASES))
     settings = StoreSettings(store_uri=str(root / "store"), store_cache=root / "cache")
     shop = TinyShop(open_store(settings), settings, _model=tiny_store._model, _encoders=tiny_store._encoders)
     shop.publish("varied", varied_rows())
