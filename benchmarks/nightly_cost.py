@@ -56,7 +56,7 @@ from tasks.store.source import open_source
 from tasks.store.store import open_store
 
 BAR = 0.05
-EMBED = EmbedConfig(precision="auto")
+EMBED = EmbedConfig()
 YESTERDAY = 1_700_000_000.0
 #: Share of the products that change in a night, by kind: 1 % in all.
 CHANGED = {"new": 0.003, "gone": 0.002, "image_changed": 0.003, "text_changed": 0.001, "metadata_only": 0.001}

@@ -5,7 +5,7 @@ import hmac
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.bodies import replay
+from app.api.bodies import read_whole, replay
 from app.api.problems import problem
 from app.metrics import Metrics
 from app.settings import AppSettings
@@ -79,7 +79,7 @@ class Admission:
     async def _read_and_answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(self._settings.body_seconds):
-                body = await self._read(receive)
+                body = await read_whole(receive, self._settings.max_body_bytes)
         except TimeoutError:
             self._metrics.refused("slow_body")
             detail = (
@@ -108,18 +108,6 @@ class Admission:
             return True
         # one alone may be larger than the limit: else it would be told to come back for ever
         return self._bytes > 0 and self._bytes + size > self._settings.max_in_flight_mb * 1_000_000
-
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The body; None where it has more bytes than any may have. It ends early where the caller hangs up."""
-        parts, size, more = [], 0, True
-        while more:
-            message = await receive()
-            part = message.get("body", b"")
-            parts.append(part)
-            size, more = size + len(part), message.get("more_body", False)
-            if size > self._settings.max_body_bytes:
-                return None
-        return b"".join(parts)
 
     async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.refused("in_flight")

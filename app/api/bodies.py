@@ -1,6 +1,19 @@
-"""Request bodies that were read to be looked at, and are handed on."""
+"""Request bodies that are read whole, to be looked at, and handed on."""
 
 from starlette.types import Message, Receive
+
+
+async def read_whole(receive: Receive, most: int) -> bytes | None:
+    """The body; None where it has more than ``most`` bytes. It ends early where the caller hangs up."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        part = message.get("body", b"")
+        parts.append(part)
+        size, more = size + len(part), message.get("more_body", False)
+        if size > most:
+            return None
+    return b"".join(parts)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -38,22 +38,27 @@ def grid(hits: list[Hit]) -> str:
     return f'<div class="grid">{"".join(card(hit, best) for hit in hits)}</div>'
 
 
-def card(hit: Hit, best: float, mark: str = "") -> str:
-    """One product. ``best``: the highest score shown, which fills the bar; ``mark``: HTML over the picture."""
+def card(hit: Hit, best: float) -> str:
+    """One product. ``best``: the highest score shown."""
     product = hit.product
-    width = round(100 * max(hit.score, 0.0) / best) if best > 0 else 0
     category = product.category.split("/")[-1].strip() or product.product_type
     meta = " · ".join(escape(part) for part in (product.brand, category) if part)
     title, like = escape(product.title), quote(product.item_id, safe="")
     return f"""<article class="card">
-<div class="frame">{picture(product)}{mark}</div>
+<div class="frame">{picture(product)}</div>
 <h3 title="{title}">{title}</h3>
 <p class="meta"><span>{meta or "&nbsp;"}</span>{price(product)}</p>
-<div class="score" title="similarity: cosine between query and picture"><i style="width:{width}%"></i>
-<b>{round(hit.score, 2) + 0.0:.2f}</b></div>
+{score(hit, best)}
 <a class="like" href="?like={like}" data-key="card-{hit.rank}" aria-label="More like {title}"
 {pressed(like=product.item_id)}>More like this</a>
 </article>"""
+
+
+def score(hit: Hit, best: float) -> str:
+    """The score as a bar, which ``best`` fills, and as a number."""
+    width = round(100 * max(hit.score, 0.0) / best) if best > 0 else 0
+    return f"""<div class="score" title="similarity: cosine between query and picture"><i style="width:{width}%"></i>
+<b>{round(hit.score, 2) + 0.0:.2f}</b></div>"""
 
 
 def price(product: Product) -> str:

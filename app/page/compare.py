@@ -131,11 +131,10 @@ def _side(title: str, answer: Answer, hits: list[Moved]) -> str:
 
 def _row(moved: Moved, best: float) -> str:
     hit, product = moved.hit, moved.hit.product
-    width = round(100 * max(hit.score, 0.0) / best) if best > 0 else 0
     return f"""<li class="{moved.change}"><span class="rank">{hit.rank}</span>
 <div class="frame">{cards.picture(product)}</div>
 <div class="what"><h3 title="{escape(product.title)}">{escape(product.title)}</h3>
-<div class="score"><i style="width:{width}%"></i><b>{round(hit.score, 2) + 0.0:.2f}</b></div></div>
+{cards.score(hit, best)}</div>
 <span class="mark">{_mark(moved)}</span></li>"""
 
 

@@ -16,7 +16,7 @@ from gradio.utils import get_upload_folder
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.bodies import replay
+from app.api.bodies import read_whole, replay
 from app.api.problems import problem
 from app.errors import AppError, BadRequest
 
@@ -65,7 +65,7 @@ class PageDoor:
         try:
             self._check(scope)
             if scope["path"] in _CALLS:
-                call = _parsed(await _body(receive))
+                call = _parsed(await read_whole(receive, _CALL_BYTES))
                 if scope["path"] == _JOIN:
                     self._check_call(call)
                 receive = replay(json.dumps(call).encode(), receive)
@@ -140,8 +140,10 @@ def _paths(data: list[Any]) -> Iterator[str]:
             waiting.extend(found)
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
+def _parsed(body: bytes | None) -> dict[str, Any]:
     """A call: what Gradio is then given is this, and not a byte else. Raises BadRequest."""
+    if body is None:
+        raise BadRequest(f"A call of the page has {_CALL_BYTES:,} bytes at most.", 413)
     try:
         call = json.loads(body)
         json.dumps(call, allow_nan=False, ensure_ascii=False).encode()  # half a character, or what is no number
@@ -150,14 +152,3 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(call, dict):
         raise BadRequest("A call of the page is a JSON object.")
     return call
-
-
-async def _body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > _CALL_BYTES:
-            raise BadRequest(f"A call of the page has {_CALL_BYTES:,} bytes at most.", 413)
-    return body

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -72,13 +73,20 @@ class Encoder:
     ) -> Iterator[tuple[list[str], np.ndarray]]:
         """(names, float32 (n, dim)) of each batch; ``threads`` decode on meanwhile. Raises CatalogError by picture."""
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-            # Two batches ahead: decoding overlaps the forward pass, and memory stays bounded on any input.
-            decoded = ahead(self._decode, pictures, pool, depth=max(2 * batch_size, threads))
-            for batch in batches(decoded, batch_size):
+            for batch in batches(self._decoded(pictures, pool, batch_size, threads), batch_size):
                 names = [name for name, _ in batch]
                 vectors = self._encode_pixels(np.stack([pixels for _, pixels in batch]))
                 _refuse_nonfinite(vectors, names)
                 yield names, vectors
+
+    def _decoded(
+        self, pictures: Iterable[tuple[str, Picture]], pool: ThreadPoolExecutor, batch_size: int, threads: int
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Pictures in order, decoded by ``pool``; memory stays bounded on any input."""
+        if self.device.type == "cpu":
+            # In turns: decoding beside the forward pass takes cores from it at random, and all wait for the last one.
+            return chain.from_iterable(pool.map(self._decode, turn) for turn in batches(pictures, batch_size))
+        return ahead(self._decode, pictures, pool, depth=max(2 * batch_size, threads))
 
     def _decode(self, named: tuple[str, Picture]) -> tuple[str, np.ndarray]:
         name, picture = named
@@ -90,7 +98,7 @@ class Encoder:
     @torch.inference_mode()
     def _encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
         images = torch.from_numpy(pixels).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        images = self._reader.tensor(images).contiguous(memory_format=self._layout)
+        images = self._reader.tensor(images.contiguous(memory_format=self._layout))  # uint8 is the cheaper to turn
         with autocast(self.precision, self.device):
             features = self._model.encode_image(images)
         return _unit(features)

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image, ImageOps
+from open_clip.transform import MaybeConvertMode, PreprocessCfg, image_transform_v2
+from PIL import ExifTags, Image, ImageOps
+from torchvision.transforms import CenterCrop, Resize, v2
+from torchvision.transforms.functional import normalize
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -33,11 +35,12 @@ def open_picture(picture: Picture, side: int = 0) -> Image.Image:
         opened = Image.open(io.BytesIO(picture))
         if side:
             opened.draft(None, (side, side))
-    opened = ImageOps.exif_transpose(opened)
+    if opened.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # without it, exif_transpose copies the picture
+        opened = ImageOps.exif_transpose(opened)
     if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
         opened = opened.convert("RGBA")
         opened = Image.alpha_composite(Image.new("RGBA", opened.size, "white"), opened)
-    return opened.convert("RGB")
+    return opened if opened.mode == "RGB" else opened.convert("RGB")
 
 
 class PixelReader:
@@ -48,19 +51,32 @@ class PixelReader:
         self.settings = PreprocessCfg(**{**known, "size": image_size})
         transform = image_transform_v2(self.settings, is_train=False)
         *geometry, _to_tensor, self.normalise = transform.transforms
-        self._geometry = geometry
+        self._on_tensors = [_tensor_step(step) for step in geometry if not isinstance(step, MaybeConvertMode)]
+        self._on_pictures = geometry
         self._side = math.ceil(_SPARE * max(np.atleast_1d(image_size)))
 
     def pixels(self, picture: Picture) -> np.ndarray:
         """uint8 (height, width, 3): resized and cropped, not yet normalised."""
         image = open_picture(picture, self._side)
-        for step in self._geometry:
-            image = step(image)
-        return np.asarray(image)
+        if None in self._on_tensors:
+            for step in self._on_pictures:
+                image = step(image)
+            return np.asarray(image)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        for step in self._on_tensors:
+            pixels = step(pixels)
+        return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def tensor(self, pixels: torch.Tensor) -> torch.Tensor:
         """Normalised float32 (n, 3, height, width) from uint8 (n, 3, height, width)."""
-        return self.normalise(pixels.float().div_(255))
+        return normalize(pixels.float().div_(255), self.settings.mean, self.settings.std, inplace=True)
+
+
+def _tensor_step(step: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The same ``step`` on uint8 tensors, None where there is none: several times as fast as Pillow's, and near it."""
+    if isinstance(step, Resize):
+        return v2.Resize(step.size, step.interpolation, step.max_size, step.antialias)
+    return v2.CenterCrop(step.size) if isinstance(step, CenterCrop) else None
 
 
 def ahead(
