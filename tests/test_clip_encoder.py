@@ -8,6 +8,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -192,6 +193,19 @@ def test_the_forward_pass_sees_full_batches(encoder: Encoder, monkeypatch: pytes
     names = [str(row) for row in range(22)]
     list(encoder.embed(zip(names, shapes(22).images, strict=True), batch_size=8, threads=1))
     assert sizes == [8, 8, 6]
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (50, 120), (31, 33)])
+def test_pixels_are_those_of_open_clip_s_transform(mode: str, shape: tuple[int, int]) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8))
+    settings = PreprocessCfg(size=(64, 64), resize_mode=mode)
+    *geometry, _, _ = image_transform_v2(settings, is_train=False).transforms
+    expected = picture
+    for step in geometry:
+        expected = step(expected)
+    found = PixelReader({"resize_mode": mode}, (64, 64)).pixels(picture)
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 3  # levels of 255
 
 
 @pytest.mark.parametrize(("side", "decoded"), [(320, 320), (640, 640), (700, 350), (1500, 375), (3000, 375)])

@@ -51,20 +51,17 @@ class PixelReader:
         self.settings = PreprocessCfg(**{**known, "size": image_size})
         transform = image_transform_v2(self.settings, is_train=False)
         *geometry, _to_tensor, self.normalise = transform.transforms
-        self._on_tensors = [_tensor_step(step) for step in geometry if not isinstance(step, MaybeConvertMode)]
-        self._on_pictures = geometry
+        self._on_pictures = v2.Compose(geometry)
+        steps = [_tensor_step(step) for step in geometry if not isinstance(step, MaybeConvertMode)]
+        self._on_tensors = v2.Compose(steps) if None not in steps else None
         self._side = math.ceil(_SPARE * max(np.atleast_1d(image_size)))
 
     def pixels(self, picture: Picture) -> np.ndarray:
         """uint8 (height, width, 3): resized and cropped, not yet normalised."""
         image = open_picture(picture, self._side)
-        if None in self._on_tensors:
-            for step in self._on_pictures:
-                image = step(image)
-            return np.asarray(image)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        for step in self._on_tensors:
-            pixels = step(pixels)
+        if self._on_tensors is None:
+            return np.asarray(self._on_pictures(image))
+        pixels = self._on_tensors(torch.from_numpy(np.array(image)).permute(2, 0, 1))
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def tensor(self, pixels: torch.Tensor) -> torch.Tensor:
