@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.clip.data import TrainingData
 
 RECIPE = 1
+_CHECKPOINT = 2  # raised when a run cannot go on from a checkpoint of the code before
 
 
 @compute_task(name="load-pretrained", task_run_name="load-pretrained-{config.pretrained}")
@@ -121,7 +122,8 @@ def _checkpoints(store: Store, model: ArtifactRef) -> list[ArtifactRef]:
 
 def _last_checkpoint(store: Store, model: ArtifactRef) -> Path | None:
     saved = _checkpoints(store, model)
-    if not saved or not artifacts.find(store, saved[-1]):
+    manifest = artifacts.find(store, saved[-1]) if saved else None
+    if manifest is None or manifest.recipe != _CHECKPOINT:
         return None
     get_run_logger().info("Going on from checkpoint %s", saved[-1].id)
     return fetch(store, saved[-1])
@@ -135,7 +137,7 @@ def _save_checkpoint(store: Store, model: ArtifactRef, folder: Path, step: int) 
         "checkpoint",
         checkpoint,
         folder,
-        recipe=RECIPE,
+        recipe=_CHECKPOINT,
         parents={},
         parameters={"model": model.id, "step": step},
         summary={},

@@ -41,6 +41,20 @@ def test_the_tower_gets_no_more_tokens_than_the_longest_text_has(folder: Path) -
     assert seen == [3, 5, 16]  # start and end count
 
 
+def test_texts_of_like_length_together_give_the_same_features_and_gradients(folder: Path) -> None:
+    model, _ = load_model(folder)
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS)
+    found = []
+    for features in (model.encode_text(tokens), text_features(model, tokens, parts=3)):
+        model.zero_grad()
+        (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        found.append([features.detach(), *(gradient.clone() for gradient in gradients)])
+    assert len(found[0]) == len(found[1]) > 10
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 @torch.inference_mode()
 def test_a_tower_that_looks_ahead_gets_every_token() -> None:
     looking_ahead = TINY_VIT | {"text_cfg": TINY_VIT["text_cfg"] | {"no_causal_mask": True}}

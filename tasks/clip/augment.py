@@ -42,7 +42,8 @@ class PixelBank:
 
     def _decode(self, row: int) -> np.ndarray:
         try:
-            return self._reader.pixels(self._images[row]).transpose(2, 0, 1)
+            # in one order in memory whether kept or not: sums over a picture round by it
+            return np.ascontiguousarray(self._reader.pixels(self._images[row]).transpose(2, 0, 1))
         except Exception as error:
             raise CatalogError(f"training picture {row} cannot be read: {first_line(error)}") from error
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tasks.clip.folder import save_tensors
 from tasks.schema.errors import ArtifactCorrupt, ConfigError
 
-_FORMAT = 1
+_FORMAT = 2  # 2: the token table has only the rows that the run reads
 
 
 @dataclass(frozen=True)

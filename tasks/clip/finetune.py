@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import open_clip
 import torch
 
 from tasks.clip.augment import PixelBank, augment
@@ -26,6 +27,7 @@ from tasks.clip.pictures import PixelReader, ahead
 from tasks.clip.recall import measure_recall
 from tasks.clip.schedule import learning_rate, make_optimizer, set_rate
 from tasks.clip.training_log import TrainingLog
+from tasks.clip.vocabulary import UsedTokens
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
@@ -81,10 +83,10 @@ class _Run:
         self.recipe = config.resolve(count_parameters(model))
         self.batch_size, self.steps = _plan(self.recipe, len(train))
         self.precision = choose_precision(self.recipe.precision, self.device)
+        self._read_captions(base, model, train, val)
         self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
         self.model = model.to(self.device).to(memory_format=self.layout).train()
         self.optimizer = make_optimizer(self.model, self.recipe)
-        self._read_captions(base, train, val)
         self._read_pictures(train, val)
         self.log = TrainingLog(
             recipe=self.recipe.model_dump(mode="json"), device=str(self.device), precision=self.precision,
@@ -95,11 +97,13 @@ class _Run:
         self.evaluate_at = _marks(self.steps, self.recipe.evaluations)
         self.report_at = _marks(self.steps, 100)
 
-    def _read_captions(self, base: Path, train: TrainingData, val: TrainingData) -> None:
+    def _read_captions(self, base: Path, model: open_clip.CLIP, train: TrainingData, val: TrainingData) -> None:
         tokenize = load_tokenizer(base)
         self.captions = CaptionTable(train.captions, self.recipe.captions)
-        self.tokens = tokenize(self.captions.texts)  # once: BPE costs seconds
-        self.val_tokens = tokenize(titles(val.captions)) if len(val) else torch.empty(0, dtype=torch.int64)
+        tokens = tokenize(self.captions.texts)  # once: BPE costs seconds
+        val_tokens = tokenize(titles(val.captions)) if len(val) else tokens[:0]
+        self.vocabulary = UsedTokens(model, torch.cat([tokens, val_tokens]))
+        self.tokens, self.val_tokens = self.vocabulary.renumber(tokens), self.vocabulary.renumber(val_tokens)
         names = {name: row for row, name in enumerate(dict.fromkeys(train.groups))}
         self.groups = np.array([names[name] for name in train.groups])
 
@@ -146,7 +150,7 @@ class _Run:
     def _batches(self, first: int) -> Iterator[tuple[int, Batch]]:
         with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool:
             steps = range(first, self.steps)
-            yield from zip(steps, ahead(self._batch, steps, pool, depth=3), strict=False)
+            yield from zip(steps, ahead(self._batch, steps, pool, depth=2), strict=False)
 
     def _batch(self, step: int) -> Batch:
         """Batch ``step``: a pure function of seed and step, so that a resumed run sees what it would have seen."""
@@ -232,6 +236,7 @@ class _Run:
             self.model.load_state_dict(self.best)
         else:
             self.log.best_step = self.log.steps
+        self.vocabulary.restore()
         card = {**self.folder_config.get("card", {}), "random_weights": False, "finetuned_steps": self.log.best_step}
         save_model(self.model, {**self.folder_config, "card": card}, out)
 

@@ -10,6 +10,9 @@ from torch.nn.functional import normalize
 
 from tasks.clip.device import Number, autocast
 from tasks.clip.losses import contrastive_loss
+from tasks.clip.texts import text_features
+
+_LENGTHS = 4  # passes of the text tower, each as long as its longest text: a title has ten times the tokens of a type
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,9 @@ def _encoder(
     def encode(images: torch.Tensor, tokens: torch.Tensor, place: int) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(seed + place)  # dropout must fall alike in both passes, and after a resume
         with autocast(precision, images.device):
-            picture_features = model.encode_image(images)
-            text_features = model.encode_text(tokens)
-        return normalize(picture_features.float(), dim=-1), normalize(text_features.float(), dim=-1)
+            seen = model.encode_image(images)
+            words = text_features(model, tokens, parts=_LENGTHS)
+        return normalize(seen.float(), dim=-1), normalize(words.float(), dim=-1)
 
     return encode
 

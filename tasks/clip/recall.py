@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from tasks.clip.augment import PixelBank
 from tasks.clip.device import Number, autocast
 from tasks.clip.pictures import PixelReader
+from tasks.clip.texts import text_features
 
 
 @torch.inference_mode()
@@ -31,7 +32,7 @@ def measure_recall(
         with autocast(precision, device):
             seen = reader.tensor(torch.from_numpy(pixels).to(device))
             images.append(normalize(model.encode_image(seen).float(), dim=-1))
-            texts.append(normalize(model.encode_text(tokens[start : start + chunk].to(device)).float(), dim=-1))
+            texts.append(normalize(text_features(model, tokens[start : start + chunk].to(device)).float(), dim=-1))
     model.train(training)
     scores = torch.cat(texts) @ torch.cat(images).t()
     return {
