@@ -1,13 +1,15 @@
 """Embedding beside clip-retrieval's ``inference``, beside the bare bf16 forward pass and beside the bare decoder.
 
 python -m benchmarks.embed_throughput                        # five minutes, and the peer's installation once
+python -m benchmarks.embed_throughput --as-shot              # pictures as large as the shop's own
 python -m benchmarks.embed_throughput --peer none --tiny --pictures 24 --rounds 1
 
-One machine, the same JPEGs of 500 to 1500 pixels (more than the store holds by default, so that decoding costs what a
-shop's own pictures cost), the same ViT-B-32 of random weights, the same threads and batch, taken in turns round by
-round; ratios are medians of those of each round. Both start with the model loaded and end with the vectors in a file:
-what the peer spends on imports is left out. ``--trained`` names a store with a live release, such as `make demo`
-leaves in var/store: there R@1 of bf16 vectors is measured beside R@1 of fp32 ones. Exits with 1 where a bar is missed.
+One machine, the same JPEGs, made from pictures of 500 to 1500 pixels as the store holds them (``--as-shot``: left as
+they are, which gives the decoder more to do), the same ViT-B-32 of random weights, the same threads and batch, taken
+in turns round by round; ratios are medians of those of each round. Both start with the model loaded and end with the
+vectors in a file: what the peer spends on imports is left out. Where the machine has no bf16, all compute in fp32.
+``--trained`` names a store with a live release, such as `make demo` leaves in var/store: there R@1 of bf16 vectors is
+measured beside R@1 of fp32 ones. Exits with 1 where a bar is missed.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from PIL import Image
 from benchmarks import peer_clip_retrieval as peer
 from benchmarks.made_up_shop import CHANNEL, MadeUpShop
 from benchmarks.synthetic import photograph
+from tasks.catalog.pictures import PictureLimits, normalise
 from tasks.clip.config import EmbedConfig
 from tasks.clip.device import native_bf16
 from tasks.clip.encoder import Encoder
@@ -69,6 +72,11 @@ class Work:
         """The product's encoder."""
         return Encoder.load(self.folder, device="cpu", precision=self.config.precision)
 
+    @property
+    def batch(self) -> int:
+        """Pictures in one forward pass of everyone."""
+        return self.config.batch_size or self.encoder.batch_size
+
     def embed(self) -> int:
         """The product: embed what has no vector yet, in shards; returns how many pictures that were."""
         missing = missing_pictures(self.store, self.model.id, self.wanted)
@@ -93,7 +101,7 @@ class BareForward:
         if native_bf16(torch.device("cpu")):
             convert_weights_to_lp(self._model, torch.bfloat16)
         size = work.encoder.image_size
-        self._batch = torch.randn(min(work.config.batch_size, len(work.wanted)), 3, size, size)
+        self._batch = torch.randn(min(work.batch, len(work.wanted)), 3, size, size)
         self._times = -(-len(work.wanted) // len(self._batch))
 
     @property
@@ -129,14 +137,14 @@ class Figures:
         return float(np.median(np.divide(self.rates[above], self.rates[below])))
 
 
-def build(root: Path, pictures: int, tiny: bool, config: EmbedConfig) -> Work:
-    """A store of made-up photographs and a model of random weights."""
+def build(root: Path, pictures: int, tiny: bool, config: EmbedConfig, as_shot: bool = False) -> Work:
+    """A store of made-up photographs, made smaller as `prepare_catalog` does unless ``as_shot``; random weights."""
     shop = MadeUpShop(root, 0) if tiny else MadeUpShop(root, 0, open_clip.get_model_config(ARCHITECTURE))
     for sha256 in shop.pictures:  # the shop's own: the peer is given the whole folder
         shop.store.delete(picture_path(sha256))
     wanted = set()
     for number in range(pictures):
-        data = photograph(number)
+        data = photograph(number) if as_shot else normalise(photograph(number), PictureLimits()).jpeg
         sha256 = hashlib.sha256(data).hexdigest()
         write_picture(shop.store, sha256, data)
         wanted.add(sha256)
@@ -148,7 +156,7 @@ def measure(work: Work, rounds: int, infer: Callable[[], float] | None) -> Figur
     """Everyone in turn, ``rounds`` times. infer: seconds that the peer takes, None without it."""
     figures, forward, first = Figures(), BareForward(work), 0.0
     forward.run()  # the first passes are slower
-    work.encoder.encode_images(read_pictures(work.store, sorted(work.wanted)[: work.config.batch_size]))
+    work.encoder.encode_images(read_pictures(work.store, sorted(work.wanted)[: work.batch]))
     for _ in range(rounds):
         embeddings.delete_embeddings(work.store, work.model.id)
         forward_rate = forward.pictures / _seconds(forward.run)
@@ -241,15 +249,16 @@ def _peer(installed: Path, folder: Path, work: Work) -> Callable[[], float]:
     pictures = Path(work.store.url(FOLDER).removeprefix("file://"))
     model = f"open_clip:{ARCHITECTURE}/{work.folder / WEIGHTS_FILE}"
     threads = torch.get_num_threads()
-    return lambda: peer.infer(installed, folder, pictures, model, len(work.wanted), work.config.batch_size, threads)
+    return lambda: peer.infer(installed, folder, pictures, model, len(work.wanted), work.batch, threads)
 
 
 def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--pictures", type=int, default=512)
+    made.add_argument("--as-shot", action="store_true", help="pictures of 500 to 1500 pixels, larger than stored ones")
     made.add_argument("--rounds", type=int, default=3)
-    made.add_argument("--batch", type=int, default=EmbedConfig().batch_size)
+    made.add_argument("--batch", type=int, default=64)
     made.add_argument("--decode-threads", type=int, default=EmbedConfig().decode_threads)
     made.add_argument("--peer", default="var/peers/clip-retrieval", help="its environment, made if missing; or none")
     made.add_argument("--trained", type=Path, help="folder of a store with a live release; R@1 is measured there")
@@ -263,7 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     config = EmbedConfig(batch_size=chosen.batch, decode_threads=chosen.decode_threads)
     with tempfile.TemporaryDirectory(prefix="embed-throughput-") as scratch:
         root = Path(scratch)
-        work = build(root, chosen.pictures, chosen.tiny, config)
+        work = build(root, chosen.pictures, chosen.tiny, config, chosen.as_shot)
         infer = None if chosen.peer == "none" else _peer(Path(chosen.peer), root / "theirs", work)
         figures = measure(work, chosen.rounds, infer)
         if chosen.trained:

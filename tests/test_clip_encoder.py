@@ -195,6 +195,22 @@ def test_the_forward_pass_sees_full_batches(encoder: Encoder, monkeypatch: pytes
     assert sizes == [8, 8, 6]
 
 
+def test_a_batch_that_memory_does_not_hold_is_halved(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, encode = [], encoder._encode_pixels
+
+    def short_of_memory(pixels: np.ndarray) -> np.ndarray:
+        sizes.append(len(pixels))
+        if len(pixels) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return encode(pixels)
+
+    data = shapes(9).images
+    expected = encoder.encode_images(data, batch_size=2)
+    monkeypatch.setattr(encoder, "_encode_pixels", short_of_memory)
+    np.testing.assert_allclose(encoder.encode_images(data), expected, atol=1e-5)
+    assert sizes == [9, 5, 3, 2, 4, 2, 2]
+
+
 @pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (50, 120), (31, 33)])
 def test_pixels_are_those_of_open_clip_s_transform(mode: str, shape: tuple[int, int]) -> None:

@@ -242,7 +242,12 @@ def _contradictions(config: FinetuneConfig) -> list[str]:
 class EmbedConfig(Config):
     """How pictures become vectors."""
 
-    batch_size: int = Field(default=64, ge=1, le=4096, description="Pictures in one forward pass")
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Pictures in one forward pass (blank: 64 on a CPU, 512 on a GPU). What is too many is halved",
+    )
     shard_size: int = Field(
         default=2048, ge=1, le=1_000_000, description="Pictures in one stored shard: what a killed run repeats at most"
     )

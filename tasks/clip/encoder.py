@@ -28,6 +28,7 @@ class Encoder:
         self.dim: int = config["model_cfg"]["embed_dim"]
         self.image_size: int = picture_size(model)[0]
         self.logit_scale = float(model.logit_scale.detach().exp())
+        self.batch_size = 512 if self.device.type == "cuda" else 64  # more than these is no faster
         self._reader = PixelReader(config.get("preprocess_cfg", {}), picture_size(model))
         self._tokenize = load_tokenizer(folder)
         self._layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
@@ -51,9 +52,9 @@ class Encoder:
         _refuse_nonfinite(vectors, texts)
         return vectors
 
-    def encode_pixels(self, pixels: list[np.ndarray], batch_size: int = 64) -> np.ndarray:
+    def encode_pixels(self, pixels: list[np.ndarray], batch_size: int | None = None) -> np.ndarray:
         """float32 (n, dim), L2-normalised, of pictures that `pixels` made small. Raises CatalogError."""
-        parts = [self._encode_pixels(np.stack(part)) for part in batches(pixels, batch_size)]
+        parts = [self._encode_what_fits(np.stack(part)) for part in batches(pixels, batch_size or self.batch_size)]
         vectors = np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
         _refuse_nonfinite(vectors, [str(row) for row in range(len(vectors))])
         return vectors
@@ -62,20 +63,21 @@ class Encoder:
         """uint8 (height, width, 3), upright, resized and cropped as the model takes it. Raises CatalogError."""
         return self._decode(("", picture))[1]
 
-    def encode_images(self, pictures: Iterable[Picture], batch_size: int = 64) -> np.ndarray:
+    def encode_images(self, pictures: Iterable[Picture], batch_size: int | None = None) -> np.ndarray:
         """float32 (n, dim), L2-normalised, in the order of ``pictures`` (encoded bytes or PIL). Raises CatalogError."""
         named = ((str(row), picture) for row, picture in enumerate(pictures))
         parts = [vectors for _, vectors in self.embed(named, batch_size)]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
     def embed(
-        self, pictures: Iterable[tuple[str, Picture]], batch_size: int = 64, threads: int = 4
+        self, pictures: Iterable[tuple[str, Picture]], batch_size: int | None = None, threads: int = 4
     ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """(names, float32 (n, dim)) of each batch; ``threads`` decode on meanwhile. Raises CatalogError by picture."""
+        """(names, float32 (n, dim)) of each batch; ``threads`` decode. Raises CatalogError by picture."""
+        batch_size = batch_size or self.batch_size
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             for batch in batches(self._decoded(pictures, pool, batch_size, threads), batch_size):
                 names = [name for name, _ in batch]
-                vectors = self._encode_pixels(np.stack([pixels for _, pixels in batch]))
+                vectors = self._encode_what_fits(np.stack([pixels for _, pixels in batch]))
                 _refuse_nonfinite(vectors, names)
                 yield names, vectors
 
@@ -94,6 +96,16 @@ class Encoder:
             return name, self._reader.pixels(picture)
         except Exception as error:
             raise CatalogError(f"picture {name} cannot be read: {first_line(error)}") from error
+
+    def _encode_what_fits(self, pixels: np.ndarray) -> np.ndarray:
+        """At once, or in halves where the device's memory does not hold it all; the next batch is tried whole."""
+        try:
+            return self._encode_pixels(pixels)
+        except torch.cuda.OutOfMemoryError:
+            if len(pixels) == 1:
+                raise
+        torch.cuda.empty_cache()
+        return np.concatenate([self._encode_what_fits(half) for half in np.array_split(pixels, 2)])
 
     @torch.inference_mode()
     def _encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
