@@ -12,20 +12,27 @@ from typing import Any, Literal
 
 from benchmarks.watched_store import Journal, Point, read_journal, watch_stores
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    [
-        "benchmarks.flow_process",
-        "flows.pipeline",
-        "flows.reindex",
-        *("tasks.catalog.prepare", "tasks.clip.encoder", "tasks.clip.pretrained"),
-        *("tasks.retrieval.index", "tasks.retrieval.search"),
-        *("tasks.report.figures", "tasks.report.evaluation_report", "tasks.store.bucket", "tasks.store.source"),
-        # what a run imports by and by
-        *("prefect.flow_engine", "prefect.task_engine", "prefect.task_runners", "prefect.telemetry.run_telemetry"),
-        *("prefect.concurrency.sync", "prefect.utilities.visualization", "fastapi", "pandas", "pyarrow.dataset"),
-    ]
-)
+#: Whoever starts processes here finds everything imported.
+context = multiprocessing.get_context("forkserver")
+_IMPORTED = [
+    "benchmarks.flow_process",
+    "flows.pipeline",
+    "flows.reindex",
+    *("tasks.catalog.prepare", "tasks.clip.encoder", "tasks.clip.pretrained"),
+    *("tasks.retrieval.index", "tasks.retrieval.search"),
+    *("tasks.report.figures", "tasks.report.evaluation_report", "tasks.store.bucket", "tasks.store.source"),
+    # what a run imports by and by
+    *("prefect.flow_engine", "prefect.task_engine", "prefect.task_runners", "prefect.telemetry.run_telemetry"),
+    *("prefect.concurrency.sync", "prefect.utilities.visualization", "fastapi", "pandas", "pyarrow.dataset"),
+]
+
+
+def import_first(*modules: str) -> None:
+    """Before the first process: let every one find these modules imported too."""
+    context.set_forkserver_preload([*_IMPORTED, *modules])
+
+
+import_first()
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class FlowProcess:
         """Start it; does not wait."""
         self.folder.mkdir(parents=True, exist_ok=True)
         given = (self.name, self.config, dict(self.environment), self.folder, self.point)
-        process = _context.Process(target=_run, args=given)
+        process = context.Process(target=_run, args=given)
         process.start()
         self._started.append(process)
         return self
@@ -86,7 +93,7 @@ def _run(name: str, config: Any, environment: dict[str, str], folder: Path, poin
     watch_stores(journal, point)
     _note_embedded(journal)
     try:
-        with _prefect_settings(environment["PREFECT_API_URL"]):
+        with prefect_settings(environment["PREFECT_API_URL"]):
             _call(name, config)
     except Exception:
         traceback.print_exc()
@@ -107,7 +114,8 @@ def _call(name: str, config: Any) -> None:
         os._exit(int(exit.code or 0))
 
 
-def _prefect_settings(api: str) -> Any:
+def prefect_settings(api: str) -> Any:
+    """Settings of a process forked from one that read its own before there was a server."""
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,

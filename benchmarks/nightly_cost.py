@@ -146,10 +146,13 @@ def store_vectors(model: ArtifactRef, hashes: list[str]) -> None:
     """A synthesised vector for each picture, in shards of the usual size."""
     store = open_store()
     dim = artifacts.load_manifest(store, model).summary["embed_dim"]
-    vectors = synthetic.clip_like(len(hashes), dim)
-    for start in range(0, len(hashes), EMBED.shard_size):
-        part = slice(start, start + EMBED.shard_size)
-        embeddings.write_shard(store, model.id, f"part-made-{start:07}", hashes[part], vectors[part])
+    written = 0
+    for block in synthetic.clip_like_blocks(len(hashes), dim):
+        for start in range(0, len(block), EMBED.shard_size):
+            vectors = block[start : start + EMBED.shard_size]
+            names = hashes[written : written + len(vectors)]
+            embeddings.write_shard(store, model.id, f"part-made-{written:07}", names, vectors)
+            written += len(vectors)
 
 
 def channel_of(model: ArtifactRef) -> str:
