@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks import synthetic
 from benchmarks.app_process import pss_mb
+from benchmarks.cost_figures import Spent
 from benchmarks.flow_process import context, import_first, prefect_settings
 from benchmarks.nightly_cost import Shop, remember_pictures, store_vectors
 from tasks.catalog.config import CatalogConfig
@@ -34,26 +35,11 @@ _ASKED = 200  # text queries whose median is a replica's latency
 _TOP_K = 10
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What one stage took. seconds: wall; cores: processor seconds, its children's with them; MB: peak, and before."""
-
-    seconds: float
-    cores: float
-    peak_mb: float
-    before_mb: float
-
-    @property
-    def grown_mb(self) -> float:
-        """Memory of the stage alone: interpreter, libraries and a model loaded before are not its own."""
-        return max(0.0, self.peak_mb - self.before_mb)
-
-
 class Meter:
     """``with meter:`` around what is measured; ``notes``: further figures by name."""
 
     def __init__(self) -> None:
-        self.spent: Spent | None = None
+        self.spent = Spent(seconds=0, cores=0, peak_mb=0, before_mb=0)  # of a stage that measures nothing
         self.notes: dict[str, float] = {}
 
     def __enter__(self) -> None:
@@ -62,7 +48,12 @@ class Meter:
 
     def __exit__(self, *failed: object) -> None:
         memory, cores, began = self._before
-        self.spent = Spent(time.perf_counter() - began, _core_seconds() - cores, _status_mb("VmHWM"), memory)
+        self.spent = Spent(
+            seconds=time.perf_counter() - began,
+            cores=_core_seconds() - cores,
+            peak_mb=_status_mb("VmHWM"),
+            before_mb=memory,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ class SizedShop:
         """What names its store."""
         return {"STORE_URI": str(self.folder / "store"), "STORE_CACHE": str(self.cache), "PREFECT_API_URL": self.api}
 
-    def run(self, stage: str, seconds: float = 3600.0) -> Meter:
+    def run(self, stage: str, seconds: float = 3600.0) -> Spent:
         """One stage of STAGES in a process of its own. Raises RuntimeError with what it said where it failed."""
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_run, args=(self, stage, theirs))
@@ -262,7 +253,7 @@ def _run(shop: SizedShop, stage: str, result: Connection) -> None:
         result.send(traceback.format_exc()[-3000:])
 
 
-def _in_a_flow(shop: SizedShop, stage: str) -> Meter:
+def _in_a_flow(shop: SizedShop, stage: str) -> Spent:
     from prefect import flow
 
     meter = Meter()
@@ -272,7 +263,7 @@ def _in_a_flow(shop: SizedShop, stage: str) -> Meter:
         STAGES[stage](shop, meter)
 
     one_stage()
-    return meter
+    return meter.spent.model_copy(update={"notes": meter.notes})
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:

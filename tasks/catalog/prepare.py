@@ -26,6 +26,8 @@ from tasks.schema.manifest import canonical_json
 from tasks.schema.progress import Progress, silent
 from tasks.schema.tables import ITEMS, REJECTS, SPLITS
 
+_BLOCK = 8_192  # rows that are Python objects at once: each takes two kilobytes
+
 
 @dataclass(frozen=True)
 class PreparedCatalog:
@@ -156,11 +158,14 @@ def _items_table(
 ) -> pa.Table:
     members = [Member(one.item_id, group_of(one), picture.sha256) for one, picture in good]
     splits = assign_splits(members, config.split_seed, config.train_share, config.val_share, _known(parent))
-    rows = [
-        _row(listing, picture, member.group_id, split, config.root)
-        for (listing, picture), member, split in zip(good, members, splits, strict=True)
-    ]
-    return pa.table({name: [row[name] for row in rows] for name in ITEMS.names}, schema=ITEMS)
+    rows = [(*pair, member.group_id, split) for pair, member, split in zip(good, members, splits, strict=True)]
+    blocks = [_block(rows[start : start + _BLOCK], config.root) for start in range(0, len(rows), _BLOCK)]
+    return pa.concat_tables([ITEMS.empty_table(), *blocks]).combine_chunks()  # one piece: the same bytes as ever
+
+
+def _block(rows: Sequence[tuple[Listing, StoredPicture, str, str]], root: str) -> pa.Table:
+    found = [_row(listing, picture, group_id, split, root) for listing, picture, group_id, split in rows]
+    return pa.table({name: [row[name] for row in found] for name in ITEMS.names}, schema=ITEMS)
 
 
 def _known(parent: pa.Table | None) -> Known | None:
