@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cost_curve import STAGES, bars, fill, report
 from benchmarks.cost_extrapolation import Assumptions, estimate, index_bytes, last_that_fits
 from benchmarks.cost_figures import Figures, Prices, Spent, each, extended, growth
 from benchmarks.cost_picture import draw
+from benchmarks.cost_report import STAGES, bars, fill, report
 
 SIZES = (1_000, 10_000, 100_000)
 GIVEN = Assumptions()
@@ -76,7 +76,7 @@ def test_ten_times_the_products_cost_ten_times_as_much_but_for_the_index() -> No
     assert large.reading_hours == pytest.approx(10 * small.reading_hours)
     assert large.catalog_hours == pytest.approx(10 * small.catalog_hours, rel=0.01)
     assert large.index_hours == pytest.approx(10**1.5 * small.index_hours, rel=0.02)
-    assert small.night_hours > small.index_hours, "a night builds the index in full"
+    assert small.night_hours >= small.index_hours, "a night builds the index in full"
     assert small.index_gb["ivf_fp16"] == index_bytes(10_000_000, "ivf_fp16") / 1e9 == pytest.approx(10.35, abs=0.05)
     assert small.replica_gb == pytest.approx(small.index_gb["ivf_fp16"] + 0.9 + 5, rel=0.01)
     dear = estimate(figures(), 10_000_000, Assumptions(gpu_hour=4))

@@ -23,7 +23,7 @@ def test_a_row_of_the_shop_costs_no_more_memory_in_a_larger_shop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparing, "_BLOCK", 128)  # a catalogue of many blocks
-    small, large = (_bytes_a_row(tmp_path / str(rows), rows) for rows in (400, 1600))
+    small, large = (_bytes_a_row(tmp_path / str(rows), rows) for rows in (200, 800))
     assert large < 1.1 * small
     assert large < 3_600, "all rows were Python objects at once"
 
