@@ -99,9 +99,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--document", type=Path, help="docs/scale.md: its computed parts are written anew")
     made.add_argument("--figure", type=Path, help="where the plot goes, as SVG")
     for name, field in Assumptions.model_fields.items():
-        made.add_argument(
-            f"--{name.replace('_', '-')}", type=field.annotation, default=field.default, help=field.description
-        )
+        made.add_argument(f"--{name.replace('_', '-')}", type=float, default=field.default, help=field.description)
     return made
 
 

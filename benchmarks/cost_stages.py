@@ -33,6 +33,7 @@ import_first("benchmarks.cost_stages", "app.serving.snapshot")
 CHANNEL = "production"
 _ASKED = 200  # text queries whose median is a replica's latency
 _TOP_K = 10
+_WARM = 64  # pictures that the model sees before it is measured
 
 
 class Meter:
@@ -133,7 +134,7 @@ def _embed(shop: SizedShop, meter: Meter) -> None:
     from tasks.embed import embed_shard, load_encoder, plan_shards
 
     model, config = newest("model"), EmbedConfig()
-    load_encoder(model, config.precision).encode_images([synthetic.draw(0)] * config.batch_size)
+    load_encoder(model, config.precision).encode_images([synthetic.draw(0)] * _WARM)
     plan = plan_shards(model, newest("catalog"), (), config)
     with meter:
         for shard in range(plan.shards):
@@ -219,7 +220,7 @@ def _night(shop: SizedShop, meter: Meter) -> None:
     from flows.reindex import ReindexConfig, reindex
     from tasks.embed import load_encoder
 
-    load_encoder(newest("model"), "auto").encode_images([synthetic.draw(0)] * EmbedConfig().batch_size)
+    load_encoder(newest("model"), "auto").encode_images([synthetic.draw(0)] * _WARM)
     with meter:
         done = reindex(ReindexConfig(channel=CHANNEL, publish_anyway=True))
     changes = done["changes"]
