@@ -103,6 +103,21 @@ def check_store() -> Finding:
     return Finding("Store", "OK", f"{where}: readable, writable, conditional writes")
 
 
+def check_ray() -> list[Finding]:
+    """The Ray cluster that RAY_ADDRESS names answers. No finding where it names none: nothing else needs Ray."""
+    from tasks.cluster.connection import RaySettings, require_ray
+    from tasks.schema.errors import ConfigError
+
+    settings = RaySettings()
+    if settings.local:
+        return []
+    try:
+        require_ray(settings)
+    except ConfigError as error:
+        return [Finding("Ray", "FAIL", str(error), "docs/ray.md")]
+    return [Finding("Ray", "OK", f"{settings.ray_address} answers")]
+
+
 def check_disk(settings: StackSettings) -> Finding:
     """Room for the store, the caches and the database."""
     folder = next(path for path in (settings.var, *settings.var.parents) if path.exists())

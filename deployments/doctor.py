@@ -14,6 +14,7 @@ from deployments.checks import (
     check_packages,
     check_ports,
     check_python,
+    check_ray,
     check_store,
     check_torch,
 )
@@ -57,6 +58,7 @@ def _examine_machine(settings: StackSettings) -> list[Finding]:
         check_torch(),
         *check_ports(settings),
         check_store(),
+        *check_ray(),
         check_disk(settings),
         check_browser(),
     ]

@@ -17,6 +17,7 @@ from flows.train_classifier import TrainClassifierConfig, train_classifier
 from tasks.catalog.config import CatalogConfig
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import EmbedConfig, FinetuneConfig, ModelConfig
+from tasks.embed import require_engine
 from tasks.finetune import load_pretrained
 from tasks.gate import gate_release, read_golden_queries
 from tasks.publish import make_release, summarise
@@ -49,6 +50,7 @@ class PipelineConfig(Config):
 @flow(name="pipeline")
 def pipeline(config: PipelineConfig) -> dict[str, Any]:
     """Prepare, measure, fine-tune, measure again, embed, index, classify, publish. Returns a summary of each step."""
+    require_engine(config.embed)
     golden = read_golden_queries(config.gates)
     catalog = prepare_catalog(config.catalog)
     baseline = load_pretrained(config.model)

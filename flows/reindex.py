@@ -11,6 +11,7 @@ from pydantic import Field
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from tasks.clip.config import EmbedConfig
+from tasks.embed import require_engine
 from tasks.gate import gate_release, read_golden_queries
 from tasks.plan import plan_changes
 from tasks.prepare import prepare, read_live_release, shop_of
@@ -40,6 +41,7 @@ class ReindexConfig(Config):
 @flow(name="reindex")
 def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa: B008
     """New items become searchable, gone ones vanish; the model and the classifier stay those of the live release."""
+    require_engine(config.embed)
     golden = read_golden_queries(config.gates)
     live = read_live_release(config.channel)
     catalog = prepare(shop_of(live, config.source, config.reread_pictures), parent=live.catalog)

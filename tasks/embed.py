@@ -1,7 +1,9 @@
 """Tasks: embed pictures in shards. A finished shard is found by its object and skipped."""
 
 import hashlib
-from functools import lru_cache
+import platform
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
@@ -12,12 +14,16 @@ from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from tasks.clip.config import EmbedConfig
+from tasks.cluster.connection import RaySettings, connected, require_ray
+from tasks.cluster.crew import choose_crew
+from tasks.cluster.shards import ShardRun
 from tasks.policies import accelerator, compute_task, io_task
-from tasks.schema.errors import ArtifactMissing
+from tasks.schema.errors import ArtifactMissing, ConfigError
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.progress import Progress, silent
 from tasks.show import show_markdown, track
 from tasks.store import embeddings
+from tasks.store.artifacts import code_version
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.claims import claim
 from tasks.store.pictures import read_pictures
@@ -36,6 +42,27 @@ class ShardPlan(BaseModel):
     id: str
     shards: int
     pictures: int
+
+    def shard_name(self, shard: int) -> str:
+        """Name of the object that holds the vectors of shard ``shard``."""
+        return f"part-{self.id}-{shard:05d}"
+
+
+class RemoteWork(BaseModel):
+    """What a worker of another process, perhaps on another machine, is told about all of its shards."""
+
+    model_config = ConfigDict(frozen=True)
+    model: ArtifactRef
+    plan: ShardPlan
+    config: EmbedConfig
+    store: str
+    code: str | None  # None: the same machine, hence the same
+
+
+def require_engine(config: EmbedConfig) -> None:
+    """Raise ConfigError where the engine that is to embed cannot be had: before hours of work, not after them."""
+    if config.compute.engine == "ray":
+        require_ray(RaySettings())
 
 
 def load_encoder(model: ArtifactRef, precision: Literal["fp32", "bf16", "auto"] = "fp32") -> "Encoder":
@@ -83,15 +110,57 @@ def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...
 def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedConfig) -> int:
     """Embed one shard and store it as one object; returns how many pictures were embedded (0 if it was there)."""
     store = open_store()
-    name = f"part-{plan.id}-{shard:05d}"
+    name = plan.shard_name(shard)
     if embeddings.shard_exists(store, model.id, name):
         return 0
-    hashes = _shard_hashes(store, model, plan, shard)
+    hashes = _shard_hashes(_read_plan(store, model, plan), shard)
     encoder = load_encoder(model, config.precision)
     label = f"embedding shard {shard + 1} of {plan.shards}"
     with accelerator(), track(f"embed-shard-{shard}", label) as progress:
         make_shard(store, model.id, name, hashes, encoder, config, progress)
     get_run_logger().info("Embedded %d pictures as %s", len(hashes), name)
+    return len(hashes)
+
+
+@compute_task(name="embed-on-ray")
+def embed_on_ray(model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> int:
+    """Embed every shard by worker processes on Ray, as the same objects; returns how many pictures were embedded.
+
+    Workers find the store by the environment of their own machine: no setting of it travels. The accelerator's limit is
+    held where the cluster is this machine, whose device it guards. Elsewhere this process computes nothing, and Ray
+    itself gives out the cluster's devices: a run that waits for one must not keep this machine's from others.
+    """
+    store, settings = open_store(), RaySettings()
+    table = _read_plan(store, model, plan)
+    code = None if settings.local else code_version(store)
+    work = RemoteWork(model=model, plan=plan, config=config, store=store.root, code=code)
+    embedded = 0
+    with (
+        accelerator() if settings.local else nullcontext(),
+        connected(settings) as nodes,
+        track("embed-on-ray", f"embedding {plan.shards} shards on Ray") as progress,
+    ):
+        crew = choose_crew(nodes, config.compute)
+        get_run_logger().info("%s, on %s", crew, ", ".join(map(str, nodes)))
+        compute = partial(embed_remotely, work.model_dump_json())
+        run = ShardRun(compute, partial(_shard_hashes, table), plan.shards, crew, progress)
+        for _, pictures in run.results():
+            embedded += pictures
+    get_run_logger().info("Embedded %d pictures in %d shards on Ray", embedded, plan.shards)
+    return embedded
+
+
+def embed_remotely(work: str, shard: int, hashes: list[str]) -> int:
+    """What a worker process does for one shard of a RemoteWork, as JSON; returns as `embed_shard` does."""
+    given, store = RemoteWork.model_validate_json(work), open_store()
+    _require_same("store", store.root, given.store, "set the same STORE_URI where the node is started")
+    if given.code:
+        _require_same("code", code_version(store), given.code, "install the same version there")
+    name = given.plan.shard_name(shard)
+    if embeddings.shard_exists(store, given.model.id, name):
+        return 0
+    encoder = load_encoder(given.model, given.config.precision)
+    make_shard(store, given.model.id, name, hashes, encoder, given.config)
     return len(hashes)
 
 
@@ -120,8 +189,17 @@ def missing_pictures(store: Store, model_id: str, wanted: set[str]) -> list[str]
     return sorted(wanted - embeddings.covered(store, model_id))
 
 
-def _shard_hashes(store: Store, model: ArtifactRef, plan: ShardPlan, shard: int) -> list[str]:
+def _read_plan(store: Store, model: ArtifactRef, plan: ShardPlan) -> pa.Table:
     table = embeddings.read_plan(store, model.id, plan.id)
     if table is None:
         raise ArtifactMissing(f"Shard plan {plan.id} of model {model.id} is gone: start the flow again, it plans anew.")
-    return table.filter(pc.equal(table["shard"], shard))["image_sha256"].to_pylist()
+    return table
+
+
+def _shard_hashes(plan: pa.Table, shard: int) -> list[str]:
+    return plan.filter(pc.equal(plan["shard"], shard))["image_sha256"].to_pylist()
+
+
+def _require_same(what: str, here: str, there: str, action: str) -> None:
+    if here != there:
+        raise ConfigError(f"node {platform.node()}: its {what} is {here}, the flow's is {there}; {action}")

@@ -21,7 +21,7 @@ from prefect.utilities.templating import apply_values
 from pydantic import BaseModel, ValidationError
 
 from deployments.apply import PREFECT_YAML, wanted_deployments
-from deployments.checks import check_faiss, check_packages
+from deployments.checks import check_faiss, check_packages, check_ray
 from deployments.environment import MARK, absolute, stack_environment
 from deployments.processes import Processes, Service, ServiceFailed, free_port, port_is_free
 from deployments.settings import FLOW_POOL, OPS_POOL, ROOT, StackSettings
@@ -360,3 +360,12 @@ class TestConstraints:
     def test_what_is_installed_is_what_is_pinned(self) -> None:
         assert check_packages().verdict == "OK", check_packages()
         assert check_faiss().verdict == "OK", check_faiss()
+
+
+class TestRay:
+    def test_it_is_looked_at_only_where_a_cluster_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        assert check_ray() == []
+        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        (finding,) = check_ray()
+        assert finding.verdict == "FAIL" and "nothing answers" in finding.found

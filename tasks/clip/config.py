@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from tasks.schema.compute import ComputeConfig
 from tasks.schema.config import Config
 from tasks.schema.errors import ConfigError
 
@@ -259,3 +260,4 @@ class EmbedConfig(Config):
         ),
     )
     decode_threads: int = Field(default=4, ge=1, le=128, description="Threads that decode and resize pictures")
+    compute: ComputeConfig = Field(default=ComputeConfig(), description="Who computes shards: this process, or Ray")

@@ -88,7 +88,7 @@ def commit(
             parents=dict(parents or {}),
             parameters=dict(parameters or {}),
             summary=dict(summary or {}),
-            code_version=_code_version(store),
+            code_version=code_version(store),
             libraries=_library_versions(),
             created_at=datetime.now(UTC),
             files=tuple(entries),
@@ -175,7 +175,8 @@ def _library_versions() -> dict[str, str]:
     return found
 
 
-def _code_version(store: Store) -> str:
+def code_version(store: Store) -> str:
+    """Version of the code that runs, as manifests name it."""
     return store.settings.code_version or _described()
 
 

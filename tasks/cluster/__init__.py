@@ -1,0 +1,1 @@
+"""Worker processes of one machine or of many, by Ray: plain Python, and the only room that imports it."""

@@ -1,0 +1,129 @@
+"""A real Ray cluster for tests, and what its processes are and do, as Linux tells it."""
+
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deployments.processes import free_port
+
+#: The loopback only, a token of its own, and nobody is told of it.
+ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
+
+
+@contextmanager
+def ray_head(environment: Mapping[str, str], cpus: int, gpus: int) -> Iterator[tuple[str, int]]:
+    """A cluster of one node that claims to have ``gpus``, as `ray start` makes it: its address and process id."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    port = free_port(26379)  # Ray keeps those below 20 000 for its workers
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+    command += [f"--num-cpus={cpus}", f"--num-gpus={gpus}", f"--object-store-memory={128 << 20}"]
+    command += [f"--temp-dir={folder}", "--dashboard-agent-listen-port=0"]
+    command += ["--include-dashboard=false", "--include-log-monitor=false", "--no-monitor"]  # quicker to start
+    started: list[int] = []
+    try:
+        for _ in range(3):  # Ray gives a busy machine 30 seconds, and not more
+            head = _start(command, environment, folder / "printed")
+            if head.poll() is None:
+                break
+        assert head.poll() is None, (folder / "printed").read_text()
+        yield f"127.0.0.1:{port}", head.pid
+        started += descendants(head.pid)
+    finally:
+        head.terminate()
+        try:
+            head.wait(30)
+        except subprocess.TimeoutExpired:
+            head.kill()
+        until(lambda: not any(map(alive, started)))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(command: list[str], environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("w") as printed:
+        head = subprocess.Popen(command, env=environment, stdout=printed, stderr=printed, start_new_session=True)
+    until(lambda: head.poll() is not None or "runtime started" in log.read_text())
+    return head
+
+
+def until(done: Callable[[], Any], seconds: float = 300.0) -> Any:
+    """What ``done`` returns once that is true."""
+    end = time.monotonic() + seconds
+    while not (found := done()):
+        assert time.monotonic() < end, f"still not so after {seconds:.0f} s"
+        time.sleep(0.1)
+    return found
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Processes that a process started, and those that they started."""
+    try:
+        children = [int(child) for task in os.listdir(f"/proc/{pid}/task") for child in _children(pid, task)]
+    except OSError:
+        return
+    for child in children:
+        yield child
+        yield from descendants(child)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs still; one that nobody asked how it ended does not."""
+    try:
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def computing(pid: int) -> list[int]:
+    """Descendants of ``pid`` that are workers in the middle of a shard."""
+    return [one for one in descendants(pid) if "ShardWorker.compute" in _title(one)]
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses at which ``pid`` and its descendants accept TCP connections."""
+    sockets = {link for one in (pid, *descendants(pid)) for link in _links(one)}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                found.add(_address(local.partition(":")[0]))
+    return found
+
+
+def _address(digits: str) -> str:
+    words = b"".join(bytes.fromhex(word)[::-1] for word in re.findall("." * 8, digits))
+    shown = socket.inet_ntop(socket.AF_INET6 if len(words) == 16 else socket.AF_INET, words)
+    return shown.removeprefix("::ffff:")
+
+
+def _children(pid: int, task: str) -> list[str]:
+    return Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _links(pid: int) -> list[str]:
+    try:
+        return [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return []
