@@ -26,6 +26,7 @@ from tasks.store.store import Store
 
 P = ParamSpec("P")
 _SECONDS_BETWEEN_UPDATES = 2.0
+_SHARE_OF_TIME = 0.01  # that updates may take: of a slow server there are fewer
 _SECONDS_BETWEEN_LOG_LINES = 10.0
 
 
@@ -101,17 +102,19 @@ def track(key: str, description: str) -> Iterator[Progress]:
         artifact = create_progress_artifact(progress=0.0, key=artifact_key(key), description=description)
     except Exception as error:
         logger.warning("Prefect took no progress artifact for %s: %s", description, error)
-    updated = logged = time.monotonic()
+    logged = time.monotonic()
+    next_update = logged + _SECONDS_BETWEEN_UPDATES
 
     def progress(share: float, message: str) -> None:
-        nonlocal updated, logged
+        nonlocal next_update, logged
         now = time.monotonic()
         if now - logged >= _SECONDS_BETWEEN_LOG_LINES:
             logger.info("%s: %.0f %%, %s", description, 100 * share, message)
             logged = now
-        if now - updated >= _SECONDS_BETWEEN_UPDATES:
+        if now >= next_update:
             _update(artifact, share)
-            updated = now
+            done = time.monotonic()
+            next_update = done + max(_SECONDS_BETWEEN_UPDATES, (done - now) / _SHARE_OF_TIME)
 
     yield progress
     _update(artifact, 1.0)

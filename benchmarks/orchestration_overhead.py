@@ -1,0 +1,187 @@
+"""What orchestration costs: the pipeline through Prefect beside the same code called as plain functions.
+
+    python -m benchmarks.orchestration_overhead               100 000 products
+    python -m benchmarks.orchestration_overhead --tiny        a minute; bars of time are not held
+
+Both ways run the product's own flows, each in a process and over a store of its own, in turns, and have to end in the
+same files. Without Prefect its names are plain Python (`benchmarks/without_prefect.py`), and the process may not open
+one connection. Pictures and model are tiny: real ones take many times as long, while Prefect sees as many shards, so
+that its share here is more than it will be with them. Its server runs on the same machine.
+
+Two figures tell the overhead. Held up: seconds of the run through Prefect in which no task's own code ran, and what its
+process takes longer to start and to end, over all other seconds of the same run. By the clock: one way's seconds over
+the other's, held to the bar where there are two runs without Prefect and they agree within it. Exits with 1 where a bar
+is missed.
+"""
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import synthetic
+from benchmarks.flow_cost import Way, run_flow
+from benchmarks.orchestration_figures import PREFECT_FIRST, Figures, Measured, report
+from benchmarks.prefect_meter import PrefectMeter
+from benchmarks.servers import running_prefect
+from benchmarks.tiny_night import make_tiny_night
+from tasks.clip.config import EmbedConfig
+from tasks.store.artifacts import load_manifest
+from tasks.store.live import read_live
+from tasks.store.releases import read_release
+from tasks.store.settings import StoreSettings
+from tasks.store.store import open_store
+
+YESTERDAY = 1_700_000_000.0
+_SIDE = 32  # pixels of a picture, and of what the model sees
+#: Files that say how long something took.
+_OF_THE_CLOCK = ("report.html", "training_log.json")
+PIPELINE, NIGHT = "flows.pipeline:pipeline", "flows.reindex:reindex"
+NIGHTS = {"no picture read": False, "every picture read": True}
+SMALL = ("nothing_below", "call_tasks", "map_tasks", "call_subflows")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop whose every picture is there, and what the pipeline is told of it."""
+
+    folder: Path
+    items: int
+    shard_size: int
+    whole: bool  # else without training
+
+    def pipeline(self) -> dict[str, Any]:
+        """PipelineConfig: the work of every step is as little as it can be, for Prefect's share is what is asked."""
+        return {
+            "catalog": {"source": str(self.folder / "shop.csv"), "category_level": 2},
+            "model": {"pretrained": f"local-dir:{self.folder / 'model'}"},
+            "fine_tune": self.whole,
+            "training": {"recipe": "small", "steps": 20, "batch_size": 64, "evaluations": 1},
+            "embed": {"shard_size": self.shard_size},
+            "classify": self.whole,
+            "classifier": {"epochs": 1, "min_steps": 50},
+            "metrics": {"bootstrap_samples": 100},
+            "publish_anyway": True,  # gates measure quality, which noise has none of
+        }
+
+    def night(self, reread: bool) -> dict[str, Any]:
+        """ReindexConfig of a night on which nothing changed."""
+        return {"reread_pictures": reread, "embed": {"shard_size": self.shard_size}}
+
+
+def open_shop(folder: Path, items: int, shard_size: int, whole: bool) -> Shop:
+    """Draw every picture, as if yesterday, and make the model."""
+    rows = [synthetic.listing(number) for number in range(items)]
+    for parent in {(folder / row["image"]).parent for row in rows}:
+        parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("forkserver")) as pool:
+        list(pool.map(partial(_draw, folder), range(items), chunksize=256))
+    synthetic.write_table(folder / "shop.csv", rows)
+    shutil.copytree(make_tiny_night(folder / "tiny").model, folder / "model")
+    return Shop(folder, items, shard_size, whole)
+
+
+def _draw(folder: Path, number: int) -> None:
+    path = folder / synthetic.image_of(number)
+    path.write_bytes(synthetic.draw(number, _SIDE))
+    os.utime(path, (YESTERDAY, YESTERDAY))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where flows are run and measured."""
+
+    meter: PrefectMeter
+    scratch: Path
+
+    def run(self, way: Way, entrypoint: str, config: Any, store: Path) -> Measured:
+        """One run over the store in the folder ``store``."""
+        environment = os.environ | environment_of(store)
+        work = partial(run_flow, way, entrypoint, config, environment, self.scratch / "runs" / way)
+        measured = Measured(*self.meter.measure(work))
+        print(f"{entrypoint.rpartition(':')[2]}, {way}: {measured.cost.process:.1f} s", flush=True)
+        return measured
+
+
+def environment_of(store: Path) -> dict[str, str]:
+    """Names the store in a folder, with its cache."""
+    return {"STORE_URI": (store / "store").as_uri(), "STORE_CACHE": str(store / "cache")}
+
+
+def measure(
+    bench: Bench,
+    shop: Shop,
+    rounds: int,
+    tasks: int,
+    nights: Mapping[str, bool] = NIGHTS,
+    small: Sequence[str] = SMALL,
+) -> Figures:
+    """Both ways in turns, the order turned over from round to round; nights with nothing new in the first."""
+    figures = Figures(shop.items, shop.shard_size, idle=bench.meter.idle())
+    for number in range(rounds):
+        made: dict[Way, Mapping[str, str]] = {}
+        for way in PREFECT_FIRST if number % 2 else PREFECT_FIRST[::-1]:
+            store = bench.scratch / f"{way}-{number}"
+            figures.pipeline[way].append(bench.run(way, PIPELINE, shop.pipeline(), store))
+            made[way] = what_was_made(store)
+            if not number:
+                for name, reread in nights.items():
+                    night = bench.run(way, NIGHT, shop.night(reread), store)
+                    figures.nights.setdefault(name, {})[way] = night
+            shutil.rmtree(store)
+        files = made["plain"].keys() | made["prefect"].keys()
+        figures.differs += sorted(one for one in files if made["plain"].get(one) != made["prefect"].get(one))
+    for name in small:
+        count = tasks if name != "call_subflows" else 5
+        flow = f"benchmarks.small_flows:{name}"
+        figures.small[name] = (count, bench.run("prefect", flow, count, bench.scratch / "small"))
+    return figures
+
+
+def what_was_made(store: Path) -> dict[str, str]:
+    """Id of the live release, and the hash of every file of its parts."""
+    opened = open_store(StoreSettings(store_uri=(store / "store").as_uri(), store_cache=store / "cache"))
+    live = read_live(opened, "production")
+    assert live is not None
+    release = read_release(opened, live.pointer.release)
+    parts = (release.catalog, release.model, release.index, release.classifier, *release.evaluations.values())
+    found = {"release": release.id}
+    for part in filter(None, parts):
+        files = load_manifest(opened, part).files
+        found |= {f"{part}/{file.path}": file.sha256 for file in files if file.path not in _OF_THE_CLOCK}
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--items", type=int, default=100_000)
+    made.add_argument("--shard-size", type=int, default=EmbedConfig().shard_size)
+    made.add_argument("--rounds", type=int, default=1, help="two and more: the clock is held to the bar too")
+    made.add_argument("--tasks", type=int, default=50, help="tasks that the cost of one is measured on")
+    made.add_argument("--tiny", action="store_true", help="200 products, no training; bars of time are not held")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    chosen = parser().parse_args(arguments)
+    items, shard_size = (200, 40) if chosen.tiny else (chosen.items, chosen.shard_size)
+    with tempfile.TemporaryDirectory(prefix="orchestration-") as scratch:
+        root = Path(scratch)
+        shop = open_shop(root / "shop", items, shard_size, whole=not chosen.tiny)
+        with running_prefect(root / "stack") as url:
+            figures = measure(Bench(PrefectMeter(url, root / "stack"), root), shop, chosen.rounds, chosen.tasks)
+    return 0 if report(figures, judge_time=not chosen.tiny) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What a Prefect server had to do for a piece of work: runs it kept, processor seconds, bytes of its database."""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+_LOOK_EVERY = 1.5
+_UNFINISHED = {"task_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}}
+
+
+@dataclass(frozen=True)
+class Use:
+    """Runs kept, bytes of the database, and seconds of the server's processor, those of its idling included."""
+
+    flow_runs: int
+    task_runs: int
+    bytes: int
+    cpu: float
+
+    def __sub__(self, other: "Use") -> "Use":
+        mine, theirs = vars(self).values(), vars(other).values()
+        return Use(*(here - there for here, there in zip(mine, theirs, strict=True)))
+
+
+class PrefectMeter:
+    """Reads a server on this machine at ``url``, whose stack's files are below ``folder``."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=60)
+        self._database = folder / "prefect" / "prefect.db"
+        self._session = json.loads((folder / "run" / "prefect.json").read_text())["pid"]
+
+    def measure(self, work: Callable[[], T]) -> tuple[T, Use]:
+        """What ``work`` returns, and what the server did until it had written down all of it."""
+        before = self._now()
+        result = work()
+        return result, self.settled() - before
+
+    def idle(self, seconds: float = 5.0) -> float:
+        """Seconds of processor that the server takes in a second of nothing."""
+        before = self._cpu()
+        time.sleep(seconds)
+        return (self._cpu() - before) / seconds
+
+    def settled(self, seconds: float = 120.0) -> Use:
+        """What the server has once every task run is over and nothing more arrives: events come late."""
+        end = time.monotonic() + seconds
+        last = self._now()
+        while time.monotonic() < end:
+            time.sleep(_LOOK_EVERY)
+            now = self._now()
+            same = (now.flow_runs, now.task_runs, now.bytes) == (last.flow_runs, last.task_runs, last.bytes)
+            if same and not self._count("task_runs", _UNFINISHED):
+                return now
+            last = now
+        raise TimeoutError(f"Prefect's server has not settled in {seconds:.0f} s: {last}")
+
+    def _now(self) -> Use:
+        return Use(self._count("flow_runs"), self._count("task_runs"), self._bytes(), self._cpu())
+
+    def _count(self, kind: str, chosen: dict[str, Any] | None = None) -> int:
+        answer = self._http.post(f"/{kind}/count", json=chosen or {})
+        answer.raise_for_status()
+        return int(answer.json())
+
+    def _bytes(self) -> int:
+        database = sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=60)
+        try:
+            pages, free, size = (
+                database.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        finally:
+            database.close()
+        return (int(pages) - int(free)) * int(size)
+
+    def _cpu(self) -> float:
+        """Of every process of the session that the server was started in."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            if int(fields[3]) == self._session:
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
