@@ -108,7 +108,7 @@ def _tell_pipeline(figures: Figures) -> None:
     _header("round", "way", "process", "flow", "held up", "start+end", "CPU", "server CPU", "requests", "task runs")
     for way, runs in figures.pipeline.items():
         for number, run in enumerate(runs):
-            _row(f"{number + 1}", way, *_cells(run))
+            _row(f"{number + 1}", way, *cells(run))
     prefect = figures.pipeline["prefect"][-1]
     cpu = statistics.median(_ratios([run.cost.cpu for run in figures.pipeline[way]] for way in PREFECT_FIRST))
     print(f"through Prefect: held up {figures.held_up:.1%}, by the clock {figures.slower:+.1%}, CPU {cpu - 1:+.1%}")
@@ -123,7 +123,7 @@ def _tell_nights(figures: Figures) -> None:
     _header("", "way", "process", "flow", "held up", "start+end", "CPU", "server CPU", "requests", "task runs")
     for name, night in figures.nights.items():
         for way, run in night.items():
-            _row(name if way == "plain" else f"{run.use.bytes / 1e3:.0f} kB kept", way, *_cells(run))
+            _row(name if way == "plain" else f"{run.use.bytes / 1e3:.0f} kB kept", way, *cells(run))
 
 
 def _tell_small(figures: Figures) -> None:
@@ -150,7 +150,8 @@ def _amounts(run: Measured) -> list[float]:
     return [run.cost.flow, run.cost.cpu, run.use.cpu, sum(run.cost.requests.values()), run.use.bytes]
 
 
-def _cells(run: Measured) -> list[str]:
+def cells(run: Measured) -> list[str]:
+    """What a run took, in the order of the tables."""
     cost, use = run.cost, run.use
     times = (cost.process, cost.flow, cost.held_up, cost.around, cost.cpu, use.cpu)
     return [*(f"{value:.1f} s" for value in times), f"{sum(cost.requests.values())}", f"{use.task_runs}"]
