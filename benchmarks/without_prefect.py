@@ -22,7 +22,7 @@ def install() -> None:
     """Make ``import prefect`` give this. Raises RuntimeError in a process that has Prefect already."""
     if "prefect" in sys.modules:
         raise RuntimeError("This process has imported Prefect: a flow without it needs a process of its own.")
-    for name, content in _MODULES.items():
+    for name, content in MODULES.items():
         module = ModuleType(name)
         module.__dict__.update(content)
         sys.modules[name] = module
@@ -82,7 +82,8 @@ class _NoRun:
 
 
 _ARTIFACTS = ("create_image", "create_markdown", "create_progress", "create_table", "update_progress")
-_MODULES: dict[str, dict[str, Any]] = {
+#: What stands in for Prefect: its modules, and the names in each.
+MODULES: dict[str, dict[str, Any]] = {
     "prefect": {"task": _task, "flow": _flow, "unmapped": _Unmapped, "__path__": []},
     "prefect.artifacts": {f"{name}_artifact": _nothing for name in _ARTIFACTS},
     "prefect.cache_policies": {"NO_CACHE": None},

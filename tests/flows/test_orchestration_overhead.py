@@ -1,32 +1,55 @@
-"""Short form of `benchmarks/orchestration_overhead.py`: without training, and without judging time."""
+"""Short form of `benchmarks/orchestration_overhead.py`: the flows that load no model, and time is not judged."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.flow_cost import Cost
-from benchmarks.orchestration_figures import Figures, Measured, report
-from benchmarks.orchestration_overhead import Bench, measure, open_shop
+from benchmarks.orchestration_figures import PREFECT_FIRST, Figures, Measured, report
+from benchmarks.orchestration_overhead import Bench, open_shop
 from benchmarks.prefect_meter import PrefectMeter, Use
 from deployments.settings import StackSettings
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-ITEMS, SHARD = 120, 40
+PREPARE, MAP = "flows.prepare_catalog:prepare_catalog", "benchmarks.small_flows:map_tasks"
+_IMPORT_ALL = """
+import sys
+from benchmarks import without_prefect
+without_prefect.install()
+import flows.pipeline, flows.reindex
+assert not [name for name in sys.modules if name.startswith("prefect.") and name not in without_prefect.MODULES]
+"""
 
 
-def test_both_ways_make_the_same_and_only_one_asks_a_server(
-    prefect_server: str, prefect_stack: StackSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shop = open_shop(tmp_path / "shop", ITEMS, SHARD, whole=False)
-    bench = Bench(PrefectMeter(prefect_server, prefect_stack.var), tmp_path)
-    nights, small = {"every picture read": True}, ("nothing_below", "call_tasks")
-    figures = measure(bench, shop, rounds=1, tasks=3, nights=nights, small=small)
-    assert report(figures, judge_time=False), capsys.readouterr().out
-    (prefect,), (plain,) = figures.pipeline["prefect"], figures.pipeline["plain"]
-    assert prefect.use.flow_runs > 1 and prefect.use.task_runs > ITEMS / SHARD and prefect.cost.requests
-    assert plain.use.flow_runs == plain.use.task_runs == 0 and not plain.cost.requests
+@pytest.fixture
+def bench(prefect_server: str, prefect_stack: StackSettings, tmp_path: Path) -> Bench:
+    return Bench(PrefectMeter(prefect_server, prefect_stack.var), tmp_path)
+
+
+def test_both_ways_make_the_same_and_only_one_asks_a_server(bench: Bench, tmp_path: Path) -> None:
+    shop = open_shop(tmp_path / "shop", items=60, shard_size=40, whole=False)
+    config = shop.pipeline()["catalog"]
+    prefect, plain = (bench.run(way, PREPARE, config, tmp_path / way) for way in PREFECT_FIRST)
+    assert plain.cost.result == prefect.cost.result
+    assert (prefect.use.flow_runs, prefect.use.task_runs) == (1, 2)
+    assert prefect.cost.requests["POST flow_runs/"] == 1 and prefect.cost.requests["POST artifacts/"] > 1
+    assert prefect.cost.connections
+    assert plain.use.flow_runs == plain.use.task_runs == plain.cost.connections == 0
     assert 0 <= plain.cost.held_up < prefect.cost.held_up < prefect.cost.flow
-    assert figures.small["call_tasks"][1].use.task_runs == 3
+    assert 0 < prefect.cost.working < prefect.cost.flow
+
+
+def test_mapped_tasks_are_mapped_both_ways(bench: Bench, tmp_path: Path) -> None:
+    prefect, plain = (bench.run(way, MAP, 4, tmp_path) for way in PREFECT_FIRST)
+    assert plain.cost.result == prefect.cost.result == 0 + 1 + 2 + 3
+    assert (prefect.use.task_runs, plain.use.task_runs) == (4, 0)
+
+
+def test_no_flow_takes_a_name_of_prefect_that_a_run_without_it_lacks() -> None:
+    done = subprocess.run([sys.executable, "-c", _IMPORT_ALL], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
