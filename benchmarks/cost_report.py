@@ -10,6 +10,7 @@ _LINEAR = 1.15
 _TIME = {"index": 1.6, "night": 1.6}
 _BUILD_MB, _AT = 6 * 1024, 1_000_000
 _BYTES_A_VECTOR = 1100  # of 512 half-precision numbers
+_PLOT = "![Processor seconds and memory of each stage by number of products](scale.svg)"
 _LARGE = (1_000_000, 10_000_000, 100_000_000)
 
 
@@ -84,7 +85,7 @@ def report(figures: Figures, given: Assumptions) -> dict[str, str]:
     """The parts of the document that are computed, by the name of their place in it."""
     return {
         "machine": figures.machine,
-        "measured": f"{measured(figures)}\n\n{of_one_picture(figures)}",
+        "measured": f"{measured(figures)}\n\n{of_one_picture(figures)}\n\n{_PLOT}",
         "assumed": "\n".join(
             f"- {field.description}: **{number(getattr(given, name))}** (`--{name.replace('_', '-')}`)"
             for name, field in Assumptions.model_fields.items()
