@@ -68,6 +68,15 @@ def test_only_a_batch_in_pieces_pays_a_second_forward(folder: Path) -> None:
     assert 1.25 * whole < cut < 1.4 * whole  # a third of forward and backward
 
 
+@pytest.mark.parametrize(("accumulate", "passes"), [(1, [16]), (4, [4] * 8)])
+def test_no_pass_holds_more_than_a_piece(folder: Path, accumulate: int, passes: list[int]) -> None:
+    model, _ = load_model(folder)
+    seen: list[int] = []
+    model.visual.register_forward_hook(lambda _, given, made: seen.append(len(given[0])))
+    backward(model, _batch([8] * PAIRS), accumulate=accumulate, smoothing=0.0, precision="fp32", seed=0)
+    assert seen == passes
+
+
 def test_each_picture_is_decoded_once_where_all_fit_into_memory(folder: Path, tmp_path: Path) -> None:
     data, val = shapes(32), shapes(8)
     for memory, decoded in ((4096, 40), (0, 3 * 32 + 8 * 2)):
