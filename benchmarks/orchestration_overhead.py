@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,15 +87,19 @@ class Shop:
 
 
 def open_shop(folder: Path, items: int, shard_size: int, whole: bool) -> Shop:
-    """Draw every picture, as if yesterday, and make the model."""
+    """Draw every picture, as if yesterday."""
     rows = [synthetic.listing(number) for number in range(items)]
     for parent in {(folder / row["image"]).parent for row in rows}:
         parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(mp_context=_FRESH) as pool:
-        list(pool.map(partial(_draw, folder), range(items), chunksize=256))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(partial(_draw, folder), range(items)))
     synthetic.write_table(folder / "shop.csv", rows)
-    shutil.copytree(make_tiny_night(folder / "tiny").model, folder / "model")
     return Shop(folder, items, shard_size, whole)
+
+
+def add_model(shop: Shop) -> None:
+    """Make the model that the pipeline is told of."""
+    shutil.copytree(make_tiny_night(shop.folder / "tiny").model, shop.folder / "model")
 
 
 def _draw(folder: Path, number: int) -> None:
@@ -202,6 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="orchestration-") as scratch:
         root = Path(scratch)
         shop = open_shop(root / "shop", items, shard_size, whole=not chosen.tiny)
+        add_model(shop)
         with running_prefect(root / "stack") as url:
             with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
                 set_limits(client, StackSettings())
