@@ -1,6 +1,6 @@
 """Fine-tuning beside open_clip_train: pictures a second, R@1 after the same time, and the memory of a large batch.
 
-python -m benchmarks.train_throughput            # ten minutes on two cores, and the peer's installation once
+python -m benchmarks.train_throughput            # minutes on two cores, and the peer's installation once
 python -m benchmarks.train_throughput --peer none --tiny
 
 One machine, the same JPEG files, titles, weights to start from, batch, optimiser settings and threads, in turns round
@@ -90,7 +90,7 @@ class Figures:
     def add(self, model: str, who: str, rate: float) -> None:
         """One more round."""
         self.rates.setdefault(model, {}).setdefault(who, []).append(rate)
-        print(f"  {model}, {who}: {rate:.1f} pictures/s", flush=True)
+        print(f"  {model}, {who}: {rate:.2f} pictures/s", flush=True)
 
     def ratio(self, model: str) -> float:
         """Median over the rounds of the product's rate over the peer's."""
@@ -243,7 +243,7 @@ def report(figures: Figures, judge_time: bool = True) -> bool:
     for model, rates in figures.rates.items():
         print()
         for who, each in rates.items():
-            print(f"{model:9} {who:16} {np.median(each):7.1f} pictures/s ({min(each):.1f} to {max(each):.1f})")
+            print(f"{model:9} {who:16} {np.median(each):8.2f} pictures/s ({min(each):.2f} to {max(each):.2f})")
         if "open_clip_train" in rates:
             ratio = figures.ratio(model)
             print(f"{model:9} the product is {ratio:.2f} times as fast")
