@@ -172,13 +172,13 @@ class _Casts(TorchDispatchMode):
 
 def test_no_batch_converts_the_weights_again(tmp_path: Path) -> None:
     encoder = Encoder.load(make_model(tmp_path, TINY_VIT), device="cpu", precision="bf16")
-    weight = encoder._model.visual.transformer.resblocks[0].mlp.c_fc.weight
+    weight = encoder._model.transformer.resblocks[0].mlp.c_fc.weight
     with torch.no_grad(), _Casts(weight.numel()) as casts, autocast("bf16", encoder.device):
-        encoder._model.encode_image(torch.zeros(1, 3, 32, 32))  # its own numbers are fewer than those of the weight
+        encoder._model.encode_text(torch.zeros(1, 16, dtype=torch.int64))  # has fewer numbers than the weight
     assert casts.count == 0
     weight.data = weight.data.float()
     with torch.no_grad(), _Casts(weight.numel()) as casts, autocast("bf16", encoder.device):
-        encoder._model.encode_image(torch.zeros(1, 3, 32, 32))
+        encoder._model.encode_text(torch.zeros(1, 16, dtype=torch.int64))
     assert casts.count == 1  # so that the count above can fail
 
 

@@ -10,6 +10,7 @@ import open_clip
 import torch
 from open_clip.model import convert_weights_to_lp
 
+from tasks.clip.class_token import spare_the_last_block
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
 from tasks.clip.folder import first_line, load_model, picture_size
 from tasks.clip.pictures import Picture, PixelReader, ahead, batches
@@ -35,6 +36,7 @@ class Encoder:
         if self.precision == "bf16":
             # autocast alone converts every weight again in every batch: on a CPU that costs as much as the forward pass
             convert_weights_to_lp(model, torch.bfloat16)
+        spare_the_last_block(model)
         self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
         if self.device.type == "cuda":
             # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
