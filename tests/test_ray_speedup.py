@@ -1,19 +1,8 @@
-"""Short form of `benchmarks/ray_speedup.py`: a real cluster of this machine, a tiny model, time not judged."""
-
-import subprocess
-import sys
+"""Bars of `benchmarks/ray_speedup.py`. What Ray embeds is held to the engine here by flows/test_embed_on_ray.py."""
 
 import pytest
 
 from benchmarks.ray_speedup import HERE, ONE, TWO, Figures, report
-
-pytestmark = pytest.mark.slow
-
-
-def test_vectors_of_two_workers_are_those_of_one_process() -> None:
-    command = [sys.executable, "-m", "benchmarks.ray_speedup", "--tiny", "--pictures", "16", "--rounds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
 
 
 @pytest.mark.parametrize("worse", [{"two": 15.0}, {"here": 23.0}, {"a_shard": 0.1}, {"distance": 0.01}])

@@ -17,8 +17,8 @@ from tasks.store.store import open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-#: Its progress begun and ended, the accelerator's slot taken and given back, and a try more here and there.
-REQUESTS_A_SHARD = 6
+#: Its progress begun and ended, the accelerator's slot taken and given back, and tries more of a busy server.
+REQUESTS_A_SHARD = 12
 #: Of a pipeline but for its shards. With training, which this one lacks, it has a third more.
 TASK_RUNS, REQUESTS = 40, 150
 
