@@ -29,6 +29,7 @@ from benchmarks.cost_report import STAGES, bars, fill, report
 from benchmarks.cost_stages import SizedShop
 from benchmarks.nightly_cost import store_model
 from benchmarks.servers import running_prefect
+from benchmarks.verdict import verdict
 from tasks.clip.device import native_bf16
 
 _AT_A_SIZE = ("open", "prepare", "plan", "vectors", "index", "publish", "replica", "quiet night", "change", "night")
@@ -127,11 +128,7 @@ def tell(figures: Figures, given: Assumptions, chosen: argparse.Namespace) -> bo
         chosen.document.write_text(fill(chosen.document.read_text(), parts))
     if chosen.figure:
         chosen.figure.write_bytes(draw({stage: figures.of(stage) for stage in STAGES}))
-    verdict = bars(figures)
-    for bar, met in verdict.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(verdict.values()) else "FAILED")
-    return all(verdict.values())
+    return verdict(bars(figures))
 
 
 def main(arguments: Sequence[str] | None = None, api: str | None = None) -> int:

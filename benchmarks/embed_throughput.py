@@ -33,6 +33,7 @@ from PIL import Image
 from benchmarks import peer_clip_retrieval as peer
 from benchmarks.made_up_shop import CHANNEL, MadeUpShop
 from benchmarks.synthetic import photograph
+from benchmarks.verdict import verdict
 from tasks.catalog.pictures import PictureLimits, normalise
 from tasks.clip.config import EmbedConfig
 from tasks.clip.device import native_bf16
@@ -228,10 +229,7 @@ def report(figures: Figures, judge_time: bool = True) -> bool:
         bars["R@1 in bf16 within the interval of fp32"] = low <= rough[0] <= high
     if judge_time:
         bars |= _timed(figures)
-    for bar, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(bars.values()) else "FAILED")
-    return all(bars.values())
+    return verdict(bars)
 
 
 def _timed(figures: Figures) -> dict[str, bool]:

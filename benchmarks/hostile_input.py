@@ -30,6 +30,7 @@ from benchmarks.hostile_pictures import Upload, crafted, encoded, mutated
 from benchmarks.hostile_requests import posted, requests
 from benchmarks.made_up_shop import MadeUpShop
 from benchmarks.openapi_examples import check_openapi
+from benchmarks.verdict import verdict
 
 CLIENTS, DECODE_SECONDS, DECODERS = 4, 3.0, 2
 #: A picture waits for a decoder, is decoded, and is encoded; beside it run three others and this benchmark.
@@ -194,10 +195,7 @@ def report(seen: list[Seen], found: list[str], figures: dict[str, float | bool])
         "the process is alive and ready": bool(figures["alive"]),
         "good queries answer as before": bool(figures["right"]),
     }
-    for bar, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(bars.values()) else "FAILED")
-    return all(bars.values())
+    return verdict(bars)
 
 
 def _most_mb(before: float, limits: AppSettings) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.flow_cost import Cost, Way
 from benchmarks.prefect_meter import Use
+from benchmarks.verdict import verdict
 
 BAR = 0.05
 MOST_TASK_RUNS = 200
@@ -93,10 +94,7 @@ def report(figures: Figures, judge_time: bool = True) -> bool:
     if judge_time:
         bars[f"Prefect adds at most {BAR:.0%} (found {figures.share:.1%})"] = figures.share <= BAR
     print()
-    for bar, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(bars.values()) else "FAILED")
-    return all(bars.values())
+    return verdict(bars)
 
 
 def _tell_pipeline(figures: Figures) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.embed_throughput import Work, build
+from benchmarks.verdict import verdict
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.crew import Crew
@@ -149,10 +150,7 @@ def report(figures: Figures, judge_time: bool = True) -> bool:
         bars[f"two workers {_SPEEDUP:g} times one"] = figures.ratio(TWO, ONE) >= _SPEEDUP
         bars[f"two workers {_OF_HERE:.0%} of the engine here"] = figures.ratio(TWO, HERE) >= _OF_HERE
         bars[f"a shard costs below {_SECONDS_A_SHARD:g} s"] = figures.seconds_a_shard < _SECONDS_A_SHARD
-    for bar, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(bars.values()) else "FAILED")
-    return all(bars.values())
+    return verdict(bars)
 
 
 def parser() -> argparse.ArgumentParser:

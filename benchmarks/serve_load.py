@@ -31,6 +31,7 @@ from benchmarks.app_process import pss_mb, running_app
 from benchmarks.load_client import Asked, Service, closed_loop, open_loop, process_apart, words
 from benchmarks.made_up_shop import MadeUpShop
 from benchmarks.synthetic import clip_like
+from benchmarks.verdict import verdict
 from tasks.clip.encoder import Encoder
 from tasks.clip.folder import WEIGHTS_FILE
 from tasks.retrieval.config import IndexConfig
@@ -241,10 +242,7 @@ def report(figures: Figures, services: Sequence[Service], judge_time: bool = Tru
         bars["the machine was quiet enough to tell"] = over >= -_OVERHEAD
     if figures.overload:
         bars |= _under_overload(figures.overload, judge_time)
-    for bar, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(bars.values()) else "FAILED")
-    return all(bars.values())
+    return verdict(bars)
 
 
 def _beside_peer(ours: Round, theirs: Round, clients: int) -> dict[str, bool]:

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.app_process import QUICK, pss_mb, running_app, wait_until
 from benchmarks.made_up_shop import MadeUpShop
+from benchmarks.verdict import verdict
 from tasks.clip.encoder import Encoder
 from tasks.retrieval.search import RowFilter, Searcher
 from tasks.schema.release import Release
@@ -194,10 +195,7 @@ def report(asked: list[Asked], spans: list[tuple[float, float]], seen: dict[str,
         and seen["resident"] == 1,
         "memory back to level": seen["after_mb"] <= 1.1 * seen["before_mb"] + _MEMORY_SLACK_MB,
     }
-    for bar, met in bars.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(bars.values()) else "FAILED")
-    return all(bars.values())
+    return verdict(bars)
 
 
 def _report_latency(measured: list[Asked], spans: list[tuple[float, float]]) -> None:

@@ -32,6 +32,7 @@ from safetensors.torch import load_file
 
 from benchmarks import peer_open_clip_train as peer
 from benchmarks.synthetic import draw, listing
+from benchmarks.verdict import verdict
 from infra.sample_shop.export import build_shop
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.prepare import prepare_catalog
@@ -262,10 +263,7 @@ def report(figures: Figures, judge_time: bool = True) -> bool:
         piece, cut, whole = list(figures.peaks.values())[:3]
         bar = f"in pieces a batch adds less to one of them than {_ADDED:.0%} of what the whole adds"
         held[bar] = cut - piece <= _ADDED * (whole - piece)
-    for bar, met in held.items():
-        print(f"{'met   ' if met else 'MISSED'} {bar}")
-    print("PASSED" if all(held.values()) else "FAILED")
-    return all(held.values())
+    return verdict(held)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,13 +8,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from deployments.processes import free_port
+from tests import flow_runs
+
+#: Workers of a busy machine take minutes to start.
+until = partial(flow_runs.until, seconds=300.0)
 
 #: The loopback only, a token of its own, and nobody is told of it.
 ENVIRONMENT = {
@@ -58,15 +61,6 @@ def _start(command: list[str], environment: Mapping[str, str], log: Path) -> "su
         head = subprocess.Popen(command, env=environment, stdout=printed, stderr=printed, start_new_session=True)
     until(lambda: head.poll() is not None or "runtime started" in log.read_text())
     return head
-
-
-def until(done: Callable[[], Any], seconds: float = 300.0) -> Any:
-    """What ``done`` returns once that is true."""
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end, f"still not so after {seconds:.0f} s"
-        time.sleep(0.1)
-    return found
 
 
 def descendants(pid: int) -> Iterator[int]:

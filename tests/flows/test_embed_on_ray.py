@@ -264,6 +264,6 @@ def test_a_cancelled_run_on_this_machine_alone_leaves_no_process_and_listens_to_
             assert listening(run.pid) == {"127.0.0.1"}
             run.terminate()
             assert run.wait(60) != 0
-            until(lambda: not any(map(alive, started)), 60)
+            until(lambda: not any(map(alive, started)), seconds=60)
         finally:
             run.kill()
