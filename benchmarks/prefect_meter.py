@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import httpx
 
 T = TypeVar("T")
 _LOOK_EVERY = 1.5
-_UNFINISHED = {"task_runs": {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}}
+_UNFINISHED = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class PrefectMeter:
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=60)
         self._database = folder / "prefect" / "prefect.db"
         self._session = json.loads((folder / "run" / "prefect.json").read_text())["pid"]
+        # What was killed before, and left unfinished for ever, is nobody's to wait for.
+        since = {"after_": datetime.now(UTC).isoformat()}
+        self._unfinished = {"task_runs": {"state": _UNFINISHED, "expected_start_time": since}}
 
     def measure(self, work: Callable[[], T]) -> tuple[T, Use]:
         """What ``work`` returns, and what the server did until it had written down all of it."""
@@ -51,14 +55,17 @@ class PrefectMeter:
         return (self._cpu() - before) / seconds
 
     def settled(self, seconds: float = 120.0) -> Use:
-        """What the server has once every task run is over and nothing more arrives: events come late."""
+        """What the server has once every task run since this meter's start is over and nothing more arrives.
+
+        Events come late. Raises ``TimeoutError`` after ``seconds``.
+        """
         end = time.monotonic() + seconds
         last = self._now()
         while time.monotonic() < end:
             time.sleep(_LOOK_EVERY)
             now = self._now()
             same = (now.flow_runs, now.task_runs, now.bytes) == (last.flow_runs, last.task_runs, last.bytes)
-            if same and not self._count("task_runs", _UNFINISHED):
+            if same and not self._count("task_runs", self._unfinished):
                 return now
             last = now
         raise TimeoutError(f"Prefect's server has not settled in {seconds:.0f} s: {last}")

@@ -11,6 +11,7 @@ from benchmarks.orchestration_figures import PREFECT_FIRST, Figures, Measured, r
 from benchmarks.orchestration_overhead import Bench, open_shop
 from benchmarks.prefect_meter import PrefectMeter, Use
 from deployments.settings import StackSettings
+from tests.flow_runs import FlowRuns
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 PREPARE, MAP = "flows.prepare_catalog:prepare_catalog", "benchmarks.small_flows:map_tasks"
@@ -45,6 +46,15 @@ def test_mapped_tasks_are_mapped_both_ways(bench: Bench, tmp_path: Path) -> None
     prefect, plain = (bench.run(way, MAP, 4, tmp_path) for way in PREFECT_FIRST)
     assert plain.cost.result == prefect.cost.result == 0 + 1 + 2 + 3
     assert (prefect.use.task_runs, plain.use.task_runs) == (4, 0)
+
+
+def test_what_was_killed_before_is_not_waited_for(prefect_stack: StackSettings, runs: FlowRuns) -> None:
+    killed = {"task_key": "embed", "dynamic_key": "0", "state": {"type": "RUNNING"}}
+    old = PrefectMeter(runs.url, prefect_stack.var)
+    runs.post("/task_runs/", killed)
+    assert PrefectMeter(runs.url, prefect_stack.var).settled(seconds=30)
+    with pytest.raises(TimeoutError, match="not settled"):
+        old.settled(seconds=3)
 
 
 def test_no_flow_takes_a_name_of_prefect_that_a_run_without_it_lacks() -> None:
