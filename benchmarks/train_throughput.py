@@ -223,7 +223,8 @@ def measure_memory(work: Work, pieces: int, theirs: Peer | None, figures: Figure
     with multiprocessing.get_context("spawn").Pool(1) as process:
         figures.peaks = dict(zip(ways, process.apply(_peaks, (work, list(ways.values()))), strict=True))
     if theirs:
-        options = work.options(1, "fp32") | {"batch-size": piece, "accum-freq": pieces}
+        # of a single step it cannot warm up: it divides by the steps that are left
+        options = work.options(1, "fp32") | {"batch-size": piece, "accum-freq": pieces, "warmup": 0}
         figures.peaks["open_clip_train, in pieces"] = theirs(work.model, work.table, options).peak_mb
     for name, peak in figures.peaks.items():
         print(f"  {name}: {peak:.0f} MB at most", flush=True)

@@ -113,7 +113,7 @@ def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedCo
     name = plan.shard_name(shard)
     if embeddings.shard_exists(store, model.id, name):
         return 0
-    hashes = _shard_hashes(_read_plan(store, model, plan), shard)
+    hashes = _shard_hashes(_read_plan(store.root, model.id, plan.id), shard)
     encoder = load_encoder(model, config.precision)
     label = f"embedding shard {shard + 1} of {plan.shards}"
     with accelerator(), track(f"embed-shard-{shard}", label) as progress:
@@ -131,7 +131,7 @@ def embed_on_ray(model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> in
     itself gives out the cluster's devices: a run that waits for one must not keep this machine's from others.
     """
     store, settings = open_store(), RaySettings()
-    table = _read_plan(store, model, plan)
+    table = _read_plan(store.root, model.id, plan.id)
     code = None if settings.local else code_version(store)
     work = RemoteWork(model=model, plan=plan, config=config, store=store.root, code=code)
     embedded = 0
@@ -189,10 +189,12 @@ def missing_pictures(store: Store, model_id: str, wanted: set[str]) -> list[str]
     return sorted(wanted - embeddings.covered(store, model_id))
 
 
-def _read_plan(store: Store, model: ArtifactRef, plan: ShardPlan) -> pa.Table:
-    table = embeddings.read_plan(store, model.id, plan.id)
+@lru_cache(maxsize=1)  # read once, not once a shard: that would grow with the square of the catalogue
+def _read_plan(store: str, model_id: str, plan_id: str) -> pa.Table:
+    """The plan in the store whose root is ``store``, which the environment names."""
+    table = embeddings.read_plan(open_store(), model_id, plan_id)
     if table is None:
-        raise ArtifactMissing(f"Shard plan {plan.id} of model {model.id} is gone: start the flow again, it plans anew.")
+        raise ArtifactMissing(f"Shard plan {plan_id} of model {model_id} is gone: start the flow again, it plans anew.")
     return table
 
 

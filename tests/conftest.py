@@ -14,7 +14,7 @@ os.environ.update(
     PREFECT_LOGGING_SERVER_LEVEL="ERROR",
     TQDM_DISABLE="1",
 )
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # files run side by side, and threads that wait for each other spin
 
 import hashlib
 import io

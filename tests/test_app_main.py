@@ -72,18 +72,10 @@ def running(shop: TinyShop, *flags: str) -> Iterator[tuple[int, subprocess.Popen
 
 
 @pytest.mark.slow
-def test_it_serves_and_stops_cleanly_on_sigterm(tiny_store: TinyShop) -> None:
-    with running(tiny_store) as (port, process):
-        process.send_signal(signal.SIGTERM)
-        told = process.communicate(timeout=30)[1]
-    assert process.returncode == 0, told
-    assert f"http://localhost:{port}" in told and "Serving release first" in told and "Traceback" not in told
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("drain", [0.0, 1.5])
 def test_a_stop_answers_what_was_asked_and_says_that_it_leaves(tiny_store: TinyShop, drain: float) -> None:
-    asked: list[tuple[float, int]] = []  # when the query was on its way, and its status: 0 where none came
+    # when the query was on its way, its status (0 where none came), and when that was known
+    asked: list[tuple[float, int, float]] = []
 
     def ask(number: int) -> None:
         while not asked or asked[-1][1]:
@@ -98,7 +90,7 @@ def test_a_stop_answers_what_was_asked_and_says_that_it_leaves(tiny_store: TinyS
                 status = connection.getresponse().status
             except (OSError, http.client.HTTPException):
                 pass  # once the doors are closed
-            asked.append((sent, status))
+            asked.append((sent, status, time.monotonic()))
             connection.close()
 
     with running(tiny_store, "--drain_seconds", str(drain)) as (port, process):
@@ -115,8 +107,11 @@ def test_a_stop_answers_what_was_asked_and_says_that_it_leaves(tiny_store: TinyS
         for asker in askers:
             asker.join(timeout=30)
     assert process.returncode == 0 and "Traceback" not in told, told
-    assert {status for sent, status in asked if sent < signalled + drain} == {200}
-    assert any(signalled < sent < signalled + drain for sent, _ in asked) == bool(drain)
+    assert f"http://localhost:{port}" in told and "Serving release first" in told
+    # the kernel takes connections in the app's name, and drops those that it has not handed over when the doors close
+    assert {status for sent, status, _ in asked if sent < signalled + drain - 0.5} <= {200}
+    assert any(sent < signalled < known and status == 200 for sent, status, known in asked)
+    assert any(signalled < sent < signalled + drain for sent, *_ in asked) == bool(drain)
 
 
 def _wait_for_draining(port: int) -> tuple[int, bool]:

@@ -43,8 +43,9 @@ def test_the_tower_gets_no_more_tokens_than_the_longest_text_has(folder: Path) -
 
 def test_texts_of_like_length_together_give_the_same_features_and_gradients(folder: Path) -> None:
     model, _ = load_model(folder)
-    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS)
-    found = []
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS * 10)
+    passes, found = [], []
+    model.transformer.register_forward_hook(lambda _, given, made: passes.append(given[0].shape[:2]))
     for features in (model.encode_text(tokens), text_features(model, tokens, parts=3)):
         model.zero_grad()
         (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
@@ -52,7 +53,17 @@ def test_texts_of_like_length_together_give_the_same_features_and_gradients(fold
         found.append([features.detach(), *(gradient.clone() for gradient in gradients)])
     assert len(found[0]) == len(found[1]) > 10
     for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    assert passes == [(40, 16), (20, 4), (20, 16)]
+
+
+def test_few_texts_are_one_pass(folder: Path) -> None:
+    model, _ = load_model(folder)
+    tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS)
+    passes: list[int] = []
+    model.transformer.register_forward_hook(lambda _, given, made: passes.append(len(given[0])))
+    text_features(model, tokens, parts=4)
+    assert passes == [4]
 
 
 @torch.inference_mode()

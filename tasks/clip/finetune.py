@@ -16,6 +16,7 @@ import torch
 
 from tasks.clip.augment import PixelBank, augment
 from tasks.clip.checkpoint import read_checkpoint, write_checkpoint
+from tasks.clip.class_token import spare_the_last_block
 from tasks.clip.config import FinetuneConfig, Recipe
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
 from tasks.clip.device import choose_device, choose_precision, prefers_channels_last
@@ -80,6 +81,7 @@ class _Run:
     ) -> None:
         self.device, self.progress = choose_device(device), progress
         model, self.folder_config = load_model(base, config.image_size)
+        spare_the_last_block(model)
         self.recipe = config.resolve(count_parameters(model))
         self.batch_size, self.steps = _plan(self.recipe, len(train))
         self.precision = choose_precision(self.recipe.precision, self.device)

@@ -5,20 +5,26 @@ import copy
 import open_clip
 import torch
 
+#: What one more pass costs, in tokens: the weights and their gradients go through memory once more. Of a GPU, whose
+#: time goes into starting kernels, it is an estimate.
+_TOKENS_A_PASS = {"cpu": 64}
+_TOKENS_A_PASS_ELSEWHERE = 4096
+
 
 def text_features(model: torch.nn.Module, tokens: torch.Tensor, parts: int = 1) -> torch.Tensor:
     """float (n, dim), not normalised, of int (n, context length) tokens on the model's device.
 
     A query has about ten tokens of 77. A causal tower reads its answer at the end of the text and cannot look beyond,
     so what follows the longest text is cut off. Other towers get every token. ``parts``: texts of like length are
-    computed together, in so many passes; gradients flow as through one.
+    computed together, in at most so many passes, where that costs less; gradients flow as through one.
     """
     if not reads_at_end(model):
         return model.encode_text(tokens)  # type: ignore[operator, no-any-return]
     ends = tokens.argmax(dim=-1).cpu()  # the end of a text has the highest number of the vocabulary
+    order = ends.argsort(stable=True)
+    parts = _passes(ends[order] + 1, parts, _TOKENS_A_PASS.get(tokens.device.type, _TOKENS_A_PASS_ELSEWHERE))
     if parts == 1:
         return _encode(model, tokens, ends)
-    order = ends.argsort(stable=True)
     encoded = [_encode(model, tokens[rows.to(tokens.device)], ends[rows]) for rows in order.chunk(parts)]
     return torch.cat(encoded)[order.argsort().to(tokens.device)]
 
@@ -26,6 +32,15 @@ def text_features(model: torch.nn.Module, tokens: torch.Tensor, parts: int = 1) 
 def reads_at_end(model: torch.nn.Module) -> bool:
     """Whether the text tower is causal and takes its answer from the token of the highest number."""
     return isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax" and model.attn_mask is not None
+
+
+def _passes(lengths: torch.Tensor, most: int, price: int) -> int:
+    """Number of passes, at most ``most``, in which texts of these ``lengths`` (int (n,), rising) cost least."""
+
+    def cost(parts: int) -> int:
+        return price * parts + sum(len(part) * int(part[-1]) for part in lengths.chunk(parts))
+
+    return min(range(1, most + 1), key=cost)
 
 
 def _encode(model: torch.nn.Module, tokens: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:

@@ -145,6 +145,7 @@ def test_a_worker_killed_in_a_shard_costs_that_shard_alone(shop: Shop, head: int
 
 
 def test_what_is_missing_is_embedded_and_a_picture_that_cannot_be_read_named(shop: Shop, head: int) -> None:
+    alone = {**ON_RAY, "workers": 1}
     shop.embed({"engine": "here"})
     lost = next(iter(shop.parts()))
     hashes = shop.store.read_table(lost)["image_sha256"].to_pylist()
@@ -154,10 +155,10 @@ def test_what_is_missing_is_embedded_and_a_picture_that_cannot_be_read_named(sho
     shop.store.delete(path)
     try:
         with pytest.raises(ArtifactMissing, match=f"^no picture {hashes[1]} in .*prepare the catalogue again$"):
-            shop.embed(ON_RAY)
+            shop.embed(alone)
     finally:
         shop.store.write_bytes(path, data)
-    shop.embed(ON_RAY)
+    shop.embed(alone)
     after = shop.parts()
     assert {path: after.get(path) for path in left} == left and len(after) == SHARDS
     assert len(shop.vectors()) == len(shop.pictures)
@@ -222,26 +223,25 @@ def test_each_worker_has_a_gpu_and_a_core_of_its_own(shop: Shop, head: int, tmp_
 
 
 def test_what_can_pass_is_tried_again_and_what_cannot_is_raised(shop: Shop, head: int, tmp_path: Path) -> None:
-    crew = Crew(2, 1, 0)
-
-    def run(name: str) -> list[int]:
-        """Attempts by shard; only shard 1 of three has something happen to it."""
-        (tmp_path / name).mkdir()
-        fail = partial(ray_probes.fail_at, str(tmp_path / name))
-        found = dict(ShardRun(fail, lambda shard: name if shard == 1 else "", 3, crew).results())
+    def run(workers: int, *happens: str) -> list[int]:
+        """Attempts by shard; something happens to each but the first."""
+        folder = tmp_path / happens[0]
+        folder.mkdir()
+        fail = partial(ray_probes.fail_at, str(folder))
+        given = ["", *happens]
+        found = dict(ShardRun(fail, given.__getitem__, len(given), Crew(workers, 1, 0)).results())
         return [found[shard] for shard in sorted(found)]
 
     with connected(RaySettings()):
-        assert run("killed once") == [1, 2, 1]
-        assert run("transient once") == [1, 2, 1]
+        assert run(2, "killed once", "transient once", "") == [1, 2, 2, 1]
         with pytest.raises(CatalogError, match=r"^picture 7 cannot be read$"):
-            run("terminal")
+            run(1, "terminal")
         with pytest.raises(ZeroDivisionError, match="a bug"):
-            run("bug")
+            run(1, "bug")
         with pytest.raises(StoreUnavailable, match=r"^the store sleeps$"):
-            run("transient always")
+            run(1, "transient always")
         with pytest.raises(TerminalError, match=f"lost {TRIES} times"):
-            run("killed always")
+            run(1, "killed always")
     assert (tmp_path / "terminal" / "attempts-1").stat().st_size == 1
     assert (tmp_path / "transient always" / "attempts-1").stat().st_size == TRIES
     assert (tmp_path / "killed always" / "attempts-1").stat().st_size == TRIES
