@@ -42,7 +42,7 @@ def running_moto(folder: Path) -> Iterator[dict[str, str]]:
     """An S3 server that honours conditional writes; yields the environment that points the product at it."""
     port = free_port(0)
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "benchmarks.moto_server", "-H", "127.0.0.1", "-p", str(port)]
     processes = Processes(folder, "benchmark")
     server = Service("moto", command, os.environ, url, f"{url}/moto-api/")
     try:

@@ -50,7 +50,7 @@ class FlowRuns:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=120)  # of a busy machine
 
     def post(self, path: str, body: Any = None) -> Any:
         """JSON that the server answers; None where it answers nothing."""

@@ -85,6 +85,7 @@ def test_a_product_leads_to_what_is_like_it_and_on_to_words(
 
         answered(page, BOTH, page.get_by_role("button", name="Refine with words").click)
         assert page.locator("#both-product strong").inner_text() == title
+        page.wait_for_timeout(1000)  # the answer empties the fields too, perhaps a moment after it shows its cards
         field(page, "#both-words").fill("in yellow")
         field(page, "#both-minus").fill("a mug")
         before = titles(page, BOTH)

@@ -13,6 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from benchmarks.moto_server import make_writes_atomic
 from deployments.s3_gateway import Gateway, start_gateway
 from tasks.store.settings import StoreSettings
 from tasks.store.store import Store, open_store
@@ -32,6 +33,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def moto_endpoint() -> Iterator[str]:
     """URL of a moto server with one bucket."""
+    make_writes_atomic()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
