@@ -12,20 +12,15 @@ from typing import Any
 from moto.s3.responses import S3Response
 from moto.server import main
 
-_one_write = Lock()
-
 
 def make_writes_atomic() -> None:
-    """Let this process's moto answer one PUT of an object after another. Doing it twice changes nothing."""
-    put = S3Response.put_object
-    if getattr(put, "is_atomic", False):
-        return
+    """Let this process's moto answer one PUT of an object after another. To be called once."""
+    put, one_write = S3Response.put_object, Lock()
 
     def put_alone(self: S3Response) -> Any:
-        with _one_write:
+        with one_write:
             return put(self)
 
-    put_alone.is_atomic = True  # type: ignore[attr-defined]
     S3Response.put_object = put_alone  # type: ignore[method-assign]
 
 

@@ -113,10 +113,11 @@ def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedCo
     name = plan.shard_name(shard)
     if embeddings.shard_exists(store, model.id, name):
         return 0
-    hashes = _shard_hashes(_read_plan(store.root, model.id, plan.id), shard)
     encoder = load_encoder(model, config.precision)
     label = f"embedding shard {shard + 1} of {plan.shards}"
     with accelerator(), track(f"embed-shard-{shard}", label) as progress:
+        # In here, for every shard is a thread: outside, each would read the plan before the first had remembered it.
+        hashes = _shard_hashes(_read_plan(store.root, model.id, plan.id), shard)
         make_shard(store, model.id, name, hashes, encoder, config, progress)
     get_run_logger().info("Embedded %d pictures as %s", len(hashes), name)
     return len(hashes)

@@ -48,12 +48,12 @@ def test_texts_of_like_length_together_give_the_same_features_and_gradients(fold
     model.transformer.register_forward_hook(lambda _, given, made: passes.append(given[0].shape[:2]))
     for features in (model.encode_text(tokens), text_features(model, tokens, parts=3)):
         model.zero_grad()
-        (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
+        (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().div(10).backward()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         found.append([features.detach(), *(gradient.clone() for gradient in gradients)])
     assert len(found[0]) == len(found[1]) > 10
     for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert passes == [(40, 16), (20, 4), (20, 16)]
 
 

@@ -5,11 +5,6 @@ import copy
 import open_clip
 import torch
 
-#: What one more pass costs, in tokens: the weights and their gradients go through memory once more. Of a GPU, whose
-#: time goes into starting kernels, it is an estimate.
-_TOKENS_A_PASS = {"cpu": 64}
-_TOKENS_A_PASS_ELSEWHERE = 4096
-
 
 def text_features(model: torch.nn.Module, tokens: torch.Tensor, parts: int = 1) -> torch.Tensor:
     """float (n, dim), not normalised, of int (n, context length) tokens on the model's device.
@@ -21,11 +16,11 @@ def text_features(model: torch.nn.Module, tokens: torch.Tensor, parts: int = 1) 
     if not reads_at_end(model):
         return model.encode_text(tokens)  # type: ignore[operator, no-any-return]
     ends = tokens.argmax(dim=-1).cpu()  # the end of a text has the highest number of the vocabulary
-    order = ends.argsort(stable=True)
-    parts = _passes(ends[order] + 1, parts, _TOKENS_A_PASS.get(tokens.device.type, _TOKENS_A_PASS_ELSEWHERE))
     if parts == 1:
         return _encode(model, tokens, ends)
-    encoded = [_encode(model, tokens[rows.to(tokens.device)], ends[rows]) for rows in order.chunk(parts)]
+    order = ends.argsort(stable=True)
+    passes = _passes(ends[order] + 1, parts, tokens.device)
+    encoded = [_encode(model, tokens[rows.to(tokens.device)], ends[rows]) for rows in order.chunk(passes)]
     return torch.cat(encoded)[order.argsort().to(tokens.device)]
 
 
@@ -34,8 +29,11 @@ def reads_at_end(model: torch.nn.Module) -> bool:
     return isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
-def _passes(lengths: torch.Tensor, most: int, price: int) -> int:
+def _passes(lengths: torch.Tensor, most: int, device: torch.device) -> int:
     """Number of passes, at most ``most``, in which texts of these ``lengths`` (int (n,), rising) cost least."""
+    # In tokens: a pass takes the weights and their gradients through memory once more (measured on a CPU), or starts
+    # its kernels (estimated for a GPU).
+    price = 64 if device.type == "cpu" else 4096
 
     def cost(parts: int) -> int:
         return price * parts + sum(len(part) * int(part[-1]) for part in lengths.chunk(parts))

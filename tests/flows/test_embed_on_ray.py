@@ -19,6 +19,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 from flows.steps import embed_pictures
+from tasks import embed
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.crew import Crew
@@ -114,6 +115,15 @@ def test_nothing_needs_ray_until_it_is_asked_for(shop: Shop, monkeypatch: pytest
     shop.forget()
     with pytest.raises(ConfigError, match=r"not installed: pip install 'product-search\[ray\]'"):
         shop.embed(ON_RAY)
+
+
+def test_the_plan_is_read_once_for_all_shards(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, real = [], embeddings.read_plan
+    monkeypatch.setattr(embeddings, "read_plan", lambda *given: read.append(given) or real(*given))
+    embed._read_plan.cache_clear()
+    shop.forget()
+    shop.embed({"engine": "here"})
+    assert len(shop.parts()) == SHARDS and len(read) == 1
 
 
 def test_a_worker_killed_in_a_shard_costs_that_shard_alone(shop: Shop, head: int) -> None:

@@ -62,7 +62,7 @@ def test_training_goes_on_from_the_last_saved_step(
     flags = [f"--training.{name}={value}" for name, value in training.items()]
 
     bench = Bench(tmp_path / "disturbed", monkeypatch)
-    prepare_catalog(CatalogConfig(source=str(shop), max_reject_share=0.3))
+    prepare_catalog(_of(shop))
     saved = partial(artifacts.list_artifacts, bench.store, "checkpoint")
     bench.kill_when(lambda: bool(saved()), prefect_server, "finetune", "--model.pretrained", "small", *flags)
     assert (kept := saved()), "a killed run must leave its checkpoint"
@@ -73,7 +73,7 @@ def test_training_goes_on_from_the_last_saved_step(
     assert not saved(), "a finished model needs no checkpoint"
 
     undisturbed = Bench(tmp_path / "undisturbed", monkeypatch)
-    prepare_catalog(CatalogConfig(source=str(shop), max_reject_share=0.3))
+    prepare_catalog(_of(shop))
     assert finetune(run) == model
     weights = "open_clip_model.safetensors"
     twins = [artifacts.load_manifest(one.store, model).file(weights).sha256 for one in (bench, undisturbed)]
@@ -84,7 +84,7 @@ def test_embedding_repeats_at_most_one_shard(
     prefect_server: str, tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path, monkeypatch)
-    catalog = prepare_catalog(CatalogConfig(source=str(shop), max_reject_share=0.3))
+    catalog = prepare_catalog(_of(shop))
     model = load_pretrained(ModelConfig(pretrained="small"))
     run = BuildIndexConfig.model_validate({"model": model.id, "embed": {"shard_size": SHARD, "batch_size": 10}})
 
@@ -102,6 +102,10 @@ def test_embedding_repeats_at_most_one_shard(
     stored = [sha for path in finished for sha in _hashes(bench.store, path)]
     assert set(stored) == pictures
     assert len(stored) - len(pictures) <= SHARD, "more than one shard was embedded twice"
+
+
+def _of(shop: Path) -> CatalogConfig:
+    return CatalogConfig(source=str(shop), max_reject_share=0.3)
 
 
 def _hashes(store: Store, path: str) -> list[str]:
