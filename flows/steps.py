@@ -7,6 +7,7 @@ from prefect.futures import wait
 
 from tasks.clip.config import EmbedConfig
 from tasks.embed import embed_on_ray, embed_shard, plan_shards, require_engine
+from tasks.policies import accelerator
 from tasks.schema.manifest import ArtifactRef
 
 
@@ -22,7 +23,9 @@ def embed_pictures(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig
     if config.compute.engine == "ray":
         embed_on_ray(model, plan, config)
         return
-    futures = embed_shard.map(unmapped(model), unmapped(plan), range(plan.shards), unmapped(config))
-    wait(futures)
+    # Held for all of them, not for each: a busy server answers the question for a slot only after seconds.
+    with accelerator():
+        futures = embed_shard.map(unmapped(model), unmapped(plan), range(plan.shards), unmapped(config))
+        wait(futures)
     for future in futures:
         future.result()  # raises the first failure; finished shards stay stored

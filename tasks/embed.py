@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tasks.clip.encoder import Encoder
 
 _loading = Lock()
+_one_shard = Lock()
 
 
 class ShardPlan(BaseModel):
@@ -108,14 +109,17 @@ def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...
 
 @compute_task(name="embed-shard", task_run_name="embed-shard-{shard}")
 def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedConfig) -> int:
-    """Embed one shard and store it as one object; returns how many pictures were embedded (0 if it was there)."""
+    """Embed one shard and store it as one object; returns how many pictures were embedded (0 if it was there).
+
+    One at a time in a process. Its flow holds the accelerator's limit, for all shards.
+    """
     store = open_store()
     name = plan.shard_name(shard)
     if embeddings.shard_exists(store, model.id, name):
         return 0
     encoder = load_encoder(model, config.precision)
     label = f"embedding shard {shard + 1} of {plan.shards}"
-    with accelerator(), track(f"embed-shard-{shard}", label) as progress:
+    with _one_shard, track(f"embed-shard-{shard}", label) as progress:
         # In here, for every shard is a thread: outside, each would read the plan before the first had remembered it.
         hashes = _shard_hashes(_read_plan(store.root, model.id, plan.id), shard)
         make_shard(store, model.id, name, hashes, encoder, config, progress)

@@ -21,7 +21,7 @@ from prefect.tasks import exponential_backoff
 
 from tasks.schema.errors import ProductSearchError, TransientError
 
-#: Global concurrency limit that fine-tuning and embedding hold; `deployments/apply.py` creates it.
+#: Global concurrency limit that fine-tuning, embedding and building an index hold; `deployments/apply.py` creates it.
 ACCELERATOR = "accelerator"
 _one_a_process = Lock()
 
@@ -47,9 +47,9 @@ compute_task: Any = partial(
 
 @contextmanager
 def accelerator() -> Iterator[None]:
-    """One task of this process at a time, and of all processes at most ``ACCELERATOR``'s limit, where it was created.
+    """One holder of this process at a time, and of all processes at most ``ACCELERATOR``'s limit, where it was created.
 
-    What a killed run repeats is what it computed and had not stored: hence one shard, and stored before the next.
+    For a task that computes, or for a flow around many that do. A killed process' slot is free again after a minute.
     """
     with _one_a_process, concurrency(ACCELERATOR, occupy=1, lease_duration=60, strict=False):
         yield

@@ -17,10 +17,10 @@ from tasks.store.store import open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-#: Its progress begun and ended, the accelerator's slot taken and given back, and tries more of a busy server.
-REQUESTS_A_SHARD = 12
+#: Its progress begun and ended, and tries more of a busy server. A slot taken for each would be 6 more.
+REQUESTS_A_SHARD = 4
 #: Of a pipeline but for its shards. With training, which this one lacks, it has a third more.
-TASK_RUNS, REQUESTS = 40, 150
+TASK_RUNS, REQUESTS = 40, 120
 
 
 @dataclass(frozen=True)
