@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import faiss
 import numpy as np
@@ -28,7 +29,6 @@ from benchmarks.synthetic import clip_like
 from tasks.retrieval.config import IndexConfig, IndexKind
 from tasks.retrieval.index import build_index, save_index
 from tasks.retrieval.search import RowFilter, Searcher
-from tasks.retrieval.tuning import parameters
 
 SHARES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.9)
 FILTERS = ("random", "any category", "near", "far", "far + strays")
@@ -102,12 +102,15 @@ def ways_of(searcher: Searcher, path: Path, nprobe: int) -> dict[str, Way]:
     """The product's search and the two that stand beside it; from one query (1, d) and its filter to rows (k,)."""
     plain = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
+    def probing(selector: Any) -> Any:
+        return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)  # type: ignore[call-arg]
+
     def drop_after(query: np.ndarray, allowed: np.ndarray, _: RowFilter) -> np.ndarray:
-        rows = plain.search(query, TOP_K * _DROP_FROM, params=parameters(plain, nprobe))[1][0]
+        rows = plain.search(query, TOP_K * _DROP_FROM, params=probing(None))[1][0]
         return rows[(rows >= 0) & allowed[rows]][:TOP_K]
 
     def same_nprobe(query: np.ndarray, _: np.ndarray, wanted: RowFilter) -> np.ndarray:
-        return plain.search(query, TOP_K, params=parameters(plain, nprobe, wanted.selector))[1][0]
+        return plain.search(query, TOP_K, params=probing(wanted.selector))[1][0]
 
     def search(query: np.ndarray, _: np.ndarray, wanted: RowFilter) -> np.ndarray:
         return searcher.search(query, TOP_K, wanted)[1][0]

@@ -18,7 +18,7 @@ from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.store import open_store
 
-RECIPE = 3
+RECIPE = 4
 
 
 @compute_task(name="build-index")

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.index_builders import OURS, PEER, Built
 from benchmarks.index_quality import FASTER, MEMORY_MB, RECALL, Bench, Contender, fastest, missed, run
 from benchmarks.synthetic import clip_like
+from tasks.retrieval.search import Searcher
 
 
 def test_the_defaults_hold_the_recall_and_a_cell_fewer_would_not(tmp_path: Path) -> None:
@@ -19,8 +20,9 @@ def test_the_defaults_hold_the_recall_and_a_cell_fewer_would_not(tmp_path: Path)
     exact = bench.build("Flat")
     assert exact.text == exact.image == 1.0 and exact.bytes_per_vector == pytest.approx(4 * 48, rel=0.01)
     assert ours.bytes_per_vector < exact.bytes_per_vector
-    faiss.ParameterSpace().set_index_parameters(ours.index, "nprobe=1")  # type: ignore[arg-type]
-    assert bench.text.recall(ours.index, bench.vectors) < 0.9  # the questions are hard enough to tell
+    assert (
+        bench.text.recall(Searcher(ours.index, {"nprobe": 1}).search, bench.vectors) < 0.9
+    )  # the questions are hard enough to tell
     graph = bench.plain("HNSW32")
     assert graph.text >= RECALL and graph.parameters > "efSearch="
     assert fastest([exact, graph], bench) in (exact, graph)
@@ -44,8 +46,9 @@ def test_a_table_and_a_verdict_come_of_a_run(tmp_path: Path, capsys: pytest.Capt
 
 def test_each_bar_is_told_when_missed() -> None:
     built = Built("", "", "", seconds=10.0, peak_mb=100.0)
-    ours = Contender(OURS, built, None, "", text=0.985, single=[0.1, 0.2, 0.1])
-    theirs = Contender(PEER, built, None, "", text=1.0, single=[1.2, 2.2, 0.9])
+    search = faiss.IndexFlatIP(1).search
+    ours = Contender(OURS, built, None, "", search, text=0.985, single=[0.1, 0.2, 0.1])
+    theirs = Contender(PEER, built, None, "", search, text=1.0, single=[1.2, 2.2, 0.9])
     assert missed(1, ours, theirs) == []
     assert "recall@10" in missed(1, replace(ours, text=RECALL - 0.001), theirs)[0]
     assert "MB" in missed(1, replace(ours, built=replace(built, peak_mb=MEMORY_MB + 1)), theirs)[0]

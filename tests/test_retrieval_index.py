@@ -58,6 +58,14 @@ def test_nprobe_is_no_larger_than_the_target_needs() -> None:
     assert min(cheaper) < 0.99 <= tried[high.search_params["nprobe"]]
 
 
+def test_a_margin_saves_cells_and_only_where_the_target_is_reached() -> None:
+    vectors, texts = shop(6000)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_flat", recall_target=0.95))
+    assert 0 < built.search_params["margin"] < 2 and built.figures["target_met"]
+    out_of_reach = build_index(vectors, texts, IndexConfig(kind="ivf_pq", pq_bytes=2, recall_target=1.0))
+    assert set(out_of_reach.search_params) == {"nprobe"}
+
+
 def test_queries_that_were_not_tuned_on_meet_the_target_too() -> None:
     rng = np.random.default_rng(3)
     vectors, texts = shop(4000, texts=3000)

@@ -103,6 +103,29 @@ def test_a_query_gets_as_many_rows_as_asked_even_from_few_probed_cells(built, tm
     assert all(len(set(found)) == 2000 for found in rows.tolist())
 
 
+@pytest.mark.parametrize("params", [{"nprobe": 1}, {"nprobe": 8, "margin": 0.1}, {"nprobe": 8, "margin": 0}])
+@pytest.mark.parametrize("width", [1, 10, 400])
+def test_queries_together_find_what_each_finds_alone(params, width, built, queries) -> None:
+    """One that has to look into every cell, because its own hold too few rows, must not make the others look too."""
+    searcher = Searcher(built["ivf_flat"].index, params)
+    _, rows = searcher.search(queries, width)
+    np.testing.assert_array_equal(rows, np.concatenate([searcher.search(query[None], width)[1] for query in queries]))
+
+
+def test_a_query_between_many_cells_looks_into_more_of_them_than_an_easy_one(built, vectors) -> None:
+    index, seen = built["ivf_flat"].index, faiss.cvar.indexIVF_stats
+    centres = index.quantizer.reconstruct_n(0, index.nlist)
+    hard = centres[:8].sum(axis=0)
+    compared = []
+    for query in (centres[0], hard / np.linalg.norm(hard)):
+        for params in ({"nprobe": 16, "margin": 0.2}, {"nprobe": 16}):
+            seen.reset()
+            Searcher(index, params).search(query[None].astype(np.float32), 1)
+            compared.append(seen.nlist)
+    easy, easy_without, between, without = compared
+    assert easy < between <= 24 and easy_without == without == 16
+
+
 @pytest.mark.parametrize("kind", ["flat", "ivf_sq8"])
 def test_nothing_allowed_and_nothing_asked_give_nothing(kind, searchers, queries) -> None:
     scores, rows = searchers[kind].search(queries, 4, np.zeros(N, bool))
@@ -142,7 +165,7 @@ def test_an_open_index_outlives_its_replacement_on_disk(built, tmp_path, vectors
     assert Searcher.open(path).ntotal == 500
 
 
-def test_wrong_questions_are_refused(searchers, queries) -> None:
+def test_wrong_questions_are_refused(searchers, built, queries) -> None:
     searcher = searchers["flat"]
     assert (searcher.ntotal, searcher.dim) == (N, DIM)
     with pytest.raises(ConfigError, match=r"found shape \(50, 23\), expected \(queries, 24\)"):
@@ -155,6 +178,9 @@ def test_wrong_questions_are_refused(searchers, queries) -> None:
         searcher.search(queries, 5, np.ones(N - 1, bool))
     with pytest.raises(ConfigError, match="expected bool"):
         searcher.search(queries, 5, np.ones(N, np.int64))
+    for params in ({"nprobe": 0}, {"nprobe": 4, "margin": -0.1}, {"nprobe": 4, "margin": float("nan")}):
+        with pytest.raises(ConfigError, match="take them from the index's manifest"):
+            Searcher(built["ivf_flat"].index, params)
 
 
 def test_missing_truncated_and_foreign_files_are_told_apart(built, tmp_path) -> None:

@@ -1,5 +1,7 @@
-"""The cells of an IVF index: where each row lies, and which cells a filtered search looks into."""
+"""The cells of an IVF index: where each row lies, and which cells a search looks into, query by query."""
 
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import faiss
@@ -10,6 +12,32 @@ from tasks.schema.errors import ArtifactCorrupt
 _FEW_ROWS = 5_000  # so few allowed rows are all scored: that costs about what an unfiltered search does
 _FARTHEST = 4  # times the effort where a query's own surroundings are not allowed: far cells rank less surely
 _BLOCK = 256  # queries planned at once; bounds memory, not the result
+_ROWS_A_HIT = 50  # scored for each row asked for, at the least: a margin is tuned where few are asked for
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many cells one query looks into.
+
+    nprobe: so many nearest ones are enough for queries of all kinds, the hard ones' share made up by the easy ones.
+    margin: cells whose centre scores so much less than the nearest one are left out, and half as many more than
+    ``nprobe`` may be taken. A query with plain surroundings needs few cells, one between many needs all of them: the
+    same recall for half the work, for most queries a quarter. inf: ``nprobe`` cells for each.
+    Source: query-aware pruning of SPANN (Chen et al. 2021).
+    """
+
+    nprobe: int
+    margin: float = inf
+
+    @property
+    def most(self) -> int:
+        """Cells that any query looks into."""
+        return self.nprobe if self.margin == inf else -(-self.nprobe * 3 // 2)
+
+    @property
+    def search_params(self) -> dict[str, Any]:
+        """JSON-able, as a manifest keeps it."""
+        return {"nprobe": self.nprobe} | ({} if self.margin == inf else {"margin": self.margin})
 
 
 class Cells:
@@ -18,12 +46,9 @@ class Cells:
     Compared and hashed by identity, so that a filter may keep what it counted in these cells.
     """
 
-    def __init__(self, index: Any, nprobe: int) -> None:
-        """``nprobe``: cells that an unfiltered search looks into.
-
-        Raises ArtifactCorrupt where the rows of the index are not 0 to n-1, each once.
-        """
-        self._index, self._nprobe = index, nprobe
+    def __init__(self, index: Any) -> None:
+        """Raises ArtifactCorrupt where the rows of the index are not 0 to n-1, each once."""
+        self._index = index
         self._sizes = np.array([index.get_list_size(cell) for cell in range(index.nlist)], np.int64)
         self._cell_of = np.full(index.ntotal, -1, np.int32)
         for cell in np.flatnonzero(self._sizes):
@@ -40,18 +65,27 @@ class Cells:
         """Allowed rows in each cell, (nlist,) int32. allowed: (n,) bool."""
         return np.bincount(self._cell_of[allowed], minlength=len(self._sizes)).astype(np.int32)
 
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """The cell that each of ``rows`` lies in, int32 in the shape of ``rows``; of row -1 any."""
+        return self._cell_of[rows]
+
     def search(
-        self, queries: np.ndarray, width: int, counts: np.ndarray, selector: Any
+        self,
+        queries: np.ndarray,
+        width: int,
+        effort: Effort,
+        counts: np.ndarray | None = None,
+        selector: Any = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Best ``width`` allowed rows per query: scores (m, width) float32 and rows (m, width) int64, best first.
 
-        queries: (m, d) float32. counts: what `count` gave for the rows that ``selector`` lets through; ``width`` is no
-        more than their sum, and every query gets as many.
+        queries: (m, d) float32. counts: what `count` gave for the rows that ``selector`` lets through, None where that
+        is every row; ``width`` is no more than their sum, and every query gets as many.
         """
         scores, rows = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
         for start in range(0, len(queries), _BLOCK):
             part = slice(start, start + _BLOCK)
-            near, cells = self._choose(queries[part], width, counts)
+            near, cells = self._choose(queries[part], width, effort, counts)
             params = faiss.SearchParametersIVF(nprobe=cells.shape[1], sel=selector)  # type: ignore[call-arg]
             pointers = (faiss.swig_ptr(cells), faiss.swig_ptr(near), faiss.swig_ptr(scores[part]))
             self._index.search_preassigned_c(  # FAISS's own wrapper of it takes no selector
@@ -59,38 +93,71 @@ class Cells:
             )
         return scores, rows
 
-    def _choose(self, queries: np.ndarray, width: int, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _choose(
+        self, queries: np.ndarray, width: int, effort: Effort, counts: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores (m, w) float32 and numbers (m, w) int64 of the cells to look into, best first; -1 is none."""
         every = len(self._sizes)
+        if counts is None:
+            return self._own_cells(queries, width, effort)
         few = counts.sum() <= _FEW_ROWS
-        for depth in (every,) if few else (min(every, _FARTHEST * self._nprobe), every):  # the first mostly does
+        for depth in (every,) if few else (min(every, _FARTHEST * effort.most), every):  # the first mostly does
             near, cells = self._index.quantizer.search(queries, depth)
-            taken, enough = (counts[cells] > 0, True) if few else self._take(cells, width, counts)
+            taken, enough = (counts[cells] > 0, True) if few else self._take(near, cells, width, effort, counts)
             if enough:
                 break
-        last = int(np.flatnonzero(taken.any(axis=0))[-1]) + 1
-        return np.ascontiguousarray(near[:, :last]), np.where(taken, cells, -1)[:, :last].copy()
+        return _first(near, cells, taken)
 
-    def _take(self, cells: np.ndarray, width: int, counts: np.ndarray) -> tuple[np.ndarray, bool]:
+    def _own_cells(self, queries: np.ndarray, width: int, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
+        """Cells of an unfiltered search; all of them for a query whose own hold fewer than ``width`` rows."""
+        near, cells, own = self._ranked(queries, min(effort.most, len(self._sizes)), width, effort)
+        short = (self._sizes[cells] * own).sum(axis=1) < width
+        if short.any():
+            near, cells, own = self._ranked(queries, len(self._sizes), width, effort)
+            own[short] = True
+        return _first(near, cells, own)
+
+    def _ranked(
+        self, queries: np.ndarray, depth: int, width: int, effort: Effort
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        near, cells = self._index.quantizer.search(queries, depth)
+        return near, cells, self._own(near, self._sizes[cells], width, effort)
+
+    def _take(
+        self, near: np.ndarray, cells: np.ndarray, width: int, effort: Effort, counts: np.ndarray
+    ) -> tuple[np.ndarray, bool]:
         """Which of the ranked ``cells`` (m, w) to look into, (m, w) bool, and whether none beyond them is needed.
 
         Cells without an allowed row are passed over. The others are taken until the geometric mean of their allowed
         rows and of all their rows is what an unfiltered search of this query looks at. Where every row is allowed that
         is the unfiltered search; where a share of them is, at random, the k best lie among the k / share best of all,
-        and cells beyond 1 / sqrt(share) times as many hold hardly any of them.
+        and cells beyond 1 / sqrt(share) times as many hold hardly any of them. That a query is easy is true of its own
+        surroundings: the less of them is allowed, the more it is taken for one like all others.
         A filter that holds back the query's own surroundings leaves only cells that lie far away, nearly equally far,
         and so in an order that tells less: the less of the first cells is allowed, compared with those taken, the more
         are taken, up to four times as many. Both figures are measured: benchmarks/filtered_search.py.
         """
         allowed, sizes = counts[cells], self._sizes[cells]
         found, seen = allowed.cumsum(axis=1, dtype=np.int64), np.where(allowed > 0, sizes, 0).cumsum(axis=1)
-        goal = sizes[:, : self._nprobe].sum(axis=1, keepdims=True)
-        share_here = found[:, self._nprobe - 1, None] / np.maximum(goal, 1)
+        own = self._own(near, sizes, width, effort)
+        first = np.arange(sizes.shape[1]) < effort.nprobe
+        mine, others = ((sizes * some).sum(axis=1, keepdims=True) for some in (own, first))
+        share_here = (allowed * own).sum(axis=1, keepdims=True) / np.maximum(mine, 1)
+        goal = share_here * mine + (1 - share_here) * np.maximum(mine, others)
         surroundings = np.minimum(1, share_here * seen / np.maximum(found, 1))
         reached = np.sqrt(found * seen) / (_FARTHEST + (1 - _FARTHEST) * surroundings)
         reached = np.maximum.accumulate(reached, axis=1)
-        open_before = np.pad((reached < goal) | (found < width), ((0, 0), (1, 0)), constant_values=True)
-        return (allowed > 0) & open_before[:, :-1], not open_before[:, -1].any()
+        lacking = (reached < goal) | (found < width)
+        first = np.ones((len(cells), 1), bool)
+        return (allowed > 0) & np.concatenate([first, lacking[:, :-1]], axis=1), not lacking[:, -1].any()
+
+    @staticmethod
+    def _own(near: np.ndarray, sizes: np.ndarray, width: int, effort: Effort) -> np.ndarray:
+        """Which of the ranked cells an unfiltered search looks into, (m, w) bool."""
+        before = sizes.cumsum(axis=1) - sizes
+        own = (near >= near[:, :1] - effort.margin) | (before < _ROWS_A_HIT * width)
+        own[:, effort.most :] = False
+        return own
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of ``rows`` as their codes keep them, (m, d) float32. An IVF index cannot look a row up itself."""
@@ -107,3 +174,9 @@ class Cells:
         """Rows in the order of the cell's codes: a view of the index, memory-mapped or not."""
         size = int(self._sizes[cell])
         return faiss.rev_swig_ptr(self._index.invlists.get_ids(cell), size) if size else np.zeros(0, np.int64)
+
+
+def _first(near: np.ndarray, cells: np.ndarray, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Without the columns after the last cell that any query takes; a cell that a query does not take is -1."""
+    last = int(np.flatnonzero(taken.any(axis=0))[-1]) + 1
+    return np.ascontiguousarray(near[:, :last]), np.where(taken[:, :last], cells[:, :last], -1)

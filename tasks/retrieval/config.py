@@ -24,10 +24,12 @@ class IndexConfig(Config):
     )
     pq_bytes: int = Field(64, ge=1, le=512, description="Bytes per vector of ivf_pq, lowered to a divisor of dim")
     recall_target: float = Field(
-        0.98, gt=0, le=1, description="Recall against exact search that nprobe is raised to reach, on text queries"
+        0.98, gt=0, le=1, description="Recall against exact search, on text queries, that the search is tuned to reach"
     )
     recall_at: int = Field(10, ge=1, le=1000, description="Cut-off k of that recall")
-    tuning_queries: int = Field(500, ge=10, le=10_000, description="Queries, drawn at random, that nprobe is tuned on")
+    tuning_queries: int = Field(
+        500, ge=10, le=10_000, description="Queries, drawn at random, that the search is tuned on"
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the training sample and of k-means")
     use_gpu: Literal["auto", "never", "require"] = Field(
         "auto", description="Train and fill IVF cells on GPUs: where FAISS sees one, never, or fail without"

@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import Device, pick_device
-from tasks.retrieval.tuning import QuerySample, measure_latency, sample_queries, tune
+from tasks.retrieval.tuning import QuerySample, sample_queries, tune
 from tasks.retrieval.vectors import blocks, checked
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
@@ -75,8 +75,7 @@ def _build_and_tune(
     figures["build_seconds"] = round(time.perf_counter() - started, 3)
     progress(0.7, f"built {figures['factory']} over {len(vectors)} vectors, tuning")
     search_params, tuned = tune(index, vectors, sample, config, figures["nlist"])
-    figures |= tuned | measure_latency(index, sample.queries[sample.tuning], search_params, config.recall_at)
-    return BuiltIndex(index, kind, figures["factory"], search_params, figures)
+    return BuiltIndex(index, kind, figures["factory"], search_params, figures | tuned)
 
 
 def save_index(built: "BuiltIndex | Any", path: Path | str) -> Path:

@@ -1,5 +1,6 @@
 """Search a saved index: memory-mapped, thread-safe, filtered by a bitmap of rows."""
 
+from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -8,8 +9,7 @@ from weakref import WeakKeyDictionary
 import faiss
 import numpy as np
 
-from tasks.retrieval.cells import Cells
-from tasks.retrieval.tuning import parameters
+from tasks.retrieval.cells import Cells, Effort
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 
 
@@ -40,12 +40,12 @@ class Searcher:
 
     def __init__(self, index: Any, search_params: dict[str, Any] | None = None) -> None:
         self._index = index
-        is_ivf = isinstance(index, faiss.IndexIVF)
-        self._nlist = int(index.nlist) if is_ivf else 1
-        self._nprobe = min(int((search_params or {}).get("nprobe", 1)), self._nlist)
-        if self._nprobe < 1:
-            raise ConfigError(f"nprobe={self._nprobe}: expected 1 to {self._nlist}; take it from the index's manifest")
-        self._cells = Cells(index, self._nprobe) if is_ivf else None
+        self._cells = Cells(index) if isinstance(index, faiss.IndexIVF) else None
+        cells, params = int(getattr(index, "nlist", 1)), search_params or {}
+        self._effort = Effort(min(int(params.get("nprobe", 1)), cells), float(params.get("margin", inf)))
+        if self._effort.nprobe < 1 or not self._effort.margin >= 0:
+            found = f"nprobe={self._effort.nprobe}, margin={self._effort.margin}"
+            raise ConfigError(f"{found}: expected 1 to {cells}, and 0 or more; take them from the index's manifest")
 
     @classmethod
     def open(cls, path: Path | str, search_params: dict[str, Any] | None = None) -> "Searcher":
@@ -112,14 +112,11 @@ class Searcher:
 
     def _best(self, queries: np.ndarray, width: int, wanted: RowFilter | None) -> tuple[np.ndarray, np.ndarray]:
         selector = None if wanted is None else wanted.selector
-        if wanted is not None and self._cells is not None:
-            return self._cells.search(queries, width, wanted.counts(self._cells), selector)
-        found, where = self._index.search(queries, width, params=parameters(self._index, self._nprobe, selector))
-        short = (where < 0).any(axis=1)
-        if short.any():  # the probed cells held fewer than were asked for
-            everything = parameters(self._index, self._nlist, selector)
-            found[short], where[short] = self._index.search(queries[short], width, params=everything)
-        return found, where
+        if self._cells is None:
+            params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+            return self._index.search(queries, width, params=params)
+        counts = None if wanted is None else wanted.counts(self._cells)
+        return self._cells.search(queries, width, self._effort, counts, selector)
 
     def _filter(self, allowed: np.ndarray | RowFilter | None) -> RowFilter | None:
         """None where every row is allowed."""

@@ -1,16 +1,19 @@
-"""Choose nprobe so that an IVF index finds what exact search finds, measured on text queries.
+"""Choose how many cells of an IVF index a query looks into, so that it finds what exact search finds.
 
-Text vectors lie away from the image vectors they search: a figure on image queries alone flatters the index.
+Measured on text queries, which lie away from the image vectors they search: a figure on image queries alone flatters
+the index.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import faiss
 import numpy as np
 
+from tasks.retrieval.cells import Cells, Effort
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.exact import exact_top
 
@@ -19,6 +22,8 @@ _TIE = 1e-6  # duplicate pictures score alike up to rounding: any of them is the
 _NEAR_BEST = 1e-3
 _SURE = 1.64  # standard errors: 95 of 100 samples this far above the target were drawn where it is met
 _BISECTIONS = 3
+_MARGIN_STEP = 5e-4  # of an inner product of unit vectors
+_ANY = 2.0  # a margin that leaves out no cell
 _TIMED = 100
 
 
@@ -44,61 +49,90 @@ def sample_queries(vectors: np.ndarray, text_queries: np.ndarray, config: IndexC
     return QuerySample(queries, texts, slice(None), told)
 
 
+class Trial:
+    """An index under one set of questions: searched as it will be served, judged against exact search."""
+
+    def __init__(self, index: Any, vectors: np.ndarray, sample: QuerySample, k: int) -> None:
+        self.index, self.cells = index, Cells(index) if isinstance(index, faiss.IndexIVF) else None
+        self._vectors, self._queries, self.k = vectors, sample.queries, k
+        self._floor = exact_top(vectors, sample.queries, k)[0][:, -1]
+
+    def search(self, queries: np.ndarray, effort: Effort) -> np.ndarray:
+        """Rows (q, k) int64. Never ``index.nprobe``, which is shared state and lies in the file as 1."""
+        if self.cells is None:
+            return self.index.search(queries, self.k)[1]
+        return self.cells.search(queries, self.k, effort)[1]
+
+    def right(self, part: slice, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (q, k) found for the queries of ``part``, and which are right: those that score at least as the k-th."""
+        queries = self._queries[part]
+        rows = self.search(queries, effort)
+        scores = np.einsum("qkd,qd->qk", self._vectors[np.maximum(rows, 0)], queries)
+        return rows, (scores >= self._floor[part][:, None] - _TIE) & (rows >= 0)
+
+    def shares(self, part: slice, effort: Effort) -> np.ndarray:
+        """Share (q,) of each query's answers that are right."""
+        return self.right(part, effort)[1].mean(axis=1) if len(self._queries[part]) else np.zeros(0)
+
+    def gaps(self, part: slice, effort: Effort) -> np.ndarray:
+        """How much less each right answer's cell scores than the nearest one, (q, k); inf for an answer not found."""
+        queries = self._queries[part]
+        rows, right = self.right(part, effort)
+        near, _ = self.index.quantizer.search(queries, 1)
+        cells = self.cells.of(rows)  # type: ignore[union-attr]
+        centres = self.index.quantizer.reconstruct_batch(cells.ravel().astype(np.int64)).reshape(*cells.shape, -1)
+        return np.where(right, near - np.einsum("qkd,qd->qk", centres, queries), inf)
+
+
 def tune(
     index: Any, vectors: np.ndarray, sample: QuerySample, config: IndexConfig, nlist: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Search parameters that reach the recall target, and figures that say whether they do.
 
-    Powers of 2 up to ``nlist``, then a few bisections. The target is reached where the recall less 1.64 of its
+    The least nprobe that reaches it: powers of 2 up to ``nlist``, then a few bisections. Then the least margin that
+    does (`Effort`). The target is reached where the recall less 1.64 of its
     standard errors is no lower, so that queries which were not tuned on meet it too. Where that is out of reach: the
     smallest nprobe within 0.001 of the best, and ``target_met`` says whether its recall as measured is no lower.
     """
-    k = min(config.recall_at, len(vectors))
-    floor = exact_top(vectors, sample.queries, k)[0][:, -1]
+    trial = Trial(index, vectors, sample, min(config.recall_at, len(vectors)))
     tried: dict[int, np.ndarray] = {}
 
     def found(nprobe: int) -> np.ndarray:
         if nprobe not in tried:
-            queries = sample.queries[sample.tuning]
-            tried[nprobe] = _found(index, vectors, queries, floor[sample.tuning], k, parameters(index, nprobe))
+            tried[nprobe] = trial.shares(sample.tuning, Effort(nprobe))
         return tried[nprobe]
 
-    is_ivf = isinstance(index, faiss.IndexIVF)
-    nprobe = _least_nprobe(found, nlist, config.recall_target) if is_ivf else 1
-    recall = round(float(found(nprobe).mean()), 4)
+    effort = Effort(1)
+    if trial.cells is not None:
+        effort = Effort(_least_nprobe(found, nlist, config.recall_target))
+        if _reaches(found(effort.nprobe), config.recall_target):
+            effort = _with_margin(trial, sample.tuning, effort, config.recall_target)
+    shares = trial.shares(sample.tuning, effort)
+    recall = round(float(shares.mean()), 4)
     figures = {
         "recall_at": config.recall_at,
         "recall_target": config.recall_target,
         "recall": recall,
         "target_met": recall >= config.recall_target,
         "tuned_on": sample.tuned_on,
-        "tuned_queries": len(sample.queries[sample.tuning]),
+        "tuned_queries": len(shares),
         "tried": {str(step): round(float(shares.mean()), 4) for step, shares in sorted(tried.items())},
     }
     for name, part in (("recall_text", slice(sample.texts)), ("recall_image", slice(sample.texts, None))):
-        queries = sample.queries[part]
-        shares = _found(index, vectors, queries, floor[part], k, parameters(index, nprobe))
+        shares = trial.shares(part, effort)
         figures[name] = round(float(shares.mean()), 4) if len(shares) else None
-    return {"nprobe": nprobe} if is_ivf else {}, figures
+    return effort.search_params if trial.cells else {}, figures | _latency(trial, sample, effort)
 
 
-def measure_latency(index: Any, queries: np.ndarray, search_params: dict[str, Any], k: int) -> dict[str, float]:
+def _latency(trial: Trial, sample: QuerySample, effort: Effort) -> dict[str, float]:
     """Milliseconds of one query at a time, on this machine: median and 95th percentile."""
     spent = []
-    for row in range(min(_TIMED, len(queries))):
-        query = np.ascontiguousarray(queries[row : row + 1])
+    for query in sample.queries[sample.tuning][:_TIMED]:
         started = time.perf_counter()
-        index.search(query, k, params=parameters(index, search_params.get("nprobe", 1)))
+        trial.search(query[None], effort)
         spent.append((time.perf_counter() - started) * 1000)
     p50, p95 = np.percentile(spent, [50, 95])
     return {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3)}
-
-
-def parameters(index: Any, nprobe: int, selector: Any = None) -> Any:
-    """Per-call search parameters: never ``index.nprobe``, which is shared state and lies in the file as 1."""
-    if isinstance(index, faiss.IndexIVF):
-        return faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)  # type: ignore[call-arg]
-    return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
 def _draw(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -107,22 +141,14 @@ def _draw(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
     return np.ascontiguousarray(vectors[np.sort(rng.choice(len(vectors), size=count, replace=False))])
 
 
-def _found(index: Any, vectors: np.ndarray, queries: np.ndarray, floor: np.ndarray, k: int, params: Any) -> np.ndarray:
-    """Share (q,) of each query's ``k`` answers that are right: those that score at least its ``floor``."""
-    if not len(queries):
-        return np.zeros(0)
-    _, rows = index.search(queries, k, params=params)
-    scores = np.einsum("qkd,qd->qk", vectors[np.maximum(rows, 0)], queries)
-    return ((scores >= floor[:, None] - _TIE) & (rows >= 0)).mean(axis=1)
+def _reaches(shares: np.ndarray, target: float) -> bool:
+    """Whether queries that were not asked reach the target too."""
+    return bool(shares.mean() - _SURE * shares.std() / np.sqrt(len(shares)) >= target)
 
 
 def _least_nprobe(found: Callable[[int], np.ndarray], nlist: int, target: float) -> int:
-    def reaches(step: int) -> bool:
-        shares = found(step)
-        return bool(shares.mean() - _SURE * shares.std() / np.sqrt(len(shares)) >= target)
-
     steps = [step for step in (2**power for power in range(20)) if step < nlist] + [nlist]
-    reached = next((step for step in steps if reaches(step)), None)
+    reached = next((step for step in steps if _reaches(found(step), target)), None)
     if reached is None:
         best = max(found(step).mean() for step in steps)
         return next(step for step in steps if found(step).mean() >= best - _NEAR_BEST)
@@ -131,5 +157,13 @@ def _least_nprobe(found: Callable[[int], np.ndarray], nlist: int, target: float)
         middle = (low + reached) // 2
         if middle <= low:
             break
-        low, reached = (low, middle) if reaches(middle) else (middle, reached)
+        low, reached = (low, middle) if _reaches(found(middle), target) else (middle, reached)
     return reached
+
+
+def _with_margin(trial: Trial, part: slice, effort: Effort, target: float) -> Effort:
+    """``effort`` with the least margin that reaches the target; one search tells it, for answers stay as cells go."""
+    gaps = trial.gaps(part, replace(effort, margin=_ANY))
+    steps = np.unique(np.ceil(gaps[np.isfinite(gaps)] / _MARGIN_STEP).astype(int)) * _MARGIN_STEP
+    margin = next((step for step in steps if _reaches((gaps <= step).mean(axis=1), target)), inf)
+    return replace(effort, margin=round(float(margin), 6))
