@@ -110,18 +110,17 @@ class Cells:
 
     def _own_cells(self, queries: np.ndarray, width: int, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
         """Cells of an unfiltered search; all of them for a query whose own hold fewer than ``width`` rows."""
-        near, cells, own = self._ranked(queries, min(effort.most, len(self._sizes)), width, effort)
-        short = (self._sizes[cells] * own).sum(axis=1) < width
-        if short.any():
-            near, cells, own = self._ranked(queries, len(self._sizes), width, effort)
+        near, cells = self._index.quantizer.search(queries, min(effort.most, len(self._sizes)))
+        sizes = self._sizes[cells]
+        own = self._own(near, sizes, width, effort)
+        if own[:, -1].any() and (short := (sizes * own).sum(axis=1) < width).any():
+            near, cells = self._index.quantizer.search(queries, len(self._sizes))
+            own = self._own(near, self._sizes[cells], width, effort)
             own[short] = True
-        return _first(near, cells, own)
-
-    def _ranked(
-        self, queries: np.ndarray, depth: int, width: int, effort: Effort
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        near, cells = self._index.quantizer.search(queries, depth)
-        return near, cells, self._own(near, self._sizes[cells], width, effort)
+        if len(own) > 1:
+            return _first(near, cells, own)
+        last = np.count_nonzero(own)  # the first ones always: said for the single query, for which all of this counts
+        return near[:, :last], cells[:, :last]
 
     def _take(
         self, near: np.ndarray, cells: np.ndarray, width: int, effort: Effort, counts: np.ndarray

@@ -88,16 +88,14 @@ class Searcher:
         """
         queries = self._checked(queries, top_k)
         wanted = self._filter(allowed)
-        scores = np.full((len(queries), top_k), -np.inf, np.float32)
-        rows = np.full((len(queries), top_k), -1, np.int64)
         width = min(top_k, self.ntotal if wanted is None else wanted.count)
         if not len(queries) or not width:
-            return scores, rows
+            return _padded(np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64), top_k)
         found, where = self._best(queries, width, wanted)
-        order = np.lexsort((where, -found), axis=1)
-        scores[:, :width] = np.take_along_axis(found, order, axis=1)
-        rows[:, :width] = np.take_along_axis(where, order, axis=1)
-        return scores, rows
+        if not (found[:, 1:] < found[:, :-1]).all():
+            order = np.lexsort((where, -found), axis=1)
+            found, where = np.take_along_axis(found, order, axis=1), np.take_along_axis(where, order, axis=1)
+        return (found, where) if width == top_k else _padded(found, where, top_k)
 
     def sample(self, rows: int, seed: int) -> np.ndarray:
         """Vectors of min(rows, ntotal) rows drawn with the seed, as the index keeps them: (m, d) float32, in row order.
@@ -139,3 +137,8 @@ class Searcher:
         if not np.isfinite(queries).all():
             raise ConfigError("queries: found NaN or infinite numbers; encode them again")
         return queries
+
+
+def _padded(scores: np.ndarray, rows: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    missing = ((0, 0), (0, top_k - scores.shape[1]))
+    return np.pad(scores, missing, constant_values=-np.inf), np.pad(rows, missing, constant_values=-1)
