@@ -19,6 +19,7 @@ from benchmarks import synthetic
 from benchmarks.app_process import pss_mb
 from benchmarks.cost_figures import Spent
 from benchmarks.flow_process import context, import_first, prefect_settings
+from benchmarks.memory import status_mb
 from benchmarks.nightly_cost import Shop, remember_pictures, store_vectors
 from tasks.catalog.config import CatalogConfig
 from tasks.clip.config import EmbedConfig
@@ -45,14 +46,14 @@ class Meter:
 
     def __enter__(self) -> None:
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
-        self._before = _status_mb("VmRSS"), _core_seconds(), time.perf_counter()
+        self._before = status_mb("VmRSS"), _core_seconds(), time.perf_counter()
 
     def __exit__(self, *failed: object) -> None:
         memory, cores, began = self._before
         self.spent = Spent(
             seconds=time.perf_counter() - began,
             cores=_core_seconds() - cores,
-            peak_mb=_status_mb("VmHWM"),
+            peak_mb=status_mb("VmHWM"),
             before_mb=memory,
         )
 
@@ -209,7 +210,7 @@ def _replica(shop: SizedShop, meter: Meter) -> None:
         "search_ms": median(single),
         "answer_ms": median(whole),
         "pss_mb": pss_mb(os.getpid()),
-        "held_mb": _status_mb("RssAnon"),  # what no page of a file stands behind
+        "held_mb": status_mb("RssAnon"),  # what no page of a file stands behind
     }
 
 
@@ -277,8 +278,3 @@ def _milliseconds(call: Callable[[], Any]) -> float:
 def _core_seconds() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def _status_mb(field: str) -> float:
-    """A line of /proc/self/status in MB."""
-    return int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0]) / 1024

@@ -19,6 +19,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from benchmarks.memory import status_mb
 from benchmarks.peer_environment import python_with
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.index import build_index, save_index
@@ -98,8 +99,7 @@ def main() -> None:
     started = time.perf_counter()
     factory, parameters = _ours(vectors, folder, path) if contender == OURS else _plain(vectors, contender, path)
     seconds = time.perf_counter() - started
-    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-    print(json.dumps(asdict(Built(str(path), factory, parameters, seconds, peak))))
+    print(json.dumps(asdict(Built(str(path), factory, parameters, seconds, status_mb("VmHWM")))))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _PACKAGES = ("open_clip_torch[training]==3.3.0", "torch", "torchvision")
 _STEP = re.compile(r"Batch \(t\): ([0-9.]+)")
 # what it takes to import and to load the model is not what is compared
 _TRAIN = """
-import json, pathlib, resource, sys, time
+import json, pathlib, sys, time
 import torch
 from open_clip_train import main as program
 from safetensors.torch import save_file
@@ -27,7 +27,7 @@ def timed(*given, **options):
 seconds, program.train_one_epoch = [], timed
 if __name__ == "__main__":
     program.main(sys.argv[1:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = int(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
     saved = torch.load("logs/run/checkpoints/epoch_latest.pt", map_location="cpu", weights_only=True)["state_dict"]
     save_file({name: tensor.contiguous() for name, tensor in saved.items()}, "weights.safetensors")
     pathlib.Path("done.json").write_text(json.dumps({"seconds": sum(seconds), "peak_mb": peak}))
