@@ -72,7 +72,7 @@ class Trial:
 
     def shares(self, part: slice, effort: Effort) -> np.ndarray:
         """Share (q,) of each query's answers that are right."""
-        return self.right(part, effort)[1].mean(axis=1) if len(self._queries[part]) else np.zeros(0)
+        return self.right(part, effort)[1].mean(axis=1)
 
     def gaps(self, part: slice, effort: Effort) -> np.ndarray:
         """How much less each right answer's cell scores than the nearest one, (q, k); inf for an answer not found."""
@@ -90,9 +90,9 @@ def tune(
     """Search parameters that reach the recall target, and figures that say whether they do.
 
     The least nprobe that reaches it: powers of 2 up to ``nlist``, then a few bisections. Then the least margin that
-    does (`Effort`). The target is reached where the recall less 1.64 of its
-    standard errors is no lower, so that queries which were not tuned on meet it too. Where that is out of reach: the
-    smallest nprobe within 0.001 of the best, and ``target_met`` says whether its recall as measured is no lower.
+    does (`Effort`). The target is reached where the recall less 1.64 of its standard errors is no lower, so that
+    queries which were not tuned on meet it too. Where that is out of reach: the smallest nprobe within 0.001 of the
+    best, and ``target_met`` says whether its recall as measured is no lower.
     """
     trial = Trial(index, vectors, sample, min(config.recall_at, len(vectors)))
     tried: dict[int, np.ndarray] = {}
@@ -107,20 +107,19 @@ def tune(
         effort = Effort(_least_nprobe(found, nlist, config.recall_target))
         if _reaches(found(effort.nprobe), config.recall_target):
             effort = _with_margin(trial, sample.tuning, effort, config.recall_target)
-    shares = trial.shares(sample.tuning, effort)
-    recall = round(float(shares.mean()), 4)
+    shares = trial.shares(slice(None), effort)
+    recall = _mean(shares[sample.tuning])
     figures = {
         "recall_at": config.recall_at,
         "recall_target": config.recall_target,
         "recall": recall,
+        "recall_text": _mean(shares[: sample.texts]) if sample.texts else None,
+        "recall_image": _mean(shares[sample.texts :]),
         "target_met": recall >= config.recall_target,
         "tuned_on": sample.tuned_on,
-        "tuned_queries": len(shares),
-        "tried": {str(step): round(float(shares.mean()), 4) for step, shares in sorted(tried.items())},
+        "tuned_queries": len(shares[sample.tuning]),
+        "tried": {str(nprobe): _mean(some) for nprobe, some in sorted(tried.items())},
     }
-    for name, part in (("recall_text", slice(sample.texts)), ("recall_image", slice(sample.texts, None))):
-        shares = trial.shares(part, effort)
-        figures[name] = round(float(shares.mean()), 4) if len(shares) else None
     return effort.search_params if trial.cells else {}, figures | _latency(trial, sample, effort)
 
 
@@ -133,6 +132,10 @@ def _latency(trial: Trial, sample: QuerySample, effort: Effort) -> dict[str, flo
         spent.append((time.perf_counter() - started) * 1000)
     p50, p95 = np.percentile(spent, [50, 95])
     return {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3)}
+
+
+def _mean(shares: np.ndarray) -> float:
+    return round(float(shares.mean()), 4)
 
 
 def _draw(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
