@@ -25,6 +25,7 @@ from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.index import build_index, save_index
 
 OURS, PEER = "product", "autofaiss"
+OURS_ON_CPU = "product-without-gpu"
 # faiss-cpu 1.14 lacks an argument that its product codes pass; its numpy<2 is too old for a recent pyarrow
 _PACKAGES = ("autofaiss==2.18.0", "faiss-cpu<1.14", "pyarrow<20", "setuptools<80")
 _POINTS_PER_CELL = 40
@@ -74,8 +75,8 @@ def built_apart(contender: str, folder: Path, threads: int, peer: Path | None) -
     return Built(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _ours(vectors: np.ndarray, folder: Path, path: Path) -> tuple[str, str]:
-    built = build_index(vectors, np.load(folder / "texts.npy"), IndexConfig())
+def _ours(vectors: np.ndarray, folder: Path, path: Path, config: IndexConfig) -> tuple[str, str]:
+    built = build_index(vectors, np.load(folder / "texts.npy"), config)
     save_index(built, path)
     return built.factory, ",".join(f"{name}={value}" for name, value in built.search_params.items())
 
@@ -97,7 +98,11 @@ def main() -> None:
     contender, folder = sys.argv[1], Path(sys.argv[2])
     vectors, path = np.load(folder / "vectors" / "vectors.npy", mmap_mode="r"), folder / f"{contender}.faiss"
     started = time.perf_counter()
-    factory, parameters = _ours(vectors, folder, path) if contender == OURS else _plain(vectors, contender, path)
+    if contender in (OURS, OURS_ON_CPU):
+        config = IndexConfig(use_gpu="auto" if contender == OURS else "never")
+        factory, parameters = _ours(vectors, folder, path, config)
+    else:
+        factory, parameters = _plain(vectors, contender, path)
     seconds = time.perf_counter() - started
     print(json.dumps(asdict(Built(str(path), factory, parameters, seconds, status_mb("VmHWM")))))
 

@@ -39,7 +39,7 @@ from tasks.catalog.config import CatalogConfig
 from tasks.catalog.picture_reader import PictureReader, SourcePicture, StoredPicture
 from tasks.catalog.pictures import PictureLimits
 from tasks.catalog.sources import sources_id, sources_table
-from tasks.clip.config import EmbedConfig
+from tasks.clip.config import SHARD_SIZE, EmbedConfig
 from tasks.clip.pretrained import materialise
 from tasks.embed import load_encoder
 from tasks.gate import gate_release
@@ -148,8 +148,8 @@ def store_vectors(model: ArtifactRef, hashes: list[str]) -> None:
     dim = artifacts.load_manifest(store, model).summary["embed_dim"]
     written = 0
     for block in synthetic.clip_like_blocks(len(hashes), dim):
-        for start in range(0, len(block), EMBED.shard_size):
-            vectors = block[start : start + EMBED.shard_size]
+        for start in range(0, len(block), SHARD_SIZE):
+            vectors = block[start : start + SHARD_SIZE]
             names = hashes[written : written + len(vectors)]
             embeddings.write_shard(store, model.id, f"part-made-{written:07}", names, vectors)
             written += len(vectors)

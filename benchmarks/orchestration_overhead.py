@@ -38,7 +38,7 @@ from benchmarks.servers import running_prefect
 from benchmarks.tiny_night import make_tiny_night
 from deployments.apply import set_limits
 from deployments.settings import StackSettings
-from tasks.clip.config import EmbedConfig, ModelConfig
+from tasks.clip.config import SHARD_SIZE, ModelConfig
 from tasks.store.artifacts import load_manifest
 from tasks.store.live import read_live
 from tasks.store.releases import read_release
@@ -191,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--items", type=int, default=100_000)
-    made.add_argument("--shard-size", type=int, default=EmbedConfig().shard_size)
+    made.add_argument("--shard-size", type=int, default=SHARD_SIZE)
     made.add_argument("--rounds", type=int, default=1, help="of the pipeline, each way")
     made.add_argument("--sample", type=int, default=64, help="pictures embedded with the default model")
     made.add_argument("--tasks", type=int, default=50, help="tasks that the cost of one is measured on")

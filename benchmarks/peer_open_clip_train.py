@@ -52,7 +52,7 @@ def install(folder: Path) -> None:
 def train(
     installed: Path, folder: Path, model: Path, table: Path, options: dict[str, str | float], threads: int
 ) -> PeerRun:
-    """Train the model in the folder ``model`` on the CPU, in ``folder``, on what ``table`` names.
+    """Train the model in the folder ``model``, in ``folder``, on what ``table`` names.
 
     ``table``: tab-separated, columns filepath and title. ``options``: its flags without the dashes. ``threads``: of
     the training process, and processes that decode.
@@ -63,7 +63,7 @@ def train(
     flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = [
         str((installed / "bin" / "python").absolute()), "train.py", "--model", f"local-dir:{model.absolute()}",
-        "--train-data", str(table.absolute()), "--dataset-type", "csv", "--device", "cpu", "--workers", str(threads),
+        "--train-data", str(table.absolute()), "--dataset-type", "csv", "--workers", str(threads),
         "--logs", "logs", "--name", "run", "--log-every-n-steps", "1", "--save-most-recent", "--save-frequency", "0",
         *flags,
     ]  # fmt: skip

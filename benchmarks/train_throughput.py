@@ -62,6 +62,7 @@ class Work:
     data: TrainingData
     table: Path
     config: FinetuneConfig
+    device: str = "cpu"
 
     @property
     def batch(self) -> int:
@@ -74,7 +75,7 @@ class Work:
         recipe = self.config.resolve(0 if self.config.recipe == "small" else 10**9)
         steps = epochs * (len(self.data) // self.batch)
         return {
-            "batch-size": self.batch, "epochs": epochs, "lr": recipe.learning_rate, "beta1": 0.9,
+            "device": self.device, "batch-size": self.batch, "epochs": epochs, "lr": recipe.learning_rate, "beta1": 0.9,
             "beta2": recipe.beta2, "eps": 1e-6, "wd": recipe.weight_decay, "precision": precision,
             "warmup": max(1, round(recipe.warmup_share * steps)), "grad-clip-norm": recipe.gradient_clip,
         }  # fmt: skip
@@ -124,7 +125,7 @@ def drawn_data(pictures: int) -> TrainingData:
     return TrainingData(captions, [draw(number) for number in range(pictures)], [str(n) for n in range(pictures)])
 
 
-def prepare(folder: Path, data: TrainingData, config: FinetuneConfig) -> Work:
+def prepare(folder: Path, data: TrainingData, config: FinetuneConfig, device: str = "cpu") -> Work:
     """Lay out in ``folder`` the model that ``config`` is for, its weights random, and what it is to learn."""
     name = "small" if config.recipe == "small" else ARCHITECTURE
     if config.recipe == "small":
@@ -133,7 +134,7 @@ def prepare(folder: Path, data: TrainingData, config: FinetuneConfig) -> Work:
         torch.manual_seed(0)
         architecture = open_clip.get_model_config(ARCHITECTURE)
         save_model(open_clip.CLIP(**architecture), {"model_cfg": architecture, "preprocess_cfg": {}}, folder / name)
-    return Work(name, folder / name, data, write_table(folder / f"{name}-data", data), config)
+    return Work(name, folder / name, data, write_table(folder / f"{name}-data", data), config, device)
 
 
 def write_table(folder: Path, data: TrainingData) -> Path:
@@ -157,7 +158,7 @@ def train(work: Work, steps: int, out: Path, **changes: Any) -> tuple[float, flo
         if line.startswith("step "):
             ends.append((int(line.split()[1]), time.perf_counter()))
 
-    log = finetune(work.model, work.data, _NOBODY, config, out, progress=note, device="cpu")
+    log = finetune(work.model, work.data, _NOBODY, config, out, progress=note, device=work.device)
     (first, began), (last, ended) = ends[0], ends[-1]
     return (last - first) * log.batch_size / (ended - began), log.seconds
 
@@ -174,7 +175,7 @@ def measure_rates(work: Work, epochs: int, rounds: int, theirs: Peer | None, pre
 
 
 def best_precision(work: Work, theirs: Peer, candidates: list[str]) -> str:
-    """The precision in which the peer is fastest on this CPU, of those in which it runs at all."""
+    """The precision in which the peer is fastest on this device, of those in which it runs at all."""
     if len(candidates) == 1:
         return candidates[0]
     rates = {}
@@ -222,7 +223,7 @@ def measure_memory(work: Work, pieces: int, theirs: Peer | None, figures: Figure
     }
     with multiprocessing.get_context("spawn").Pool(1) as process:
         figures.peaks = dict(zip(ways, process.apply(_peaks, (work, list(ways.values()))), strict=True))
-    if theirs:
+    if theirs and work.device == "cpu":  # of a GPU it does not tell
         # of a single step it cannot warm up: it divides by the steps that are left
         options = work.options(1, "fp32") | {"batch-size": piece, "accum-freq": pieces, "warmup": 0}
         figures.peaks["open_clip_train, in pieces"] = theirs(work.model, work.table, options).peak_mb
@@ -236,7 +237,7 @@ def _peaks(work: Work, ways: list[tuple[int, int]]) -> list[float]:
     for batch, accumulate in ways:
         with tempfile.TemporaryDirectory() as out:
             train(work, 2, Path(out), batch_size=batch, accumulate=accumulate)
-        peaks.append(status_mb("VmHWM"))
+        peaks.append(status_mb("VmHWM") if work.device == "cpu" else torch.cuda.max_memory_allocated() / 2**20)
     return peaks
 
 
@@ -275,12 +276,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--batch", type=int, default=128, help="of the small model")
     made.add_argument("--vit-batch", type=int, default=16)
     made.add_argument("--vit-steps", type=int, default=4)
+    made.add_argument("--vit-epochs", type=int, default=1, help="of as many steps; a GPU wants more than one")
     made.add_argument("--epochs", type=int, default=12, help="of the peer, before R@1 is measured")
     made.add_argument("--large-batch", type=int, default=1024, help="whose memory is measured")
     made.add_argument("--pieces", type=int, default=8, help="that it is cut into")
     made.add_argument("--rounds", type=int, default=2)
     made.add_argument("--peer", default="var/peers/open-clip-train", help="its environment, made if missing; or none")
     made.add_argument("--peer-precisions", nargs="+", default=["fp32", "amp_bf16"], help="the fastest of them is taken")
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="on a GPU its own memory is measured")
     made.add_argument("--tiny", action="store_true", help="few pictures, and only how fast; nothing is judged")
     return made
 
@@ -293,7 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
         root = Path(scratch)
         theirs = None if chosen.peer == "none" else _peer(Path(chosen.peer), root / "theirs")
         if chosen.tiny:
-            few = prepare(root, drawn_data(48), FinetuneConfig.small(batch_size=16))
+            few = prepare(root, drawn_data(48), FinetuneConfig.small(batch_size=16), chosen.device)
             measure_rates(few, 1, 1, theirs, "fp32", figures)
         else:
             _measure(chosen, root, theirs, figures)
@@ -304,8 +307,8 @@ def _measure(chosen: argparse.Namespace, root: Path, theirs: Peer | None, figure
     data, val = sample_data(chosen.shop or root / "shop", chosen.items)
     some = slice(chosen.vit_batch * chosen.vit_steps)
     few = TrainingData(data.captions[some], data.images[some], data.groups[some])
-    vit = prepare(root, few, FinetuneConfig(recipe="vit-b-32", batch_size=chosen.vit_batch))
-    small = prepare(root, data, FinetuneConfig.small(batch_size=chosen.batch))
+    vit = prepare(root, few, FinetuneConfig(recipe="vit-b-32", batch_size=chosen.vit_batch), chosen.device)
+    small = prepare(root, data, FinetuneConfig.small(batch_size=chosen.batch), chosen.device)
     precision = best_precision(small, theirs, chosen.peer_precisions) if theirs else ""
     measure_rates(small, 2, chosen.rounds, theirs, precision, figures)
     if theirs:
@@ -313,7 +316,7 @@ def _measure(chosen: argparse.Namespace, root: Path, theirs: Peer | None, figure
     large = replace(small, config=FinetuneConfig.small(batch_size=chosen.large_batch))
     measure_memory(large, chosen.pieces, theirs, figures)
     precision = best_precision(vit, theirs, chosen.peer_precisions) if theirs else ""
-    measure_rates(vit, 1, chosen.rounds, theirs, precision, figures)
+    measure_rates(vit, chosen.vit_epochs, chosen.rounds, theirs, precision, figures)
 
 
 def _peer(installed: Path, folder: Path) -> Peer:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict
 
-from tasks.clip.config import EmbedConfig
+from tasks.clip.config import GPU_SHARD_SIZE, SHARD_SIZE, EmbedConfig
 from tasks.cluster.connection import RaySettings, connected, require_ray
 from tasks.cluster.crew import choose_crew
 from tasks.cluster.shards import ShardRun
@@ -26,10 +26,11 @@ from tasks.store import embeddings
 from tasks.store.artifacts import code_version
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.claims import claim
-from tasks.store.pictures import read_pictures
+from tasks.store.pictures import picture_reader, read_pictures
 from tasks.store.store import Store, open_store
 
 if TYPE_CHECKING:
+    from tasks.clip.decoding import Source
     from tasks.clip.encoder import Encoder
 
 _loading = Lock()
@@ -82,7 +83,7 @@ def _load_encoder(model_id: str, precision: Literal["fp32", "bf16", "auto"]) -> 
 
 @io_task(name="plan-shards")
 def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...], config: EmbedConfig) -> ShardPlan:
-    """Cut the pictures (of ``splits``, or all) that no stored vector covers into shards of ``config.shard_size``."""
+    """Cut the pictures (of ``splits``, or all) that no stored vector covers into shards."""
     store = open_store()
     # A stored vector counts as done: of a kept model and catalogue it stays, unless it is being deleted right now.
     claim(store, [model.folder, catalog.folder], beside=[f"{embeddings.FOLDER}/{model.id}"])
@@ -93,10 +94,11 @@ def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...
         if not splits or split in splits
     }
     missing = missing_pictures(store, model.id, wanted)
-    shards = -(-len(missing) // config.shard_size)
-    plan_id = hashlib.sha256("".join([str(config.shard_size), *missing]).encode()).hexdigest()[:16]
+    size = shard_size(config) if missing else 1
+    shards = -(-len(missing) // size)
+    plan_id = hashlib.sha256("".join([str(size), *missing]).encode()).hexdigest()[:16]
     if shards:
-        numbers = pa.array((row // config.shard_size for row in range(len(missing))), pa.int32())
+        numbers = pa.array((row // size for row in range(len(missing))), pa.int32())
         embeddings.write_plan(store, model.id, plan_id, pa.table({"shard": numbers, "image_sha256": missing}))
     show_markdown(
         "embedding-plan",
@@ -181,12 +183,28 @@ def make_shard(
     """Read, decode and encode the pictures ``hashes``, all three at once, and store their vectors as shard ``name``."""
     done: list[str] = []
     vectors: list[np.ndarray] = []
-    pictures = zip(hashes, read_pictures(store, hashes), strict=True)
-    for keys, batch in encoder.embed(pictures, config.batch_size, config.decode_threads):
+    source = picture_source(store)
+    for keys, batch in encoder.embed_stored(hashes, source, config.batch_size, config.decode_threads):
         done.extend(keys)
         vectors.append(batch)
         progress(len(done) / len(hashes), f"{len(done)} of {len(hashes)} pictures")
     embeddings.write_shard(store, model_id, name, done, np.concatenate(vectors))
+
+
+def shard_size(config: EmbedConfig) -> int:
+    """Pictures in one shard: a task costs half a second, which is to be little beside its work."""
+    if config.shard_size or config.compute.engine == "ray":
+        return config.shard_size or SHARD_SIZE
+    from tasks.clip.device import choose_device
+
+    return GPU_SHARD_SIZE if choose_device().type == "cuda" else SHARD_SIZE
+
+
+def picture_source(store: Store) -> "Source":
+    """The stored pictures, for an encoder."""
+    from tasks.clip.decoding import Source
+
+    return Source(partial(read_pictures, store), picture_reader, store.root)
 
 
 def missing_pictures(store: Store, model_id: str, wanted: set[str]) -> list[str]:

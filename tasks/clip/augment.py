@@ -25,7 +25,7 @@ class PixelBank:
     ) -> None:
         self._images, self._reader = images, reader
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        height, width = _sides(reader)
+        height, width = reader.sides
         self._kept: np.ndarray | None = None
         if len(images) * height * width * 3 <= memory_bytes:
             self._kept = self._decode_all((len(images), 3, height, width), threads, progress)
@@ -100,8 +100,3 @@ def _resized_crops(
     images = torch.from_numpy(pixels).to(device, non_blocking=True).float().div_(255)
     grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(device), list(pixels.shape), align_corners=False)
     return torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-
-def _sides(reader: PixelReader) -> tuple[int, int]:
-    size = reader.settings.size
-    return (size, size) if isinstance(size, int) else (size[0], size[1])

@@ -240,6 +240,9 @@ def _contradictions(config: FinetuneConfig) -> list[str]:
     return faults
 
 
+SHARD_SIZE, GPU_SHARD_SIZE = 2048, 16_384
+
+
 class EmbedConfig(Config):
     """How pictures become vectors."""
 
@@ -249,8 +252,14 @@ class EmbedConfig(Config):
         le=4096,
         description="Pictures in one forward pass (blank: 64 on a CPU, 512 on a GPU). What is too many is halved",
     )
-    shard_size: int = Field(
-        default=2048, ge=1, le=1_000_000, description="Pictures in one stored shard: what a killed run repeats at most"
+    shard_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "Pictures in one stored shard: what a killed run repeats at most (blank: 2048, a minute's work of a "
+            "CPU; 16384 where this machine's GPU computes, a few seconds' work)"
+        ),
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="auto",
@@ -259,5 +268,13 @@ class EmbedConfig(Config):
             "model may come from machines of both kinds: they mix, for they differ by less than 1e-3 of cosine"
         ),
     )
-    decode_threads: int = Field(default=4, ge=1, le=128, description="Threads that decode and resize pictures")
+    decode_threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=128,
+        description=(
+            "Threads that decode and resize pictures (blank: 4). Beside a GPU, more than 4 are processes (blank: one a "
+            "core), for the threads of one process keep no GPU busy"
+        ),
+    )
     compute: ComputeConfig = Field(default=ComputeConfig(), description="Who computes shards: this process, or Ray")

@@ -1,8 +1,9 @@
 """Words and pictures to vectors of one space."""
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ import torch
 from open_clip.model import convert_weights_to_lp
 
 from tasks.clip.class_token import spare_the_last_block
+from tasks.clip.decoding import DecodeCrew, Source
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
 from tasks.clip.folder import first_line, load_model, picture_size
-from tasks.clip.pictures import Picture, PixelReader, ahead, batches
+from tasks.clip.pictures import Picture, PixelReader, ahead, batches, decode
 from tasks.clip.texts import text_features
 from tasks.schema.errors import CatalogError, ModelUnavailable
+
+_THREADS = 4  # that decode: more of one process wait for each other
+_WORTH_PROCESSES = 4096  # pictures in a shard: threads have decoded three times as many when processes have started
 
 
 class Encoder:
@@ -37,6 +42,8 @@ class Encoder:
             # autocast alone converts every weight again in every batch: on a CPU that costs as much as the forward pass
             convert_weights_to_lp(model, torch.bfloat16)
         spare_the_last_block(model)
+        self._crew: DecodeCrew | None = None
+        self._crew_for: tuple[str, int, int] | None = None
         self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
         if self.device.type == "cuda":
             # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
@@ -72,16 +79,52 @@ class Encoder:
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
     def embed(
-        self, pictures: Iterable[tuple[str, Picture]], batch_size: int | None = None, threads: int = 4
+        self, pictures: Iterable[tuple[str, Picture]], batch_size: int | None = None, threads: int | None = None
     ) -> Iterator[tuple[list[str], np.ndarray]]:
         """(names, float32 (n, dim)) of each batch; ``threads`` decode. Raises CatalogError by picture."""
-        batch_size = batch_size or self.batch_size
+        batch_size, threads = batch_size or self.batch_size, threads or _THREADS
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             for batch in batches(self._decoded(pictures, pool, batch_size, threads), batch_size):
                 names = [name for name, _ in batch]
                 vectors = self._encode_what_fits(np.stack([pixels for _, pixels in batch]))
                 _refuse_nonfinite(vectors, names)
                 yield names, vectors
+
+    def embed_stored(
+        self, names: Sequence[str], source: Source, batch_size: int | None = None, workers: int | None = None
+    ) -> Iterator[tuple[list[str], np.ndarray]]:
+        """As `embed`, of what ``source`` has by these ``names``.
+
+        Beside a GPU, ``workers`` are processes (blank: one a core), and threads until those have started; else threads.
+        Raises what reading raises, CatalogError by picture, and TransientError where such a process ended.
+        """
+        crew = self.decode_crew(source, batch_size, workers) if len(names) >= _WORTH_PROCESSES else None
+        if crew is None:
+            yield from self.embed(zip(names, source.read(names), strict=True), batch_size, workers)
+            return
+        rest = iter(names)
+        while not crew.ready and (part := list(islice(rest, 2 * crew.batch_size))):
+            yield from self.embed(zip(part, source.read(part), strict=True), batch_size)
+        for batch, pixels in crew.decoded(batches(rest, crew.batch_size)):
+            vectors = self._encode_what_fits(pixels)
+            _refuse_nonfinite(vectors, batch)
+            yield batch, vectors
+
+    def decode_crew(
+        self, source: Source, batch_size: int | None = None, workers: int | None = None
+    ) -> DecodeCrew | None:
+        """The processes that decode for this encoder, starting if need be; None where threads keep up with it."""
+        workers = workers or torch.get_num_threads()
+        if _keeps_up(self.device, workers):
+            return None
+        wanted = (source.place, batch_size or self.batch_size, workers)
+        if self._crew is not None and self._crew.failed:
+            return None
+        if self._crew is None or not self._crew.alive or self._crew_for != wanted:
+            if self._crew is not None:
+                self._crew.close()
+            self._crew, self._crew_for = DecodeCrew(self._reader, source, wanted[1], workers), wanted
+        return self._crew
 
     def _decoded(
         self, pictures: Iterable[tuple[str, Picture]], pool: ThreadPoolExecutor, batch_size: int, threads: int
@@ -94,10 +137,7 @@ class Encoder:
 
     def _decode(self, named: tuple[str, Picture]) -> tuple[str, np.ndarray]:
         name, picture = named
-        try:
-            return name, self._reader.pixels(picture)
-        except Exception as error:
-            raise CatalogError(f"picture {name} cannot be read: {first_line(error)}") from error
+        return name, decode(self._reader, name, picture)
 
     def _encode_what_fits(self, pixels: np.ndarray) -> np.ndarray:
         """At once, or in halves where the device's memory does not hold it all; the next batch is tried whole."""
@@ -122,6 +162,11 @@ class Encoder:
         with autocast(self.precision, self.device):
             features = text_features(self._model, tokens.to(self.device))
         return _unit(features)
+
+
+def _keeps_up(device: torch.device, workers: int) -> bool:
+    """Whether threads decode as fast as ``device`` computes, or are all there is."""
+    return device.type == "cpu" or workers <= _THREADS or not hasattr(os, "memfd_create")
 
 
 def load_tokenizer(folder: Path) -> Callable[[list[str]], torch.Tensor]:

@@ -15,6 +15,9 @@ from PIL import ExifTags, Image, ImageOps
 from torchvision.transforms import CenterCrop, Resize, v2
 from torchvision.transforms.functional import normalize
 
+from tasks.clip.folder import first_line
+from tasks.schema.errors import CatalogError
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 Picture = bytes | Image.Image
@@ -47,6 +50,7 @@ class PixelReader:
     """Pictures to tensors as the model expects them: ``preprocess`` is OpenCLIP's preprocess_cfg."""
 
     def __init__(self, preprocess: dict[str, Any], image_size: int | tuple[int, int]) -> None:
+        self.preprocess = preprocess
         known = {key: value for key, value in preprocess.items() if key in PreprocessCfg.__dataclass_fields__}
         self.settings = PreprocessCfg(**{**known, "size": image_size})
         transform = image_transform_v2(self.settings, is_train=False)
@@ -55,6 +59,12 @@ class PixelReader:
         steps = [_tensor_step(step) for step in geometry if not isinstance(step, MaybeConvertMode)]
         self._on_tensors = v2.Compose(steps) if None not in steps else None
         self._side = math.ceil(_SPARE * max(np.atleast_1d(image_size)))
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        size = self.settings.size
+        return (size, size) if isinstance(size, int) else (size[0], size[1])
 
     def pixels(self, picture: Picture) -> np.ndarray:
         """uint8 (height, width, 3): resized and cropped, not yet normalised."""
@@ -74,6 +84,14 @@ def _tensor_step(step: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
     if isinstance(step, Resize):
         return v2.Resize(step.size, step.interpolation, step.max_size, step.antialias)
     return v2.CenterCrop(step.size) if isinstance(step, CenterCrop) else None
+
+
+def decode(reader: PixelReader, name: str, picture: Picture) -> np.ndarray:
+    """The reader's pixels of the picture ``name``. Raises CatalogError."""
+    try:
+        return reader.pixels(picture)
+    except Exception as error:
+        raise CatalogError(f"picture {name} cannot be read: {first_line(error)}") from error
 
 
 def ahead(

@@ -7,9 +7,10 @@ reading; nothing is lost where it is.
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,8 @@ import pyarrow.compute as pc
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from tasks.schema.tables import SOURCES
 from tasks.store.parallel import map_ordered
-from tasks.store.store import Store
+from tasks.store.settings import StoreSettings
+from tasks.store.store import Store, open_store
 
 FOLDER = "images"
 SOURCES_FOLDER = "sources"
@@ -92,6 +94,11 @@ def read_picture(store: Store, sha256: str) -> bytes:
 def read_pictures(store: Store, hashes: Iterable[str], threads: int = 16) -> Iterator[bytes]:
     """Yield the verified bytes of many pictures in the order asked, read ahead by ``threads`` threads."""
     return map_ordered(lambda sha256: read_picture(store, sha256), hashes, threads)
+
+
+def picture_reader(root: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
+    """`read_pictures` of the store whose root is ``root``, its other settings from the environment."""
+    return partial(read_pictures, open_store(StoreSettings(store_uri=root)))
 
 
 def has_pictures(store: Store) -> set[str]:

@@ -12,7 +12,7 @@ from deployments.settings import StackSettings
 from flows.pipeline import PipelineConfig, pipeline
 from flows.reindex import ReindexConfig, reindex
 from tasks import show
-from tasks.clip.config import EmbedConfig
+from tasks.clip.config import SHARD_SIZE
 from tasks.store.store import open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -76,7 +76,7 @@ def test_all_else_is_the_same_for_a_shop_of_any_size(asked: list[Asked]) -> None
 
 
 def test_a_hundred_thousand_products_are_at_most_200_task_runs(asked: list[Asked]) -> None:
-    shards = 100_000 // EmbedConfig().shard_size + 3  # val and test, and what is left, end in a shard that is not full
+    shards = 100_000 // SHARD_SIZE + 3  # val and test, and what is left, end in a shard that is not full
     fine_tuned = shards // 5 + 1  # val and test once more, with the other model
     assert asked[0].task_runs - asked[0].shards + shards + fine_tuned + TASK_RUNS // 3 <= 200
 

@@ -1,0 +1,164 @@
+"""Decoding in processes of their own, as an encoder beside a GPU does it; here the encoder computes on the CPU."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tasks.clip import encoder as clip_encoder
+from tasks.clip.decoding import DecodeCrew, Source
+from tasks.clip.encoder import Encoder
+from tasks.clip.pictures import PixelReader
+from tasks.schema.errors import ArtifactMissing, CatalogError, TransientError
+from tests.clip_shapes import TINY_VIT, make_model, shapes
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux only: elsewhere threads decode")
+NAMES = [f"{number:03d}" for number in range(50)]
+
+
+def reader(place: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
+    """What a worker reads with: files of a folder."""
+
+    def read(names: Sequence[str]) -> Iterator[bytes]:
+        for name in names:
+            path = Path(place, name)
+            if not path.exists():
+                raise ArtifactMissing(f"no picture {name}")
+            yield path.read_bytes()
+
+    return read
+
+
+def broken_reader(place: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
+    """It cannot even be opened."""
+    raise RuntimeError(f"{place} cannot be opened")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, data in zip(NAMES, shapes(len(NAMES)).images, strict=True):
+        (folder / name).write_bytes(data)
+    (folder / "torn").write_bytes(b"\xff\xd8 no picture")
+    return Source(reader(str(folder)), reader, str(folder))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> PixelReader:
+    return PixelReader({}, (32, 32))
+
+
+@pytest.fixture(scope="module")
+def crew(source: Source, pixels: PixelReader) -> Iterator[DecodeCrew]:
+    made = DecodeCrew(pixels, source, batch_size=8, processes=2)
+    made.wait()
+    yield made
+    made.close()
+
+
+def cut(names: list[str], size: int = 8) -> list[list[str]]:
+    return [names[row : row + size] for row in range(0, len(names), size)]
+
+
+def test_pixels_are_those_decoded_here_in_order(crew: DecodeCrew, source: Source, pixels: PixelReader) -> None:
+    for names in (NAMES, NAMES[:3], []):
+        found = [(batch, part.copy()) for batch, part in crew.decoded(cut(names))]
+        assert [name for batch, _ in found for name in batch] == names
+        expected = [pixels.pixels(data) for data in source.read(names)]
+        for row, part in enumerate(part for _, parts in found for part in parts):
+            np.testing.assert_array_equal(part, expected[row])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("gone", ArtifactMissing), ("torn", CatalogError)])
+def test_an_error_keeps_its_class_and_names_the_picture(
+    name: str, kind: type[Exception], source: Source, pixels: PixelReader
+) -> None:
+    crew = DecodeCrew(pixels, source, batch_size=8, processes=1)
+    with pytest.raises(kind, match=name):
+        list(crew.decoded(cut([*NAMES[:20], name, *NAMES[20:]])))
+    assert not crew.alive  # what was under way is no answer to the next
+
+
+def test_a_killed_worker_is_told_as_what_may_pass(source: Source, pixels: PixelReader) -> None:
+    crew = DecodeCrew(pixels, source, batch_size=2, processes=1)
+    found = crew.decoded(cut(NAMES, 2))
+    next(found)
+    os.kill(workers(crew)[0], signal.SIGKILL)
+    with pytest.raises(TransientError, match="ended"):
+        list(found)
+    crew.close()
+
+
+def test_workers_end_with_the_crew_and_the_crew_with_its_last_reference(source: Source, pixels: PixelReader) -> None:
+    for end in (DecodeCrew.close, lambda _: None):
+        crew = DecodeCrew(pixels, source, batch_size=2, processes=2)
+        crew.wait()
+        processes = [crew._host.pid, *workers(crew)]
+        assert len(processes) == 3
+        end(crew)
+        del crew
+        for process in processes:
+            wait_for_end(process)
+
+
+def test_an_encoder_decodes_by_processes_once_they_run(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = beside_a_gpu(tmp_path, monkeypatch)
+    expected = encoder.encode_images(list(source.read(NAMES)))
+    list(encoder.embed_stored(NAMES[:4], source, 16))
+    assert encoder._crew is None  # few pictures
+    stream = encoder.embed_stored(NAMES, source, 16)  # begun by threads, ended by processes
+    found = [next(stream), next(stream)]
+    assert encoder._crew is not None and not encoder._crew.ready
+    encoder._crew.wait()
+    monkeypatch.setattr(encoder, "embed", None)
+    for batches in ([*found, *stream], list(encoder.embed_stored(NAMES, source, 16))):
+        assert [len(names) for names, _ in batches] == [16, 16, 16, 2]
+        assert [name for names, _ in batches for name in names] == NAMES
+        np.testing.assert_allclose(np.concatenate([part for _, part in batches]), expected, atol=1e-5)
+    encoder._crew.close()
+
+
+def test_threads_decode_where_processes_cannot_start(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    encoder = beside_a_gpu(tmp_path, monkeypatch)
+    broken = Source(source.read, broken_reader, source.place)
+    for _ in range(2):
+        assert sum(len(names) for names, _ in encoder.embed_stored(NAMES, broken, 16)) == len(NAMES)
+        if encoder._crew is not None:
+            encoder._crew.wait()
+    assert encoder.decode_crew(broken, 16) is None
+    assert "cannot be opened" in capfd.readouterr().err
+
+
+def beside_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
+    """An encoder that believes to be on a GPU, with eight cores."""
+    encoder = Encoder.load(make_model(folder / "model", TINY_VIT), device="cpu")
+    monkeypatch.setattr(clip_encoder, "_WORTH_PROCESSES", 10)
+    monkeypatch.setattr(clip_encoder, "_keeps_up", lambda device, workers: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    return encoder
+
+
+def workers(crew: DecodeCrew) -> list[int]:
+    found = Path(f"/proc/{crew._host.pid}/task/{crew._host.pid}/children").read_text().split()
+    return [int(process) for process in found]
+
+
+def wait_for_end(process: int, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().split(")")[1].split()[0] == "Z":
+                return
+        except FileNotFoundError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"process {process} is still there")
