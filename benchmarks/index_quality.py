@@ -1,7 +1,7 @@
 """The index that the product builds at its defaults, beside autofaiss's at its own and the best of plain FAISS.
 
 python -m benchmarks.index_quality                          # 10,000 and 100,000 vectors: about 5 minutes on 2 cores
-python -m benchmarks.index_quality --items 1000000          # two hours, most of them autofaiss's, and 20 GB of disk
+python -m benchmarks.index_quality --items 1000000          # an hour, most of it the peers', and 20 GB of disk
 
 Made-up vectors with CLIP's modality gap lie in one file. Each contender builds from it in a process of its own, tuning
 and saving included, with the same number of threads; then all are searched by one FAISS in turns, the product's through
@@ -66,7 +66,10 @@ class Questions:
 
 @dataclass
 class Contender:
-    """One saved index, opened. ``single``: seconds of one query; ``batched``: queries a second; one for each round."""
+    """One saved index, opened: FAISS's own, or a Searcher, mapped as it is served.
+
+    ``single``: seconds of one query; ``batched``: queries a second; one for each round.
+    """
 
     name: str
     built: Built
@@ -107,11 +110,12 @@ class Bench:
     def build(self, name: str) -> Contender:
         """Let ``name`` build its index; opens what it saved, with the effort it chose."""
         built = built_apart(name, self.folder, self.threads, self.peer)
-        index = faiss.read_index(built.path)
         if name not in (OURS, OURS_ON_CPU):
+            index = faiss.read_index(built.path)
             return self._at(Contender(name, built, index, "", index.search), built.parameters)
         chosen = {key: float(value) for key, _, value in (one.partition("=") for one in built.parameters.split(","))}
-        return self._judged(Contender(name, built, index, built.parameters, Searcher(index, chosen).search))
+        searcher = Searcher.open(built.path, chosen)
+        return self._judged(Contender(name, built, searcher, built.parameters, searcher.search))
 
     def plain(self, factory: str) -> Contender:
         """Plain FAISS with the least effort that reaches the recall; the most where none does."""

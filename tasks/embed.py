@@ -193,11 +193,14 @@ def make_shard(
 
 def shard_size(config: EmbedConfig) -> int:
     """Pictures in one shard: a task costs half a second, which is to be little beside its work."""
-    if config.shard_size or config.compute.engine == "ray":
-        return config.shard_size or SHARD_SIZE
-    from tasks.clip.device import choose_device
+    if config.shard_size:
+        return config.shard_size
+    on_gpu = config.compute.gpus_per_worker  # of a cluster elsewhere; nobody has asked it yet
+    if on_gpu is None:
+        from tasks.clip.device import choose_device
 
-    return GPU_SHARD_SIZE if choose_device().type == "cuda" else SHARD_SIZE
+        on_gpu = choose_device().type == "cuda"
+    return GPU_SHARD_SIZE if on_gpu else SHARD_SIZE
 
 
 def picture_source(store: Store) -> "Source":

@@ -5,15 +5,19 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from tasks.clip import device as clip_device
 from tasks.clip import encoder as clip_encoder
+from tasks.clip.config import GPU_SHARD_SIZE, SHARD_SIZE, EmbedConfig
 from tasks.clip.decoding import DecodeCrew, Source
 from tasks.clip.encoder import Encoder
 from tasks.clip.pictures import PixelReader
+from tasks.embed import shard_size
 from tasks.schema.errors import ArtifactMissing, CatalogError, TransientError
 from tests.clip_shapes import TINY_VIT, make_model, shapes
 
@@ -136,6 +140,25 @@ def test_threads_decode_where_processes_cannot_start(
             encoder._crew.wait()
     assert encoder.decode_crew(broken, 16) is None
     assert "cannot be opened" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("device", "settings", "expected"),
+    [
+        ("cpu", {}, SHARD_SIZE),
+        ("cuda", {}, GPU_SHARD_SIZE),
+        ("cuda", {"shard_size": 7}, 7),
+        ("cpu", {"compute": {"engine": "ray"}}, SHARD_SIZE),
+        ("cpu", {"compute": {"engine": "ray", "gpus_per_worker": 0.5}}, GPU_SHARD_SIZE),
+        ("cuda", {"compute": {"engine": "ray", "gpus_per_worker": 0}}, SHARD_SIZE),
+    ],
+)
+def test_a_shard_is_large_where_a_gpu_computes(
+    device: str, settings: dict[str, Any], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clip_device, "choose_device", lambda: torch.device(device))
+    assert shard_size(EmbedConfig.model_validate(settings)) == expected
+    assert GPU_SHARD_SIZE >= clip_encoder._WORTH_PROCESSES > SHARD_SIZE
 
 
 def beside_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:

@@ -20,7 +20,7 @@ def test_the_defaults_hold_the_recall_and_a_cell_fewer_would_not(tmp_path: Path)
     exact = bench.build("Flat")
     assert exact.text == exact.image == 1.0 and exact.bytes_per_vector == pytest.approx(4 * 48, rel=0.01)
     assert ours.bytes_per_vector < exact.bytes_per_vector
-    one_cell = Searcher(ours.index, {"nprobe": 1}).search
+    one_cell = Searcher.open(ours.built.path, {"nprobe": 1}).search
     assert bench.text.recall(one_cell, bench.vectors) < 0.9  # the questions are hard enough to tell
     graph = bench.plain("HNSW32")
     assert graph.text >= RECALL and graph.parameters > "efSearch="

@@ -258,7 +258,7 @@ class EmbedConfig(Config):
         le=1_000_000,
         description=(
             "Pictures in one stored shard: what a killed run repeats at most (blank: 2048, a minute's work of a "
-            "CPU; 16384 where this machine's GPU computes, a few seconds' work)"
+            "CPU; 16384, a few seconds' work, where this machine has a GPU or compute.gpus_per_worker is set)"
         ),
     )
     precision: Literal["fp32", "bf16", "auto"] = Field(
