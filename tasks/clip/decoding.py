@@ -142,6 +142,8 @@ def _listen(
     lines: Iterable[str], greeted: list[str], settled: Event, answers: "SimpleQueue[dict[str, Any] | None]"
 ) -> None:
     for line in lines:
+        if not line.endswith("\n"):
+            break  # it was killed while it spoke
         if greeted:
             answers.put(json.loads(line))
         else:
