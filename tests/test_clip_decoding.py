@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import torch
 from tasks.clip import device as clip_device
 from tasks.clip import encoder as clip_encoder
 from tasks.clip.config import GPU_SHARD_SIZE, SHARD_SIZE, EmbedConfig
+from tasks.clip.decode_host import outcome
 from tasks.clip.decoding import DecodeCrew, Source
 from tasks.clip.encoder import Encoder
 from tasks.clip.pictures import PixelReader
 from tasks.embed import shard_size
-from tasks.schema.errors import ArtifactMissing, CatalogError, TransientError
+from tasks.schema.errors import ArtifactMissing, CatalogError, StoreUnavailable, TransientError
 from tests.clip_shapes import TINY_VIT, make_model, shapes
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux only: elsewhere threads decode")
@@ -30,10 +32,7 @@ def reader(place: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
 
     def read(names: Sequence[str]) -> Iterator[bytes]:
         for name in names:
-            path = Path(place, name)
-            if not path.exists():
-                raise ArtifactMissing(f"no picture {name}")
-            yield path.read_bytes()
+            yield Path(place, name).read_bytes()
 
     return read
 
@@ -57,35 +56,51 @@ def pixels() -> PixelReader:
     return PixelReader({}, (32, 32))
 
 
-@pytest.fixture(scope="module")
-def crew(source: Source, pixels: PixelReader) -> Iterator[DecodeCrew]:
-    made = DecodeCrew(pixels, source, batch_size=8, processes=2)
-    made.wait()
-    yield made
-    made.close()
-
-
 def cut(names: list[str], size: int = 8) -> list[list[str]]:
     return [names[row : row + size] for row in range(0, len(names), size)]
 
 
-def test_pixels_are_those_decoded_here_in_order(crew: DecodeCrew, source: Source, pixels: PixelReader) -> None:
+def test_pixels_are_those_decoded_here_and_nothing_outlives_the_crew(source: Source, pixels: PixelReader) -> None:
+    crew = DecodeCrew(pixels, source, batch_size=8, processes=2)
+    crew.wait()
+    processes = [crew._host.pid, *workers(crew)]
+    assert len(processes) == 3
     for names in (NAMES, NAMES[:3], []):
         found = [(batch, part.copy()) for batch, part in crew.decoded(cut(names))]
         assert [name for batch, _ in found for name in batch] == names
         expected = [pixels.pixels(data) for data in source.read(names)]
         for row, part in enumerate(part for _, parts in found for part in parts):
             np.testing.assert_array_equal(part, expected[row])
+    del crew  # the last reference
+    for process in processes:
+        wait_for_end(process)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("gone", ArtifactMissing), ("torn", CatalogError)])
-def test_an_error_keeps_its_class_and_names_the_picture(
-    name: str, kind: type[Exception], source: Source, pixels: PixelReader
-) -> None:
+def test_a_picture_that_cannot_be_read_is_named_and_the_crew_ends(source: Source, pixels: PixelReader) -> None:
     crew = DecodeCrew(pixels, source, batch_size=8, processes=1)
-    with pytest.raises(kind, match=name):
-        list(crew.decoded(cut([*NAMES[:20], name, *NAMES[20:]])))
+    crew.wait()
+    processes = [crew._host.pid, *workers(crew)]
+    assert len(processes) == 2
+    with pytest.raises(CatalogError, match="torn"):
+        list(crew.decoded(cut([*NAMES[:20], "torn", *NAMES[20:]])))
     assert not crew.alive  # what was under way is no answer to the next
+    for process in processes:
+        wait_for_end(process)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (ArtifactMissing("no picture"), {"error": "ArtifactMissing", "message": "no picture"}),
+        (StoreUnavailable("busy"), {"error": "StoreUnavailable", "message": "busy"}),
+        (ZeroDivisionError("a defect"), {"error": "ProductSearchError", "message": "ZeroDivisionError: a defect"}),
+        (None, {"error": None}),
+    ],
+)
+def test_an_error_keeps_the_class_that_says_whether_to_retry(raised: Exception | None, told: dict[str, Any]) -> None:
+    done: Future[None] = Future()
+    done.set_exception(raised) if raised else done.set_result(None)
+    assert outcome([done]) == told
 
 
 def test_a_killed_worker_is_told_as_what_may_pass(source: Source, pixels: PixelReader) -> None:
@@ -96,18 +111,6 @@ def test_a_killed_worker_is_told_as_what_may_pass(source: Source, pixels: PixelR
     with pytest.raises(TransientError, match="ended"):
         list(found)
     crew.close()
-
-
-def test_workers_end_with_the_crew_and_the_crew_with_its_last_reference(source: Source, pixels: PixelReader) -> None:
-    for end in (DecodeCrew.close, lambda _: None):
-        crew = DecodeCrew(pixels, source, batch_size=2, processes=2)
-        crew.wait()
-        processes = [crew._host.pid, *workers(crew)]
-        assert len(processes) == 3
-        end(crew)
-        del crew
-        for process in processes:
-            wait_for_end(process)
 
 
 def test_an_encoder_decodes_by_processes_once_they_run(
