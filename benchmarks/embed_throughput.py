@@ -37,12 +37,12 @@ from benchmarks.made_up_shop import CHANNEL, MadeUpShop
 from benchmarks.synthetic import photograph
 from benchmarks.verdict import verdict
 from tasks.catalog.pictures import PictureLimits, normalise
-from tasks.clip.config import GPU_SHARD_SIZE, SHARD_SIZE, EmbedConfig
+from tasks.clip.config import EmbedConfig
 from tasks.clip.device import native_bf16
-from tasks.clip.encoder import Encoder
+from tasks.clip.encoder import THREADS, Encoder
 from tasks.clip.folder import WEIGHTS_FILE, load_model
 from tasks.clip.pictures import PixelReader, batches
-from tasks.embed import make_shard, missing_pictures, picture_source
+from tasks.embed import make_shard, missing_pictures, picture_source, shard_size
 from tasks.evaluate import split_items
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.metrics import evaluate
@@ -85,7 +85,7 @@ class Work:
     def embed(self) -> int:
         """The product: embed what has no vector yet, in shards; returns how many pictures that were."""
         missing = missing_pictures(self.store, self.model.id, self.wanted)
-        size = self.config.shard_size or (SHARD_SIZE if self.device == "cpu" else GPU_SHARD_SIZE)
+        size = shard_size(self.config)
         for row in range(0, len(missing), size):
             part = missing[row : row + size]
             make_shard(self.store, self.model.id, f"part-{row:05d}", part, self.encoder, self.config)
@@ -99,7 +99,7 @@ class Work:
             deque(crew.decoded(batches(sorted(self.wanted), self.batch)), maxlen=0)
             return
         reader = PixelReader({}, self.encoder.image_size)
-        with ThreadPoolExecutor(self.config.decode_threads or 4) as pool:
+        with ThreadPoolExecutor(self.config.decode_threads or THREADS) as pool:
             for _ in pool.map(reader.pixels, read_pictures(self.store, sorted(self.wanted))):
                 pass
 

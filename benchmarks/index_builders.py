@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tasks.retrieval.index import build_index, save_index
 
 OURS, PEER = "product", "autofaiss"
 OURS_ON_CPU = "product-without-gpu"
+CONFIGS = {OURS: IndexConfig(), OURS_ON_CPU: IndexConfig(use_gpu="never")}
 # faiss-cpu 1.14 lacks an argument that its product codes pass; its numpy<2 is too old for a recent pyarrow
 _PACKAGES = ("autofaiss==2.18.0", "faiss-cpu<1.14", "pyarrow<20", "setuptools<80")
 _POINTS_PER_CELL = 40
@@ -75,13 +77,13 @@ def built_apart(contender: str, folder: Path, threads: int, peer: Path | None) -
     return Built(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _ours(vectors: np.ndarray, folder: Path, path: Path, config: IndexConfig) -> tuple[str, str]:
+def _ours(folder: Path, config: IndexConfig, vectors: np.ndarray, path: Path) -> tuple[str, str]:
     built = build_index(vectors, np.load(folder / "texts.npy"), config)
     save_index(built, path)
     return built.factory, ",".join(f"{name}={value}" for name, value in built.search_params.items())
 
 
-def _plain(vectors: np.ndarray, factory: str, path: Path) -> tuple[str, str]:
+def _plain(factory: str, vectors: np.ndarray, path: Path) -> tuple[str, str]:
     """As a user of FAISS who knows it would: cells of unit vectors, trained on a random sample."""
     index: Any = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     if isinstance(index, faiss.IndexIVF):
@@ -98,11 +100,8 @@ def main() -> None:
     contender, folder = sys.argv[1], Path(sys.argv[2])
     vectors, path = np.load(folder / "vectors" / "vectors.npy", mmap_mode="r"), folder / f"{contender}.faiss"
     started = time.perf_counter()
-    if contender in (OURS, OURS_ON_CPU):
-        config = IndexConfig(use_gpu="auto" if contender == OURS else "never")
-        factory, parameters = _ours(vectors, folder, path, config)
-    else:
-        factory, parameters = _plain(vectors, contender, path)
+    build = partial(_ours, folder, CONFIGS[contender]) if contender in CONFIGS else partial(_plain, contender)
+    factory, parameters = build(vectors, path)
     seconds = time.perf_counter() - started
     print(json.dumps(asdict(Built(str(path), factory, parameters, seconds, status_mb("VmHWM")))))
 

@@ -28,7 +28,7 @@ import faiss
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from benchmarks.index_builders import OURS, OURS_ON_CPU, PEER, Built, built_apart
+from benchmarks.index_builders import CONFIGS, OURS, OURS_ON_CPU, PEER, Built, built_apart
 from benchmarks.synthetic import clip_like_blocks
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import count_gpus
@@ -110,7 +110,7 @@ class Bench:
     def build(self, name: str) -> Contender:
         """Let ``name`` build its index; opens what it saved, with the effort it chose."""
         built = built_apart(name, self.folder, self.threads, self.peer)
-        if name not in (OURS, OURS_ON_CPU):
+        if name not in CONFIGS:
             index = faiss.read_index(built.path)
             return self._at(Contender(name, built, index, "", index.search), built.parameters)
         chosen = {key: float(value) for key, _, value in (one.partition("=") for one in built.parameters.split(","))}
@@ -212,7 +212,7 @@ def table(items: int, contenders: Sequence[Contender]) -> str:
     )
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for one in contenders:
-        name = one.name if one.name in (OURS, OURS_ON_CPU, PEER) else "best of plain FAISS"
+        name = one.name if one.name in (*CONFIGS, PEER) else "best of plain FAISS"
         setting = f"{one.built.factory} {one.parameters}"
         costs = (f"{one.built.seconds:.1f}", f"{one.built.peak_mb:.0f}", f"{one.bytes_per_vector:.0f}")
         recalls, latency = (

@@ -23,11 +23,11 @@ import numpy as np
 
 from benchmarks.embed_throughput import Work, build
 from benchmarks.verdict import verdict
-from tasks.clip.config import SHARD_SIZE, EmbedConfig
+from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.crew import Crew
 from tasks.cluster.shards import ShardRun
-from tasks.embed import RemoteWork, ShardPlan, embed_remotely
+from tasks.embed import RemoteWork, ShardPlan, embed_remotely, shard_size
 from tasks.store import embeddings
 from tasks.store.pictures import read_pictures
 
@@ -62,7 +62,7 @@ class Stage:
     @property
     def parts(self) -> list[list[str]]:
         """Hashes of each shard."""
-        hashes, size = sorted(self.work.wanted), self.work.config.shard_size or SHARD_SIZE
+        hashes, size = sorted(self.work.wanted), shard_size(self.work.config)
         return [hashes[row : row + size] for row in range(0, len(hashes), size)]
 
     def forget(self) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -22,6 +21,7 @@ from tasks.clip.pictures import PixelReader
 from tasks.embed import shard_size
 from tasks.schema.errors import ArtifactMissing, CatalogError, StoreUnavailable, TransientError
 from tests.clip_shapes import TINY_VIT, make_model, shapes
+from tests.ray_cluster import alive, descendants, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux only: elsewhere threads decode")
 NAMES = [f"{number:03d}" for number in range(50)]
@@ -63,7 +63,7 @@ def cut(names: list[str], size: int = 8) -> list[list[str]]:
 def test_pixels_are_those_decoded_here_and_nothing_outlives_the_crew(source: Source, pixels: PixelReader) -> None:
     crew = DecodeCrew(pixels, source, batch_size=8, processes=2)
     crew.wait()
-    processes = [crew._host.pid, *workers(crew)]
+    processes = [crew._host.pid, *descendants(crew._host.pid)]
     assert len(processes) == 3
     for names in (NAMES, NAMES[:3], []):
         found = [(batch, part.copy()) for batch, part in crew.decoded(cut(names))]
@@ -72,20 +72,18 @@ def test_pixels_are_those_decoded_here_and_nothing_outlives_the_crew(source: Sou
         for row, part in enumerate(part for _, parts in found for part in parts):
             np.testing.assert_array_equal(part, expected[row])
     del crew  # the last reference
-    for process in processes:
-        wait_for_end(process)
+    until(lambda: not any(map(alive, processes)), seconds=20.0)
 
 
 def test_a_picture_that_cannot_be_read_is_named_and_the_crew_ends(source: Source, pixels: PixelReader) -> None:
     crew = DecodeCrew(pixels, source, batch_size=8, processes=1)
     crew.wait()
-    processes = [crew._host.pid, *workers(crew)]
+    processes = [crew._host.pid, *descendants(crew._host.pid)]
     assert len(processes) == 2
     with pytest.raises(CatalogError, match="torn"):
         list(crew.decoded(cut([*NAMES[:20], "torn", *NAMES[20:]])))
     assert not crew.alive  # what was under way is no answer to the next
-    for process in processes:
-        wait_for_end(process)
+    until(lambda: not any(map(alive, processes)), seconds=20.0)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_a_killed_worker_is_told_as_what_may_pass(source: Source, pixels: PixelR
     crew = DecodeCrew(pixels, source, batch_size=2, processes=1)
     found = crew.decoded(cut(NAMES, 2))
     next(found)
-    os.kill(workers(crew)[0], signal.SIGKILL)
+    os.kill(next(descendants(crew._host.pid)), signal.SIGKILL)
     with pytest.raises(TransientError, match="ended"):
         list(found)
     crew.close()
@@ -171,20 +169,3 @@ def beside_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(clip_encoder, "_keeps_up", lambda device, workers: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     return encoder
-
-
-def workers(crew: DecodeCrew) -> list[int]:
-    found = Path(f"/proc/{crew._host.pid}/task/{crew._host.pid}/children").read_text().split()
-    return [int(process) for process in found]
-
-
-def wait_for_end(process: int, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if Path(f"/proc/{process}/stat").read_text().split(")")[1].split()[0] == "Z":
-                return
-        except FileNotFoundError:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {process} is still there")

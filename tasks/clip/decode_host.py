@@ -62,7 +62,7 @@ def begin(task: Task) -> None:
 
 def work(row: int, names: list[str]) -> None:
     """Pixels of ``names`` to the shared memory from ``row`` on."""
-    for place, (name, data) in enumerate(zip(names, _read(names) if names else (), strict=True)):
+    for place, (name, data) in enumerate(zip(names, _read(names), strict=True)):
         _rows[row + place] = decode(_pixels, name, data)
 
 

@@ -9,6 +9,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -66,9 +67,9 @@ class DecodeCrew:
         os.close(memory)
         assert self._host.stdin
         weakref.finalize(self, self._host.stdin.close)  # the end of its input ends the host
-        self.batch_size = batch_size
-        self._settled, self._answers = Event(), SimpleQueue[dict[str, Any] | None]()
-        self._greeted: list[str] = []
+        self.batch_size, self.made_for = batch_size, (source.place, batch_size, processes)
+        self._greeted, self._settled = Event(), Event()
+        self._answers = SimpleQueue[dict[str, Any] | None]()
         # the thread must not hold this object
         heard = (self._host.stdout, self._greeted, self._settled, self._answers)
         Thread(target=_listen, args=heard, name="decoded", daemon=True).start()
@@ -77,7 +78,7 @@ class DecodeCrew:
     @property
     def ready(self) -> bool:
         """Whether a batch would be begun at once."""
-        return bool(self._greeted) and self.alive
+        return self._greeted.is_set() and self.alive
 
     @property
     def alive(self) -> bool:
@@ -87,7 +88,7 @@ class DecodeCrew:
     @property
     def failed(self) -> bool:
         """Whether it could not even start: another would not either."""
-        return self._settled.is_set() and not self._greeted
+        return self._settled.is_set() and not self._greeted.is_set()
 
     def wait(self) -> None:
         """Until it is ready, or has failed."""
@@ -131,24 +132,21 @@ class DecodeCrew:
 
     def _tell(self, words: dict[str, Any]) -> None:
         assert self._host.stdin
-        try:
+        with suppress(BrokenPipeError):  # the answer says so
             self._host.stdin.write(json.dumps(words) + "\n")
             self._host.stdin.flush()
-        except BrokenPipeError:  # the answer says so
-            pass
 
 
 def _listen(
-    lines: Iterable[str], greeted: list[str], settled: Event, answers: "SimpleQueue[dict[str, Any] | None]"
+    lines: Iterable[str], greeted: Event, settled: Event, answers: "SimpleQueue[dict[str, Any] | None]"
 ) -> None:
     for line in lines:
         if not line.endswith("\n"):
             break  # it was killed while it spoke
-        if greeted:
+        if greeted.is_set():
             answers.put(json.loads(line))
-        else:
-            greeted.append(line)
-            settled.set()
+        greeted.set()
+        settled.set()
     settled.set()
     answers.put(None)
 

@@ -1,10 +1,12 @@
 """What the machine computes with: which device, and whether bfloat16 is worth it there."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import open_clip
 import torch
+
+if TYPE_CHECKING:
+    import open_clip  # takes seconds, and who plans the shards only asks for the device
 
 Precision = Literal["auto", "bf16", "fp32"]
 Number = Literal["bf16", "fp32"]
@@ -41,6 +43,6 @@ def autocast(precision: Number, device: torch.device) -> AbstractContextManager[
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def prefers_channels_last(model: open_clip.CLIP) -> bool:
+def prefers_channels_last(model: "open_clip.CLIP") -> bool:
     """Whether the picture tower is convolutional; a vision transformer has one patch convolution and gains nothing."""
     return sum(isinstance(module, torch.nn.Conv2d) for module in model.visual.modules()) > 2

@@ -19,7 +19,7 @@ from tasks.clip.pictures import Picture, PixelReader, ahead, batches, decode
 from tasks.clip.texts import text_features
 from tasks.schema.errors import CatalogError, ModelUnavailable
 
-_THREADS = 4  # that decode: more of one process wait for each other
+THREADS = 4  # that decode: more of one process wait for each other
 _WORTH_PROCESSES = 4096  # pictures in a shard: threads have decoded three times as many when processes have started
 
 
@@ -43,7 +43,6 @@ class Encoder:
             convert_weights_to_lp(model, torch.bfloat16)
         spare_the_last_block(model)
         self._crew: DecodeCrew | None = None
-        self._crew_for: tuple[str, int, int] | None = None
         self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
         if self.device.type == "cuda":
             # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
@@ -82,7 +81,7 @@ class Encoder:
         self, pictures: Iterable[tuple[str, Picture]], batch_size: int | None = None, threads: int | None = None
     ) -> Iterator[tuple[list[str], np.ndarray]]:
         """(names, float32 (n, dim)) of each batch; ``threads`` decode. Raises CatalogError by picture."""
-        batch_size, threads = batch_size or self.batch_size, threads or _THREADS
+        batch_size, threads = batch_size or self.batch_size, threads or THREADS
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             for batch in batches(self._decoded(pictures, pool, batch_size, threads), batch_size):
                 names = [name for name, _ in batch]
@@ -120,10 +119,10 @@ class Encoder:
         wanted = (source.place, batch_size or self.batch_size, workers)
         if self._crew is not None and self._crew.failed:
             return None
-        if self._crew is None or not self._crew.alive or self._crew_for != wanted:
+        if self._crew is None or not self._crew.alive or self._crew.made_for != wanted:
             if self._crew is not None:
                 self._crew.close()
-            self._crew, self._crew_for = DecodeCrew(self._reader, source, wanted[1], workers), wanted
+            self._crew = DecodeCrew(self._reader, source, wanted[1], workers)
         return self._crew
 
     def _decoded(
@@ -166,7 +165,7 @@ class Encoder:
 
 def _keeps_up(device: torch.device, workers: int) -> bool:
     """Whether threads decode as fast as ``device`` computes, or are all there is."""
-    return device.type == "cpu" or workers <= _THREADS or not hasattr(os, "memfd_create")
+    return device.type == "cpu" or workers <= THREADS or not hasattr(os, "memfd_create")
 
 
 def load_tokenizer(folder: Path) -> Callable[[list[str]], torch.Tensor]:
