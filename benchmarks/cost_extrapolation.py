@@ -14,7 +14,7 @@ DIM = 512
 _GB, _HOUR, _HOURS_A_MONTH = 1e9, 3600.0, 730.0
 #: Every vector is compared with 4 sqrt(n) cells; all else is done once for each product.
 EXPONENTS = {"index": 1.5}
-_CODE_BYTES = {"ivf_fp16": 2 * DIM, "ivf_sq8": DIM, "ivf_pq": IndexConfig().pq_bytes}
+_CODE_BYTES = {"ivf_fp16": 2 * DIM, "ivf_refine": 2 * DIM + DIM // 2, "ivf_sq8": DIM, "ivf_pq": IndexConfig().pq_bytes}
 
 
 class Assumptions(Config):
@@ -54,13 +54,13 @@ class Estimate:
 
     @property
     def replica_gb(self) -> float:
-        """Memory of one app process with the default kind of index, all of it read once."""
+        """Memory of one app process with the index as `ivf_fp16`, all of it read once."""
         return self.index_gb["ivf_fp16"] + self.items_gb
 
 
 def index_bytes(items: int, kind: str) -> float:
     """Bytes of an IVF index: codes, an 8-byte row number for each, the cells' centres in float32."""
-    return items * (_CODE_BYTES[kind] + 8) + choose_nlist(items, IndexConfig()) * DIM * 4
+    return items * (_CODE_BYTES[kind] + 8) + choose_nlist(items, IndexConfig(), kind) * DIM * 4
 
 
 def estimate(figures: Figures, items: int, given: Assumptions) -> Estimate:

@@ -34,6 +34,7 @@ import_first("benchmarks.cost_stages", "app.serving.snapshot")
 CHANNEL = "production"
 _ASKED, _ENCODED = 200, 50  # text queries whose median is a replica's latency
 _TOP_K = 10
+_INDEX = IndexConfig(refine_from=100_000_000)  # whole vectors at every size: points of one curve are of one kind
 _WARM = 64  # pictures that the model sees before it is measured
 
 
@@ -154,7 +155,7 @@ def _index(shop: SizedShop, meter: Meter) -> None:
 
     load_encoder(newest("model")).encode_texts(["a product"])
     with meter:
-        index = build(newest("model"), newest("catalog"), IndexConfig())
+        index = build(newest("model"), newest("catalog"), _INDEX)
     manifest = artifacts.load_manifest(open_store(), index)
     meter.notes |= {
         "index_bytes": next(file.size for file in manifest.files if file.path == "index.faiss"),
@@ -224,7 +225,7 @@ def _night(shop: SizedShop, meter: Meter) -> None:
 
     load_encoder(newest("model"), "auto").encode_images([synthetic.draw(0)] * _WARM)
     with meter:
-        done = reindex(ReindexConfig(channel=CHANNEL, publish_anyway=True))
+        done = reindex(ReindexConfig(channel=CHANNEL, publish_anyway=True, index=_INDEX))
     changes = done["changes"]
     meter.notes["embedded"] = changes.get("new", 0) + changes.get("image_changed", 0)
     meter.notes["changed"] = sum(count for kind, count in changes.items() if kind != "unchanged")

@@ -35,7 +35,7 @@ def recall_by_numpy(searcher: Searcher, vectors: np.ndarray, queries: np.ndarray
     return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(exact, rows, strict=True)]))
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_fp16", "ivf_sq8"])
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_refine"])
 def test_the_published_recall_is_what_a_plain_search_finds(kind: str, tmp_path) -> None:
     vectors, texts = shop(6000)
     built = build_index(vectors, texts, IndexConfig(kind=kind, recall_target=0.95))
@@ -110,14 +110,44 @@ def test_auto_takes_whole_vectors_where_half_precision_cannot_reach_the_target()
     assert asked.kind == "ivf_sq8" and not asked.figures["target_met"]
 
 
+def test_a_shortlist_ranks_by_whole_vector_what_short_codes_only_find(tmp_path) -> None:
+    vectors, texts = shop(6000)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_refine", recall_target=0.95))
+    assert built.factory == "IVF128,PQ32x4fsr,Refine(SQfp16)" and built.search_params["shortlist"] in (
+        50,
+        100,
+        200,
+        400,
+    )
+    assert built.figures["bytes_per_vector"] == pytest.approx(32 * 2.5 + 8, rel=0.15)
+    path = save_index(built, tmp_path / "i")
+    every_cell = {"nprobe": 128, "shortlist": 400}
+    scores, rows = Searcher.open(path, every_cell).search(texts, 10)
+    np.testing.assert_allclose(scores, np.einsum("qkd,qd->qk", vectors[rows], texts), atol=1e-3)
+    assert recall_by_numpy(Searcher.open(path, every_cell), vectors, texts, 10) > 0.99
+    codes_alone = Searcher(faiss.downcast_index(built.index.base_index), {"nprobe": 128})
+    assert recall_by_numpy(codes_alone, vectors, texts, 10) < 0.95
+
+
+def test_few_allowed_rows_are_all_ranked_by_whole_vector() -> None:
+    vectors, texts = shop(6000)
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_refine", recall_target=0.95))
+    allowed = np.arange(6000) % 3 == 0
+    scores, _ = Searcher(built.index, {"nprobe": 1, "shortlist": 50}).search(texts, 200, allowed)
+    exact = -np.sort(-(texts @ vectors[allowed].T), axis=1)[:, :200]
+    np.testing.assert_allclose(scores, exact, atol=1e-3)
+
+
 def test_kind_and_cells_follow_the_size() -> None:
     config = IndexConfig()
-    assert [choose_kind(n, config)[0] for n in (1, 4_999, 5_000, 10**6)] == ["flat", "flat", "ivf_fp16", "ivf_fp16"]
+    assert [choose_kind(n, config)[0] for n in (1, 4_999, 5_000, 249_999)] == ["flat", "flat", "ivf_fp16", "ivf_fp16"]
+    assert [choose_kind(n, config)[0] for n in (250_000, 10**6)] == ["ivf_refine"] * 2
+    assert [choose_nlist(n, config, "ivf_refine") for n in (250_000, 500_000, 10**6)] == [1024, 1024, 2048]
     assert [choose_nlist(n, config) for n in (1, 38, 100_000, 1_000_000)] == [1, 1, 1024, 4096]
     assert all(choose_nlist(n, config) * 39 <= max(n, 39) for n in range(1, 5000, 37))
 
 
-@pytest.mark.parametrize("kind", ["auto", "flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_pq"])
+@pytest.mark.parametrize("kind", ["auto", "flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_pq", "ivf_refine"])
 @pytest.mark.parametrize("n", [1, 2, 7, 60])
 def test_a_tiny_shop_is_indexed_and_found(kind: str, n: int, tmp_path) -> None:
     vectors = shop(n)[0]
@@ -127,8 +157,8 @@ def test_a_tiny_shop_is_indexed_and_found(kind: str, n: int, tmp_path) -> None:
     np.testing.assert_array_equal(rows[:, 0], np.arange(n))
     np.testing.assert_array_equal(np.sort(rows[:, :n]), np.tile(np.arange(n), (n, 1)))
     assert (rows[:, n:] == -1).all() and np.isneginf(scores[:, n:]).all()
-    if kind == "ivf_pq":
-        assert "replaced by ivf_sq8" in built.figures["notes"][0]
+    if kind in ("ivf_pq", "ivf_refine"):
+        assert f"replaced by {'ivf_sq8' if kind == 'ivf_pq' else 'ivf_fp16'}" in built.figures["notes"][0]
 
 
 def test_more_cells_than_the_vectors_feed_are_lowered_and_said() -> None:
@@ -138,7 +168,7 @@ def test_more_cells_than_the_vectors_feed_are_lowered_and_said() -> None:
     assert "nlist lowered from 400" in built.figures["notes"][0]
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_pq"])
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_pq", "ivf_refine"])
 def test_the_same_vectors_give_the_same_bytes(kind: str, tmp_path) -> None:
     vectors, texts = shop(2500)
     config = IndexConfig(kind=kind, pq_bytes=4)
@@ -237,7 +267,7 @@ def test_a_required_gpu_that_is_absent_is_refused() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8", "ivf_pq"])
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8", "ivf_pq", "ivf_refine"])
 def test_an_index_trained_on_a_gpu_serves_from_the_cpu(kind: str, tmp_path) -> None:
     if not count_gpus():
         pytest.skip(f"FAISS {faiss.__version__} sees no GPU: install the extra 'gpu' on a machine with one")

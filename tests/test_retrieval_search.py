@@ -34,7 +34,7 @@ def queries() -> np.ndarray:
 def built(vectors, queries) -> dict[str, BuiltIndex]:
     return {
         kind: build_index(vectors, queries, IndexConfig(kind=kind, recall_target=0.9))
-        for kind in ("flat", "ivf_flat", "ivf_sq8")
+        for kind in ("flat", "ivf_flat", "ivf_sq8", "ivf_refine")
     }
 
 
@@ -80,7 +80,7 @@ def test_a_filter_over_rounded_codes_loses_little(searchers, vectors, queries) -
     assert overlap(rows, exact(vectors, queries, 10, allowed)) > 0.95
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8"])
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8", "ivf_refine"])
 @pytest.mark.parametrize("share", [0.45, 0.8, 0.999])
 def test_a_wide_filter_keeps_the_recall(kind, share, searchers, built, vectors, queries) -> None:
     allowed = np.random.default_rng(4).random(N) < share
@@ -89,7 +89,7 @@ def test_a_wide_filter_keeps_the_recall(kind, share, searchers, built, vectors, 
     assert overlap(rows, exact(vectors, queries, 10, allowed)) >= built[kind].figures["recall"] - 0.05
 
 
-@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8"])
+@pytest.mark.parametrize("kind", ["flat", "ivf_flat", "ivf_sq8", "ivf_refine"])
 def test_every_row_comes_when_asked_for_more_than_there_are(kind, searchers, queries) -> None:
     scores, rows = searchers[kind].search(queries[:2], N + 5)
     np.testing.assert_array_equal(np.sort(rows[:, :N]), np.tile(np.arange(N), (2, 1)))
@@ -196,7 +196,12 @@ def test_missing_truncated_and_foreign_files_are_told_apart(built, tmp_path) -> 
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**20), st.integers(1, 40), st.floats(0, 1), st.sampled_from(["flat", "ivf_flat", "ivf_sq8"]))
+@given(
+    st.integers(0, 2**20),
+    st.integers(1, 40),
+    st.floats(0, 1),
+    st.sampled_from(["flat", "ivf_flat", "ivf_sq8", "ivf_refine"]),
+)
 def test_any_search_returns_distinct_allowed_rows_best_first(searchers, queries, seed, top_k, share, kind) -> None:
     allowed = np.random.default_rng(seed).random(N) < share**3
     scores, rows = searchers[kind].search(queries[:5], top_k, allowed)
@@ -220,7 +225,7 @@ def test_a_filter_packed_once_finds_what_the_plain_one_finds(searchers, queries)
         searchers["flat"].search(queries, 10, RowFilter(allowed[:-1]))
 
 
-@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8"])
+@pytest.mark.parametrize("kind", ["ivf_flat", "ivf_sq8", "ivf_refine"])
 @pytest.mark.parametrize("share", [0.45, 0.6, 0.9])
 def test_a_filter_of_departments_far_from_the_query_keeps_the_recall(
     kind, share, searchers, built, vectors, queries

@@ -7,12 +7,15 @@ from typing import Any
 import faiss
 import numpy as np
 
+from tasks.retrieval.shortlist import Shortlist, inner, whole
 from tasks.schema.errors import ArtifactCorrupt
 
 _FEW_ROWS = 5_000  # so few allowed rows are all scored: that costs about what an unfiltered search does
 _FARTHEST = 4  # times the effort where a query's own surroundings are not allowed: far cells rank less surely
 _BLOCK = 256  # queries planned at once; bounds memory, not the result
 _ROWS_A_HIT = 50  # scored for each row asked for, at the least: a margin is tuned where few are asked for
+_LISTED_A_HIT = 4  # so many are ranked again for each row asked for, at the least, where an index looks twice
+LONGEST = 400  # rows ranked again where nothing was tuned
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,12 @@ class Effort:
     ``nprobe`` may be taken. A query with plain surroundings needs few cells, one between many needs all of them: the
     same recall for half the work, for most queries a quarter. inf: ``nprobe`` cells for each.
     Source: query-aware pruning of SPANN (Chen et al. 2021).
+    shortlist: rows that an index which looks twice ranks again; others have no use for it.
     """
 
     nprobe: int
     margin: float = inf
+    shortlist: int = 0
 
     @property
     def most(self) -> int:
@@ -37,7 +42,8 @@ class Effort:
     @property
     def search_params(self) -> dict[str, Any]:
         """JSON-able, as a manifest keeps it."""
-        return {"nprobe": self.nprobe} | ({} if self.margin == inf else {"margin": self.margin})
+        margin = {} if self.margin == inf else {"margin": self.margin}
+        return {"nprobe": self.nprobe} | margin | ({"shortlist": self.shortlist} if self.shortlist else {})
 
 
 class Cells:
@@ -48,8 +54,9 @@ class Cells:
 
     def __init__(self, index: Any) -> None:
         """Raises ArtifactCorrupt where the rows of the index are not 0 to n-1, each once."""
-        self._index = index
-        self._sizes = np.array([index.get_list_size(cell) for cell in range(index.nlist)], np.int64)
+        self._owner, self._index, flat = index, inner(index), whole(index)  # the owner frees the others
+        self._shortlist = None if flat is None else Shortlist(flat)
+        self._sizes = np.array([self._index.get_list_size(cell) for cell in range(self._index.nlist)], np.int64)
         self._cell_of = np.full(index.ntotal, -1, np.int32)
         for cell in np.flatnonzero(self._sizes):
             rows = self._rows_in(int(cell))
@@ -61,13 +68,24 @@ class Cells:
                 f"index: its cells do not hold each of the rows 0 to {index.ntotal - 1} once; build the index again"
             )
 
+    @classmethod
+    def of_index(cls, index: Any) -> "Cells | None":
+        """Those of ``index``; None where it has none. Raises ArtifactCorrupt."""
+        return cls(index) if isinstance(inner(index), faiss.IndexIVF) else None
+
+    @property
+    def number(self) -> int:
+        """Cells, empty ones among them."""
+        return len(self._sizes)
+
+    @property
+    def look_twice(self) -> bool:
+        """Whether the rows that lie in cells are short codes, the best of which are ranked again by whole vector."""
+        return self._shortlist is not None
+
     def count(self, allowed: np.ndarray) -> np.ndarray:
         """Allowed rows in each cell, (nlist,) int32. allowed: (n,) bool."""
         return np.bincount(self._cell_of[allowed], minlength=len(self._sizes)).astype(np.int32)
-
-    def of(self, rows: np.ndarray) -> np.ndarray:
-        """The cell that each of ``rows`` lies in, int32 in the shape of ``rows``; of row -1 any."""
-        return self._cell_of[rows]
 
     def search(
         self,
@@ -83,14 +101,34 @@ class Cells:
         is every row; ``width`` is no more than their sum, and every query gets as many.
         """
         scores, rows = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
+        depth = self._depth(width, effort, counts)
         for start in range(0, len(queries), _BLOCK):
             part = slice(start, start + _BLOCK)
             near, cells = self._choose(queries[part], width, effort, counts)
-            params = faiss.SearchParametersIVF(nprobe=cells.shape[1], sel=selector)  # type: ignore[call-arg]
-            pointers = (faiss.swig_ptr(cells), faiss.swig_ptr(near), faiss.swig_ptr(scores[part]))
-            self._index.search_preassigned_c(  # FAISS's own wrapper of it takes no selector
-                len(cells), faiss.swig_ptr(queries[part]), width, *pointers, faiss.swig_ptr(rows[part]), False, params
+            found = self._scan(queries[part], near, cells, depth, selector)
+            scores[part], rows[part] = (
+                self._shortlist.best(queries[part], found[1], width) if self._shortlist else found
             )
+        return scores, rows
+
+    def _depth(self, width: int, effort: Effort, counts: np.ndarray | None) -> int:
+        """Rows that the cells are to give for each query: all of few allowed ones, so that none is lost to its code."""
+        if self._shortlist is None:
+            return width
+        allowed = int(self._sizes.sum() if counts is None else counts.sum())
+        listed = max(effort.shortlist or LONGEST, _LISTED_A_HIT * width)
+        return allowed if counts is not None and allowed <= _FEW_ROWS else min(allowed, listed)
+
+    def _scan(
+        self, queries: np.ndarray, near: np.ndarray, cells: np.ndarray, depth: int, selector: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Best ``depth`` rows in the chosen cells; past the last -1."""
+        scores, rows = np.empty((len(queries), depth), np.float32), np.empty((len(queries), depth), np.int64)
+        params = faiss.SearchParametersIVF(nprobe=cells.shape[1], sel=selector)  # type: ignore[call-arg]
+        pointers = (faiss.swig_ptr(one) for one in (cells, near, scores, rows))
+        self._index.search_preassigned_c(  # FAISS's own wrapper of it takes no selector
+            len(cells), faiss.swig_ptr(queries), depth, *pointers, False, params
+        )
         return scores, rows
 
     def _choose(
@@ -158,8 +196,17 @@ class Cells:
         own[:, effort.most :] = False
         return own
 
+    def behind(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """How much less the centre of each row's cell scores than the query's nearest one. rows and result: (m, k)."""
+        near, _ = self._index.quantizer.search(queries, 1)
+        cells = self._cell_of[rows]
+        centres = self._index.quantizer.reconstruct_batch(cells.ravel().astype(np.int64)).reshape(*cells.shape, -1)
+        return near - np.einsum("qkd,qd->qk", centres, queries)
+
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of ``rows`` as their codes keep them, (m, d) float32. An IVF index cannot look a row up itself."""
+        if self._shortlist is not None:
+            return self._shortlist.vectors(rows)
         vectors = np.empty((len(rows), self._index.d), np.float32)
         cells = self._cell_of[rows]
         for cell in np.unique(cells).tolist():

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.schema.config import Config
 
-IndexKind = Literal["auto", "flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_pq"]
+IndexKind = Literal["auto", "flat", "ivf_flat", "ivf_fp16", "ivf_sq8", "ivf_pq", "ivf_refine"]
 
 
 class IndexConfig(Config):
@@ -14,10 +14,15 @@ class IndexConfig(Config):
 
     kind: IndexKind = Field(
         "auto",
-        description="'auto' takes flat up to flat_below items and ivf_fp16 from there on. Bytes a number of a vector "
-        "takes: flat, ivf_flat 4, ivf_fp16 2, ivf_sq8 1 (no faster, and may miss the target). ivf_pq: pq_bytes in all",
+        description="'auto' takes flat below flat_below items, ivf_fp16 from there on and ivf_refine from refine_from. "
+        "Bytes a number of a vector takes: flat, ivf_flat 4, ivf_fp16 2, ivf_sq8 1 (no faster, and may miss the "
+        "target), ivf_refine 2.5 (half a byte is looked through, the best rows are ranked by the other 2). "
+        "ivf_pq: pq_bytes in all",
     )
     flat_below: int = Field(5_000, ge=1, le=10_000_000, description="Items below which 'auto' searches exactly")
+    refine_from: int = Field(
+        250_000, ge=1_024, le=100_000_000, description="Items from which 'auto' looks through short codes first"
+    )
     nlist: int | None = Field(None, ge=1, le=262_144, description="Cells of an IVF index; None: about 4 sqrt(n)")
     training_points_per_list: int = Field(
         40, ge=1, le=256, description="Vectors per cell that k-means trains on, at random (FAISS wants 39 or more)"
@@ -44,6 +49,9 @@ class IndexConfig(Config):
             faults.append("use_gpu='require' means nothing to kind='flat', which is not trained: take 'auto'")
         if self.kind == "auto" and self.nlist is not None and self.nlist > self.flat_below:
             faults.append(f"nlist={self.nlist} is more cells than flat_below={self.flat_below} items: lower nlist")
+        if self.refine_from < self.flat_below:
+            found = f"refine_from={self.refine_from} lies below flat_below={self.flat_below}"
+            faults.append(f"{found}: raise the one or lower the other")
         if faults:
             raise ValueError("; ".join(faults))
         return self

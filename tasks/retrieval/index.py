@@ -15,6 +15,7 @@ import numpy as np
 
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import Device, pick_device
+from tasks.retrieval.shortlist import inner, whole
 from tasks.retrieval.tuning import QuerySample, sample_queries, tune
 from tasks.retrieval.vectors import blocks, checked
 from tasks.schema.errors import ConfigError
@@ -25,6 +26,7 @@ _CODES = {"ivf_flat": "Flat", "ivf_fp16": "SQfp16", "ivf_sq8": "SQ8"}
 _MIN_POINTS = 39  # FAISS asks for at least as many training vectors per cell
 _PQ_POINTS = 10_000  # product quantisation learns 256 codewords: 39 vectors for each
 _PQ_LEAST = 1_024  # below, those codewords are the vectors themselves and the code saves nothing
+_WHOLE = {"ivf_pq": "ivf_sq8", "ivf_refine": "ivf_fp16"}  # taken where vectors are too few for product codes
 
 
 @dataclass(frozen=True)
@@ -92,23 +94,30 @@ def save_index(built: "BuiltIndex | Any", path: Path | str) -> Path:
 def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
     """Kind of index for ``n`` vectors, and what a reader should know about the choice.
 
-    'auto' is exact below ``flat_below`` and IVF over half-precision numbers from there on. 8-bit codes take half the
+    'auto' is exact below ``flat_below``, IVF over half-precision numbers from there on, and from ``refine_from`` looks
+    through 4-bit codes first, for memory is what a search waits for there. 8-bit codes take half the
     memory and as long a cell, but their rounding costs text queries a point or two of recall, which no nprobe brings
     back. HNSW loses more: text queries lie away from the pictures.
     """
-    if config.kind == "ivf_pq" and n < _PQ_LEAST:
-        return "ivf_sq8", [f"ivf_pq replaced by ivf_sq8: product codes need {_PQ_LEAST} vectors, found {n}"]
+    if config.kind in _WHOLE and n < _PQ_LEAST:
+        other = _WHOLE[config.kind]
+        return other, [f"{config.kind} replaced by {other}: product codes need {_PQ_LEAST} vectors, found {n}"]
     if config.kind != "auto":
         return config.kind, []
+    if n >= config.refine_from:
+        return "ivf_refine", []
     return ("flat" if n < config.flat_below else "ivf_fp16"), []
 
 
-def choose_nlist(n: int, config: IndexConfig) -> int:
-    """Cells for ``n`` vectors: 4 sqrt(n) as the nearest power of 2, never more than the training vectors feed."""
+def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
+    """Cells for ``n`` vectors: 4 sqrt(n) as the nearest power of 2, never more than the training vectors feed.
+
+    ivf_refine: 2 sqrt(n), for there a row costs an eighth of what a centre does.
+    """
     most = max(1, n // _MIN_POINTS)
     if config.nlist is not None:
         return min(config.nlist, most)
-    wanted = 2 ** round(math.log2(4 * math.sqrt(n)))
+    wanted = 2 ** round(math.log2((2 if kind == "ivf_refine" else 4) * math.sqrt(n)))
     return wanted if wanted <= most else 2 ** int(math.log2(most))
 
 
@@ -122,25 +131,29 @@ def _build_ivf(
     vectors: np.ndarray, kind: str, config: IndexConfig, device: Device, progress: Progress
 ) -> tuple[Any, dict[str, Any]]:
     n, dim = vectors.shape
-    nlist = choose_nlist(n, config)
+    nlist = choose_nlist(n, config, kind)
     sample = _training_sample(vectors, nlist, kind, config)
     factory = f"IVF{nlist},{_codes(kind, dim, config)}"
     index: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed = config.seed
-    index.cp.spherical = True  # cells of unit vectors are compared by inner product
-    index.cp.min_points_per_centroid = 1  # choose_nlist has seen to it; FAISS would warn on stderr for tiny shops
-    if kind == "ivf_pq":
-        index.pq.cp.seed = config.seed
-        index.pq.cp.min_points_per_centroid = 1
+    ivf = inner(index)
+    ivf.cp.seed = config.seed
+    ivf.cp.spherical = True  # cells of unit vectors are compared by inner product
+    ivf.cp.min_points_per_centroid = 1  # choose_nlist has seen to it; FAISS would warn on stderr for tiny shops
+    if kind in _WHOLE:
+        ivf.pq.cp.seed = config.seed
+        ivf.pq.cp.min_points_per_centroid = 1
     progress(0.05, f"training {factory} on {len(sample)} of {n} vectors ({device.name})")
     started = time.perf_counter()
-    device.train(index, sample)
+    device.train(ivf, sample)
     train_seconds = round(time.perf_counter() - started, 3)
-    _add(index, vectors, device, progress)
+    if ivf is index:
+        _add(index, vectors, device, progress)
+    else:
+        _add_twice(index, ivf, vectors, progress)
     figures = _figures(index, kind, factory, vectors, nlist=nlist, n_train=len(sample))
     figures |= {"train_seconds": train_seconds, "device": device.name}
-    figures["imbalance"] = round(float(index.invlists.imbalance_factor()), 3)
-    figures["empty_lists"] = int(sum(index.get_list_size(cell) == 0 for cell in range(nlist)))
+    figures["imbalance"] = round(float(ivf.invlists.imbalance_factor()), 3)
+    figures["empty_lists"] = int(sum(ivf.get_list_size(cell) == 0 for cell in range(nlist)))
     if config.nlist is not None and nlist < config.nlist:
         figures["notes"].append(f"nlist lowered from {config.nlist} to {nlist}: {n} vectors feed no more cells")
     return index, figures
@@ -149,7 +162,7 @@ def _build_ivf(
 def _training_sample(vectors: np.ndarray, nlist: int, kind: str, config: IndexConfig) -> np.ndarray:
     """Rows k-means learns from, drawn at random: the first n would be one department of a sorted shop."""
     wanted = nlist * config.training_points_per_list
-    if kind == "ivf_pq":
+    if kind in _WHOLE:
         wanted = max(wanted, _PQ_POINTS)
     if wanted >= len(vectors):
         return vectors
@@ -161,6 +174,8 @@ def _codes(kind: str, dim: int, config: IndexConfig) -> str:
     """How a vector is stored inside its cell, in the words of FAISS's index factory."""
     if kind in _CODES:
         return _CODES[kind]
+    if kind == "ivf_refine":  # 4 bits for each number, of what a vector differs from its cell's centre by (r)
+        return f"PQ{dim}x4fsr,Refine(SQfp16)"
     most = max(1, min(config.pq_bytes, dim // 4))  # pieces of fewer than 4 numbers train for minutes and gain nothing
     pieces = max(pieces for pieces in range(1, most + 1) if dim % pieces == 0)
     return f"PQ{pieces}x8np"  # np: without polysemous training, which takes ten times as long and serves Hamming search
@@ -182,6 +197,20 @@ def _add(index: Any, vectors: np.ndarray, device: Device, progress: Progress) ->
         chosen = cells[index.ntotal : index.ntotal + len(block)]
         index.add_core(len(block), faiss.swig_ptr(block), None, faiss.swig_ptr(chosen))
         progress(0.6 + 0.1 * index.ntotal / len(vectors), f"added {index.ntotal} of {len(vectors)} vectors")
+
+
+def _add_twice(index: Any, ivf: Any, vectors: np.ndarray, progress: Progress) -> None:
+    """Add all vectors to the short codes and to the whole ones; the latter made to measure, as `_add` says."""
+    flat, done = whole(index), 0
+    flat.codes.resize(len(vectors) * flat.code_size)
+    codes = faiss.rev_swig_ptr(flat.codes.data(), flat.codes.size()).reshape(len(vectors), flat.code_size)
+    for block in blocks(vectors):
+        ivf.add(block)
+        codes[done : done + len(block)] = flat.sa_encode(block)
+        done += len(block)
+        progress(0.3 + 0.4 * done / len(vectors), f"added {done} of {len(vectors)} vectors")
+    index.ntotal = flat.ntotal = len(vectors)
+    index.is_trained = True
 
 
 def _figures(index: Any, kind: str, factory: str, vectors: np.ndarray, nlist: int, n_train: int) -> dict[str, Any]:
@@ -207,4 +236,6 @@ def _estimated_size(index: Any, vectors: np.ndarray) -> int:
     """Bytes on disk without a second copy in memory: codes, an 8-byte row number each, the cells' centres."""
     if isinstance(index, faiss.IndexFlat):
         return int(vectors.nbytes)
-    return int(len(vectors) * (index.code_size + 8) + index.nlist * vectors.shape[1] * 4)
+    ivf, flat = inner(index), whole(index)
+    code_size = ivf.code_size + (0 if flat is None else flat.code_size)
+    return int(len(vectors) * (code_size + 8) + ivf.nlist * vectors.shape[1] * 4)

@@ -40,9 +40,10 @@ class Searcher:
 
     def __init__(self, index: Any, search_params: dict[str, Any] | None = None) -> None:
         self._index = index
-        self._cells = Cells(index) if isinstance(index, faiss.IndexIVF) else None
-        cells, params = int(getattr(index, "nlist", 1)), search_params or {}
-        self._effort = Effort(min(int(params.get("nprobe", 1)), cells), float(params.get("margin", inf)))
+        self._cells = Cells.of_index(index)
+        cells, params = self._cells.number if self._cells else 1, search_params or {}
+        nprobe, margin = min(int(params.get("nprobe", 1)), cells), float(params.get("margin", inf))
+        self._effort = Effort(nprobe, margin, int(params.get("shortlist", 0)))
         if self._effort.nprobe < 1 or not self._effort.margin >= 0:
             found = f"nprobe={self._effort.nprobe}, margin={self._effort.margin}"
             raise ConfigError(f"{found}: expected 1 to {cells}, and 0 or more; take them from the index's manifest")

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
-import faiss
 import numpy as np
 
-from tasks.retrieval.cells import Cells, Effort
+from tasks.retrieval.cells import LONGEST, Cells, Effort
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.exact import exact_top
 
@@ -24,6 +23,7 @@ _SURE = 1.64  # standard errors: 95 of 100 samples this far above the target wer
 _BISECTIONS = 3
 _MARGIN_STEP = 5e-4  # of an inner product of unit vectors
 _ANY = 2.0  # a margin that leaves out no cell
+_SHORTLISTS = (50, 100, 200)
 _TIMED = 100
 
 
@@ -53,7 +53,7 @@ class Trial:
     """An index under one set of questions: searched as it will be served, judged against exact search."""
 
     def __init__(self, index: Any, vectors: np.ndarray, sample: QuerySample, k: int) -> None:
-        self.index, self.cells = index, Cells(index) if isinstance(index, faiss.IndexIVF) else None
+        self.index, self.cells = index, Cells.of_index(index)
         self._vectors, self._queries, self.k = vectors, sample.queries, k
         self._floor = exact_top(vectors, sample.queries, k)[0][:, -1]
 
@@ -76,12 +76,8 @@ class Trial:
 
     def gaps(self, part: slice, effort: Effort) -> np.ndarray:
         """How much less each right answer's cell scores than the nearest one, (q, k); inf for an answer not found."""
-        queries = self._queries[part]
         rows, right = self.right(part, effort)
-        near, _ = self.index.quantizer.search(queries, 1)
-        cells = self.cells.of(rows)  # type: ignore[union-attr]
-        centres = self.index.quantizer.reconstruct_batch(cells.ravel().astype(np.int64)).reshape(*cells.shape, -1)
-        return np.where(right, near - np.einsum("qkd,qd->qk", centres, queries), inf)
+        return np.where(right, self.cells.behind(self._queries[part], rows), inf)  # type: ignore[union-attr]
 
 
 def tune(
@@ -89,22 +85,26 @@ def tune(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Search parameters that reach the recall target, and figures that say whether they do.
 
-    The least nprobe that reaches it: powers of 2 up to ``nlist``, then a few bisections. Then the least margin that
-    does (`Effort`). The target is reached where the recall less 1.64 of its standard errors is no lower, so that
-    queries which were not tuned on meet it too. Where that is out of reach: the smallest nprobe within 0.001 of the
-    best, and ``target_met`` says whether its recall as measured is no lower.
+    The least nprobe that reaches it: powers of 2 up to ``nlist``, then a few bisections. Then the shortest shortlist
+    that loses next to nothing, and the least margin that reaches the target (`Effort`). The target is reached where the
+    recall less 1.64 of its standard errors is no lower, so that queries which were not tuned on meet it too. Where that
+    is out of reach: the smallest nprobe within 0.001 of the best, and ``target_met`` says whether its recall as
+    measured is no lower.
     """
     trial = Trial(index, vectors, sample, min(config.recall_at, len(vectors)))
     tried: dict[int, np.ndarray] = {}
+    longest = LONGEST if trial.cells and trial.cells.look_twice else 0
 
     def found(nprobe: int) -> np.ndarray:
         if nprobe not in tried:
-            tried[nprobe] = trial.shares(sample.tuning, Effort(nprobe))
+            tried[nprobe] = trial.shares(sample.tuning, Effort(nprobe, shortlist=longest))
         return tried[nprobe]
 
     effort = Effort(1)
     if trial.cells is not None:
-        effort = Effort(_least_nprobe(found, nlist, config.recall_target))
+        effort = Effort(_least_nprobe(found, nlist, config.recall_target), shortlist=longest)
+        if longest:
+            effort = _with_shortlist(trial, sample.tuning, effort, found(effort.nprobe))
         if _reaches(found(effort.nprobe), config.recall_target):
             effort = _with_margin(trial, sample.tuning, effort, config.recall_target)
     shares = trial.shares(slice(None), effort)
@@ -162,6 +162,12 @@ def _least_nprobe(found: Callable[[int], np.ndarray], nlist: int, target: float)
             break
         low, reached = (low, middle) if _reaches(found(middle), target) else (middle, reached)
     return reached
+
+
+def _with_shortlist(trial: Trial, part: slice, effort: Effort, whole: np.ndarray) -> Effort:
+    """``effort`` with the shortest shortlist whose recall is within 0.001 of the longest one's, ``whole`` (q,)."""
+    shorter = (replace(effort, shortlist=rows) for rows in _SHORTLISTS)
+    return next((some for some in shorter if trial.shares(part, some).mean() >= whole.mean() - _NEAR_BEST), effort)
 
 
 def _with_margin(trial: Trial, part: slice, effort: Effort, target: float) -> Effort:
