@@ -142,6 +142,7 @@ def test_kind_and_cells_follow_the_size() -> None:
     config = IndexConfig()
     assert [choose_kind(n, config)[0] for n in (1, 4_999, 5_000, 249_999)] == ["flat", "flat", "ivf_fp16", "ivf_fp16"]
     assert [choose_kind(n, config)[0] for n in (250_000, 10**6)] == ["ivf_refine"] * 2
+    assert choose_kind(300_000, IndexConfig(flat_below=400_000))[0] == "flat"
     assert [choose_nlist(n, config, "ivf_refine") for n in (250_000, 500_000, 10**6)] == [1024, 1024, 2048]
     assert [choose_nlist(n, config) for n in (1, 38, 100_000, 1_000_000)] == [1, 1, 1024, 4096]
     assert all(choose_nlist(n, config) * 39 <= max(n, 39) for n in range(1, 5000, 37))

@@ -21,7 +21,7 @@ class IndexConfig(Config):
     )
     flat_below: int = Field(5_000, ge=1, le=10_000_000, description="Items below which 'auto' searches exactly")
     refine_from: int = Field(
-        250_000, ge=1_024, le=100_000_000, description="Items from which 'auto' looks through short codes first"
+        250_000, ge=1_024, le=100_000_000, description="Items from which 'auto' takes ivf_refine, if no longer flat"
     )
     nlist: int | None = Field(None, ge=1, le=262_144, description="Cells of an IVF index; None: about 4 sqrt(n)")
     training_points_per_list: int = Field(
@@ -49,9 +49,6 @@ class IndexConfig(Config):
             faults.append("use_gpu='require' means nothing to kind='flat', which is not trained: take 'auto'")
         if self.kind == "auto" and self.nlist is not None and self.nlist > self.flat_below:
             faults.append(f"nlist={self.nlist} is more cells than flat_below={self.flat_below} items: lower nlist")
-        if self.refine_from < self.flat_below:
-            found = f"refine_from={self.refine_from} lies below flat_below={self.flat_below}"
-            faults.append(f"{found}: raise the one or lower the other")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -104,9 +104,9 @@ def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
         return other, [f"{config.kind} replaced by {other}: product codes need {_PQ_LEAST} vectors, found {n}"]
     if config.kind != "auto":
         return config.kind, []
-    if n >= config.refine_from:
-        return "ivf_refine", []
-    return ("flat" if n < config.flat_below else "ivf_fp16"), []
+    if n < config.flat_below:
+        return "flat", []
+    return ("ivf_fp16" if n < config.refine_from else "ivf_refine"), []
 
 
 def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
