@@ -23,7 +23,9 @@ class IndexConfig(Config):
     refine_from: int = Field(
         250_000, ge=1_024, le=100_000_000, description="Items from which 'auto' takes ivf_refine, if no longer flat"
     )
-    nlist: int | None = Field(None, ge=1, le=262_144, description="Cells of an IVF index; None: about 4 sqrt(n)")
+    nlist: int | None = Field(
+        None, ge=1, le=262_144, description="Cells of an IVF index; None: 4 sqrt(n), ivf_refine half"
+    )
     training_points_per_list: int = Field(
         40, ge=1, le=256, description="Vectors per cell that k-means trains on, at random (FAISS wants 39 or more)"
     )
@@ -37,7 +39,8 @@ class IndexConfig(Config):
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the training sample and of k-means")
     use_gpu: Literal["auto", "never", "require"] = Field(
-        "auto", description="Train and fill IVF cells on GPUs: where FAISS sees one, never, or fail without"
+        "auto",
+        description="Train and fill (ivf_refine: train) IVF cells on GPUs: if FAISS sees one, never, or fail without",
     )
 
     @model_validator(mode="after")

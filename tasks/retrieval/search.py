@@ -50,7 +50,8 @@ class Searcher:
 
     @classmethod
     def open(cls, path: Path | str, search_params: dict[str, Any] | None = None) -> "Searcher":
-        """Map the index at ``path``: its codes are read when first searched, an IVF index's row numbers at once.
+        """Map the index at ``path``: its vectors are read when first searched, an IVF index's row numbers
+        and the short codes of ivf_refine at once.
 
         ``search_params`` as `build_index` gave them. Raises ArtifactMissing, and ArtifactCorrupt where FAISS cannot
         read it or its rows are not numbered 0 to n-1. A flipped byte opens without an error:
