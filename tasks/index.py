@@ -18,7 +18,7 @@ from tasks.store import artifacts, embeddings
 from tasks.store.cache import fetch, fetch_table
 from tasks.store.store import open_store
 
-RECIPE = 4
+RECIPE = 5
 
 
 @compute_task(name="build-index")
@@ -32,14 +32,15 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
         show_reused(store, stored)
         return ref
     from tasks.retrieval import self_test
-    from tasks.retrieval.index import build_index, save_index
+    from tasks.retrieval.index import build_index, choose_kind, choose_tuning_queries, save_index
 
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split", "captions"])
     hashes = items["image_sha256"].to_pylist()
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as source:
         folder = Path(scratch)
         vectors = embeddings.load_vectors(store, model.id, hashes, into=Path(source) / "vectors.npy")
-        queries = load_encoder(model).encode_texts(_text_queries(items, config))
+        asked = choose_tuning_queries(choose_kind(items.num_rows, config)[0], config)
+        queries = load_encoder(model).encode_texts(_text_queries(items, asked, config.seed))
         with accelerator(), track("build-index", "building the index") as progress:
             built = build_index(vectors, queries, config, progress=progress)
         save_index(built, folder / "index.faiss")
@@ -69,13 +70,13 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
     return manifest.ref
 
 
-def _text_queries(items: pa.Table, config: IndexConfig) -> list[str]:
+def _text_queries(items: pa.Table, count: int, seed: int) -> list[str]:
     """What people type: captions of every kind, of products held out of training where there are any."""
     held_out = items.filter(pc.is_in(items["split"], value_set=pa.array(["val", "test"])))
     captions = (held_out if held_out.num_rows else items)["captions"]
     texts = sorted({text for chunk in captions.chunks for text in chunk.items.unique().to_pylist()})
-    random.Random(config.seed).shuffle(texts)
-    return texts[: config.tuning_queries]
+    random.Random(seed).shuffle(texts)
+    return texts[:count]
 
 
 def _show(manifest: Manifest) -> None:

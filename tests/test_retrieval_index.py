@@ -113,7 +113,7 @@ def test_auto_takes_whole_vectors_where_half_precision_cannot_reach_the_target()
 def test_a_shortlist_ranks_by_whole_vector_what_short_codes_only_find(tmp_path) -> None:
     vectors, texts = shop(6000)
     built = build_index(vectors, texts, IndexConfig(kind="ivf_refine", recall_target=0.95))
-    assert built.factory == "IVF128,PQ32x4fsr,Refine(SQfp16)"
+    assert built.factory == "IVF128(SQ8),PQ32x4fsr,Refine(SQfp16)"
     assert built.search_params["shortlist"] in (50, 100, 200, 400)
     assert built.figures["bytes_per_vector"] == pytest.approx(32 * 2.5 + 8, rel=0.15)
     path = save_index(built, tmp_path / "i")

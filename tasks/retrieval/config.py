@@ -34,8 +34,11 @@ class IndexConfig(Config):
         0.98, gt=0, le=1, description="Recall against exact search, on text queries, that the search is tuned to reach"
     )
     recall_at: int = Field(10, ge=1, le=1000, description="Cut-off k of that recall")
-    tuning_queries: int = Field(
-        500, ge=10, le=10_000, description="Queries, drawn at random, that the search is tuned on"
+    tuning_queries: int | None = Field(
+        None,
+        ge=10,
+        le=10_000,
+        description="Queries, drawn at random, that the search is tuned on; None: 500, ivf_refine 2,000",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the training sample and of k-means")
     use_gpu: Literal["auto", "never", "require"] = Field(

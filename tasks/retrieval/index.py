@@ -13,6 +13,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from tasks.retrieval.centres import replace_centres, round_centres
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import Device, pick_device
 from tasks.retrieval.shortlist import inner, whole
@@ -56,8 +57,8 @@ def build_index(
     if not len(vectors):
         raise ConfigError("no vectors to index: found 0 rows; embed at least one picture first")
     device = pick_device(config.use_gpu)
-    sample = sample_queries(vectors, queries, config)
     kind, notes = choose_kind(len(vectors), config)
+    sample = sample_queries(vectors, queries, choose_tuning_queries(kind, config), config.seed)
     built = _build_and_tune(vectors, kind, sample, config, device, progress)
     if config.kind == "auto" and not built.figures["target_met"]:
         notes.append(f"ivf_flat instead of {kind}, whose rounding allows a recall of {built.figures['recall']} at best")
@@ -121,6 +122,11 @@ def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
     return wanted if wanted <= most else 2 ** int(math.log2(most))
 
 
+def choose_tuning_queries(kind: str, config: IndexConfig) -> int:
+    """Queries to tune an index of ``kind`` on, at most: fewer leave a doubt, which a large index pays for in cells."""
+    return config.tuning_queries or (2_000 if kind == "ivf_refine" else 500)
+
+
 def _build_flat(vectors: np.ndarray) -> tuple[Any, dict[str, Any]]:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
@@ -133,8 +139,8 @@ def _build_ivf(
     n, dim = vectors.shape
     nlist = choose_nlist(n, config, kind)
     sample = _training_sample(vectors, nlist, kind, config)
-    factory = f"IVF{nlist},{_codes(kind, dim, config)}"
-    index: Any = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
+    factory = f"IVF{nlist}{'(SQ8)' if kind == 'ivf_refine' else ''},{_codes(kind, dim, config)}"
+    index: Any = faiss.index_factory(dim, factory.replace("(SQ8)", ""), faiss.METRIC_INNER_PRODUCT)
     ivf = inner(index)
     ivf.cp.seed = config.seed
     ivf.cp.spherical = True  # cells of unit vectors are compared by inner product
@@ -149,7 +155,9 @@ def _build_ivf(
     if ivf is index:
         _add(index, vectors, device, progress)
     else:
+        in_bytes = round_centres(ivf)
         _add_twice(index, ivf, vectors, progress)
+        replace_centres(ivf, in_bytes)
     figures = _figures(index, kind, factory, vectors, nlist=nlist, n_train=len(sample))
     figures |= {"train_seconds": train_seconds, "device": device.name}
     figures["imbalance"] = round(float(ivf.invlists.imbalance_factor()), 3)

@@ -17,6 +17,7 @@ from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.exact import exact_top
 
 _FEW = 20  # fewer text queries than this cannot tell 0.98 from 0.90
+_REPORTED = 500
 _TIE = 1e-6  # duplicate pictures score alike up to rounding: any of them is the right answer
 _NEAR_BEST = 1e-3
 _SURE = 1.64  # standard errors: 95 of 100 samples this far above the target were drawn where it is met
@@ -37,12 +38,11 @@ class QuerySample:
     tuned_on: str
 
 
-def sample_queries(vectors: np.ndarray, text_queries: np.ndarray, config: IndexConfig) -> QuerySample:
-    """Up to ``tuning_queries`` text queries and as many images, drawn with the seed."""
-    rng = np.random.default_rng(config.seed + 1)
-    image = _draw(vectors, config.tuning_queries, rng)
-    text = _draw(text_queries, config.tuning_queries, rng)
-    queries, texts = np.concatenate([text, image]), len(text)
+def sample_queries(vectors: np.ndarray, text_queries: np.ndarray, count: int, seed: int) -> QuerySample:
+    """Up to ``count`` text queries and as many images, fewer where those are only reported; drawn with the seed."""
+    rng, texts = np.random.default_rng(seed + 1), min(len(text_queries), count)
+    image = _draw(vectors, count if texts < _FEW else min(count, _REPORTED), rng)
+    queries = np.concatenate([_draw(text_queries, count, rng), image])
     if texts >= _FEW:
         return QuerySample(queries, texts, slice(texts), "text queries")
     told = f"{texts} text queries and images" if texts else "images (no text queries given)"
