@@ -100,22 +100,22 @@ class Cells:
         queries: (m, d) float32. counts: what `count` gave for the rows that ``selector`` lets through, None where that
         is every row; ``width`` is no more than their sum, and every query gets as many.
         """
-        scores, rows = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
-        depth = self._depth(width, effort, counts)
+        depth, parts = self._depth(width, effort, counts), []
         for start in range(0, len(queries), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            near, cells = self._choose(queries[part], width, effort, counts)
-            found = self._scan(queries[part], near, cells, depth, selector)
-            scores[part], rows[part] = (
-                self._shortlist.best(queries[part], found[1], width) if self._shortlist else found
-            )
-        return scores, rows
+            some = queries[start : start + _BLOCK]
+            near, cells = self._choose(some, width, effort, counts)
+            found = self._scan(some, near, cells, depth, selector)
+            parts.append(self._shortlist.best(some, found[1], width) if self._shortlist else found)
+        if len(parts) == 1:
+            return parts[0]
+        scores, rows = zip(*parts, strict=True)
+        return np.concatenate(scores), np.concatenate(rows)
 
     def _depth(self, width: int, effort: Effort, counts: np.ndarray | None) -> int:
         """Rows that the cells are to give for each query: all of few allowed ones, so that none is lost to its code."""
         if self._shortlist is None:
             return width
-        allowed = int(self._sizes.sum() if counts is None else counts.sum())
+        allowed = len(self._cell_of) if counts is None else int(counts.sum())
         listed = max(effort.shortlist or LONGEST, _LISTED_A_HIT * width)
         return allowed if counts is not None and allowed <= _FEW_ROWS else min(allowed, listed)
 
@@ -149,16 +149,17 @@ class Cells:
     def _own_cells(self, queries: np.ndarray, width: int, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
         """Cells of an unfiltered search; all of them for a query whose own hold fewer than ``width`` rows."""
         near, cells = self._index.quantizer.search(queries, min(effort.most, len(self._sizes)))
+        if len(near) == 1:  # for a single query all of this counts, and mostly the margin alone decides
+            last = np.count_nonzero(near >= near[0, 0] - effort.margin)
+            if self._sizes[cells[0, :last]].sum() >= _ROWS_A_HIT * width:
+                return near[:, :last], cells[:, :last]
         sizes = self._sizes[cells]
         own = self._own(near, sizes, width, effort)
         if own[:, -1].any() and (short := (sizes * own).sum(axis=1) < width).any():
             near, cells = self._index.quantizer.search(queries, len(self._sizes))
             own = self._own(near, self._sizes[cells], width, effort)
             own[short] = True
-        if len(own) > 1:
-            return _first(near, cells, own)
-        last = np.count_nonzero(own)  # the first ones always: said for the single query, for which all of this counts
-        return near[:, :last], cells[:, :last]
+        return _first(near, cells, own)
 
     def _take(
         self, near: np.ndarray, cells: np.ndarray, width: int, effort: Effort, counts: np.ndarray

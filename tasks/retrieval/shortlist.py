@@ -1,5 +1,6 @@
 """The two parts of an index that looks twice: short codes that pick a few rows, and whole vectors that rank those."""
 
+from threading import local
 from typing import Any
 
 import faiss
@@ -13,7 +14,7 @@ class Shortlist:
     """
 
     def __init__(self, flat: Any) -> None:
-        self._flat = flat
+        self._flat, self._thread = flat, local()
         size = flat.ntotal * flat.code_size
         self._codes = faiss.rev_swig_ptr(flat.codes.data(), size).reshape(-1, flat.code_size)  # a view: 1 kB a row
 
@@ -25,11 +26,18 @@ class Shortlist:
         scores, best = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
         for at, picked in enumerate(rows):
             own = picked if picked[-1] >= 0 else picked[picked >= 0]
-            few = faiss.IndexScalarQuantizer(self._flat.d, self._flat.sq.qtype, self._flat.metric_type)
+            few = self._empty()
             few.add_sa_codes(self._codes[own])
             scores[at : at + 1], places = few.search(queries[at : at + 1], width)
             best[at] = own[places[0]]
         return scores, best
+
+    def _empty(self) -> Any:
+        """An index like the whole one without its rows; each thread keeps its own, for making one takes a while."""
+        if not hasattr(self._thread, "few"):
+            self._thread.few = faiss.IndexScalarQuantizer(self._flat.d, self._flat.sq.qtype, self._flat.metric_type)
+        self._thread.few.reset()
+        return self._thread.few
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of ``rows`` as their codes keep them, (m, d) float32."""
