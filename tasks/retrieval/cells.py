@@ -10,7 +10,7 @@ import numpy as np
 from tasks.retrieval.shortlist import Shortlist, inner, whole
 from tasks.schema.errors import ArtifactCorrupt
 
-_FEW_ROWS = 5_000  # so few allowed rows are all scored: that costs about what an unfiltered search does
+FEW_ROWS = 5_000  # so few allowed rows are all scored: that costs about what an unfiltered search does
 _FARTHEST = 4  # times the effort where a query's own surroundings are not allowed: far cells rank less surely
 _BLOCK = 256  # queries planned at once; bounds memory, not the result
 _ROWS_A_HIT = 50  # scored for each row asked for, at the least: a margin is tuned where few are asked for
@@ -111,13 +111,20 @@ class Cells:
         scores, rows = zip(*parts, strict=True)
         return np.concatenate(scores), np.concatenate(rows)
 
+    def among(self, queries: np.ndarray, rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Best ``width`` of few ``rows`` (s,), as `search` gives them, by whole vector: none is lost to its code.
+
+        For cells that `look_twice`, whose short codes are scored in blocks, allowed or not.
+        """
+        assert self._shortlist is not None
+        return self._shortlist.among(queries, rows, width)
+
     def _depth(self, width: int, effort: Effort, counts: np.ndarray | None) -> int:
-        """Rows that the cells are to give for each query: all of few allowed ones, so that none is lost to its code."""
+        """Rows that the cells are to give for each query."""
         if self._shortlist is None:
             return width
         allowed = len(self._cell_of) if counts is None else int(counts.sum())
-        listed = max(effort.shortlist or LONGEST, _LISTED_A_HIT * width)
-        return allowed if counts is not None and allowed <= _FEW_ROWS else min(allowed, listed)
+        return min(allowed, max(effort.shortlist or LONGEST, _LISTED_A_HIT * width))
 
     def _scan(
         self, queries: np.ndarray, near: np.ndarray, cells: np.ndarray, depth: int, selector: Any
@@ -138,7 +145,7 @@ class Cells:
         every = len(self._sizes)
         if counts is None:
             return self._own_cells(queries, width, effort)
-        few = counts.sum() <= _FEW_ROWS
+        few = counts.sum() <= FEW_ROWS
         for depth in (every,) if few else (min(every, _FARTHEST * effort.most), every):  # the first mostly does
             near, cells = self._index.quantizer.search(queries, depth)
             taken, enough = (counts[cells] > 0, True) if few else self._take(near, cells, width, effort, counts)

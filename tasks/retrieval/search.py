@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import faiss
 import numpy as np
 
-from tasks.retrieval.cells import Cells, Effort
+from tasks.retrieval.cells import FEW_ROWS, Cells, Effort
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 
 
@@ -21,6 +21,7 @@ class RowFilter:
         if allowed.ndim != 1 or allowed.dtype != np.bool_:
             raise ConfigError(f"allowed: found {allowed.dtype} of shape {allowed.shape}, expected bool, one a row")
         self.rows, self.count = len(allowed), int(allowed.sum())
+        self.few = np.flatnonzero(allowed) if self.count <= FEW_ROWS else None  # the allowed ones, (count,) int64
         self._bitmap = np.packbits(allowed, bitorder="little")
         self.selector = faiss.IDSelectorBitmap(self._bitmap)  # type: ignore[call-arg, arg-type]
         self._counts: WeakKeyDictionary[Cells, np.ndarray] = WeakKeyDictionary()  # goes when its index does
@@ -115,6 +116,8 @@ class Searcher:
         if self._cells is None:
             params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
             return self._index.search(queries, width, params=params)
+        if self._cells.look_twice and wanted is not None and wanted.few is not None:
+            return self._cells.among(queries, wanted.few, width)
         counts = None if wanted is None else wanted.counts(self._cells)
         return self._cells.search(queries, width, self._effort, counts, selector)
 

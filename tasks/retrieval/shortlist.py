@@ -25,12 +25,16 @@ class Shortlist:
         """
         scores, best = np.empty((len(queries), width), np.float32), np.empty((len(queries), width), np.int64)
         for at, picked in enumerate(rows):
-            own = picked if picked[-1] >= 0 else picked[picked >= 0]
-            few = self._empty()
-            few.add_sa_codes(self._codes[own])
-            scores[at : at + 1], places = few.search(queries[at : at + 1], width)
-            best[at] = own[places[0]]
+            own, part = picked if picked[-1] >= 0 else picked[picked >= 0], slice(at, at + 1)
+            scores[part], best[part] = self.among(queries[part], own, width)
         return scores, best
+
+    def among(self, queries: np.ndarray, rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `best`, of the same ``rows`` (s,) for every query."""
+        few = self._empty()
+        few.add_sa_codes(self._codes[rows])
+        scores, places = few.search(queries, width)
+        return scores, rows[places]
 
     def _empty(self) -> Any:
         """An index like the whole one without its rows; each thread keeps its own, for making one takes a while."""
