@@ -113,7 +113,7 @@ def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
 def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
     """Cells for ``n`` vectors: 4 sqrt(n) as the nearest power of 2, never more than the training vectors feed.
 
-    ivf_refine: 2 sqrt(n), for there a row costs an eighth of what a centre does.
+    ivf_refine: 2 sqrt(n), for its rows are a quarter as long.
     """
     most = max(1, n // _MIN_POINTS)
     if config.nlist is not None:
