@@ -32,15 +32,15 @@ def build(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh
         show_reused(store, stored)
         return ref
     from tasks.retrieval import self_test
-    from tasks.retrieval.index import build_index, choose_kind, choose_tuning_queries, save_index
+    from tasks.retrieval.index import build_index, choose_tuning_queries, save_index
 
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split", "captions"])
     hashes = items["image_sha256"].to_pylist()
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as source:
         folder = Path(scratch)
         vectors = embeddings.load_vectors(store, model.id, hashes, into=Path(source) / "vectors.npy")
-        asked = choose_tuning_queries(choose_kind(items.num_rows, config)[0], config)
-        queries = load_encoder(model).encode_texts(_text_queries(items, asked, config.seed))
+        texts = _text_queries(items, choose_tuning_queries(items.num_rows, config), config.seed)
+        queries = load_encoder(model).encode_texts(texts)
         with accelerator(), track("build-index", "building the index") as progress:
             built = build_index(vectors, queries, config, progress=progress)
         save_index(built, folder / "index.faiss")

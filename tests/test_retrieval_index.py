@@ -6,7 +6,7 @@ import pytest
 
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import Device, count_gpus, pick_device
-from tasks.retrieval.index import build_index, choose_kind, choose_nlist, save_index
+from tasks.retrieval.index import build_index, choose_kind, choose_nlist, choose_tuning_queries, save_index
 from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ConfigError
 
@@ -139,6 +139,8 @@ def test_kind_and_cells_follow_the_size() -> None:
     assert [choose_kind(n, config)[0] for n in (1, 4_999, 5_000, 249_999)] == ["flat", "flat", "ivf_fp16", "ivf_fp16"]
     assert [choose_kind(n, config)[0] for n in (250_000, 10**6)] == ["ivf_refine"] * 2
     assert choose_kind(300_000, IndexConfig(flat_below=400_000))[0] == "flat"
+    assert [choose_tuning_queries(n, config) for n in (100, 249_999, 250_000)] == [500, 500, 2_000]
+    assert choose_tuning_queries(10**6, IndexConfig(tuning_queries=700)) == 700
     assert [choose_nlist(n, config, "ivf_refine") for n in (250_000, 500_000, 10**6)] == [1024, 1024, 2048]
     assert [choose_nlist(n, config) for n in (1, 38, 100_000, 1_000_000)] == [1, 1, 1024, 4096]
     assert all(choose_nlist(n, config) * 39 <= max(n, 39) for n in range(1, 5000, 37))

@@ -58,7 +58,7 @@ def build_index(
         raise ConfigError("no vectors to index: found 0 rows; embed at least one picture first")
     device = pick_device(config.use_gpu)
     kind, notes = choose_kind(len(vectors), config)
-    sample = sample_queries(vectors, queries, choose_tuning_queries(kind, config), config.seed)
+    sample = sample_queries(vectors, queries, choose_tuning_queries(len(vectors), config), config.seed)
     built = _build_and_tune(vectors, kind, sample, config, device, progress)
     if config.kind == "auto" and not built.figures["target_met"]:
         notes.append(f"ivf_flat instead of {kind}, whose rounding allows a recall of {built.figures['recall']} at best")
@@ -122,9 +122,9 @@ def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
     return wanted if wanted <= most else 2 ** int(math.log2(most))
 
 
-def choose_tuning_queries(kind: str, config: IndexConfig) -> int:
-    """Queries to tune an index of ``kind`` on, at most: fewer leave a doubt, which a large index pays for in cells."""
-    return config.tuning_queries or (2_000 if kind == "ivf_refine" else 500)
+def choose_tuning_queries(n: int, config: IndexConfig) -> int:
+    """Queries to tune on, at most, for ``n`` vectors: fewer leave a doubt, which a large index pays for in cells."""
+    return config.tuning_queries or (2_000 if choose_kind(n, config)[0] == "ivf_refine" else 500)
 
 
 def _build_flat(vectors: np.ndarray) -> tuple[Any, dict[str, Any]]:
@@ -139,8 +139,9 @@ def _build_ivf(
     n, dim = vectors.shape
     nlist = choose_nlist(n, config, kind)
     sample = _training_sample(vectors, nlist, kind, config)
-    factory = f"IVF{nlist}{'(SQ8)' if kind == 'ivf_refine' else ''},{_codes(kind, dim, config)}"
-    index: Any = faiss.index_factory(dim, factory.replace("(SQ8)", ""), faiss.METRIC_INNER_PRODUCT)
+    codes, centres = _codes(kind, dim, config), "(SQ8)" if kind == "ivf_refine" else ""
+    factory = f"IVF{nlist}{centres},{codes}"
+    index: Any = faiss.index_factory(dim, f"IVF{nlist},{codes}", faiss.METRIC_INNER_PRODUCT)  # flat centres
     ivf = inner(index)
     ivf.cp.seed = config.seed
     ivf.cp.spherical = True  # cells of unit vectors are compared by inner product
