@@ -18,7 +18,7 @@ from app.api.routes import add_api
 from app.metrics import Metrics
 from app.page.door import keep_the_door
 from app.page.page import build_page
-from app.page.theme import CSS, theme
+from app.page.theme import CSS, HEAD, theme
 from app.query.search import Search
 from app.serving.live import Live
 from app.serving.remembered import Remembered
@@ -63,8 +63,8 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     blocks.state_session_capacity = _SESSIONS
     app = gr.mount_gradio_app(
         app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
-        run_history=False, theme=theme(), css_paths=CSS, max_file_size=settings.max_upload_bytes, show_error=True,
-        ssr_mode=False, enable_monitoring=False, pwa=False,
+        run_history=False, theme=theme(), css_paths=CSS, head=HEAD, max_file_size=settings.max_upload_bytes,
+        show_error=True, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
     keep_the_door(app, blocks)
     return app

@@ -84,11 +84,11 @@ class BothTab(SearchTab):
             **words,
         }
 
-    def change(self, asked: Asked, press: dict[str, Any]) -> Updates:
+    def change(self, asked: Asked, press: Any) -> tuple[Asked, Updates] | None:
         """Also: take the product away."""
-        if "drop" in press:
-            without = replace(asked, like="", picture="", shown=0)
-            return {self.like: "", self.product: ""} | self.show(without)
+        match press:
+            case {"drop": _}:
+                return replace(asked, like="", picture="", shown=0), {self.like: "", self.product: ""}
         return super().change(asked, press)
 
     def ask(self, asked: Asked, *values: Any) -> Updates:

@@ -16,6 +16,7 @@ from app.query.search import Search
 _HEAD = """<header class="head"><h1>Product search</h1><p>By words, by picture, or by both.</p>
 <p class="gone" role="status">The app does not answer. This page goes on by itself as soon as it does.</p></header>"""
 _UPLOADS_KEPT = (600, 3600)  # seconds: how often to look, and how old an upload may get on this disk
+_TAKE_PRESSES = "(none, asked) => [document.getElementById('%s').presses.splice(0), asked]"  # see press.js
 # after a press that opens another tab, the eye and the keyboard go to what it found
 _TO_BANNER = """() => {
   const banner = [...document.querySelectorAll('.found .banner')].find((one) => one.offsetParent);
@@ -32,6 +33,7 @@ class Page:
         with gr.Blocks(
             title="Product search", analytics_enabled=False, fill_width=True, delete_cache=_UPLOADS_KEPT
         ) as self.blocks:
+            self._presses = gr.JSON(visible=False)  # stays empty: what a call takes from the page comes in its place
             gr.HTML(_HEAD)
             self._notice = gr.HTML("", elem_classes="notice")
             with gr.Tabs(selected="words", elem_classes="tabs") as self._tabs:
@@ -58,26 +60,35 @@ class Page:
             tab.connect()
             pressed = self._pressed_on(tab)
             for part in tab.pressable:
-                shown = part.click(pressed, tab.asked, outputs, show_progress_on=tab.found, **WAITED)
+                inputs = [self._presses, tab.asked]
+                js = _TAKE_PRESSES % part.elem_id
+                shown = part.click(pressed, inputs, outputs, js=js, show_progress_on=tab.found, **WAITED)
                 shown.then(None, js=_TO_BANNER, **QUIET)
         self.blocks.load(self._arrive, None, outputs, **QUIET)
         self._connect_looks()
         self._follow()
 
     def _pressed_on(self, tab: SearchTab) -> Any:
-        def pressed(event: gr.EventData, asked: Asked) -> Updates:
-            """A chip searches, a card opens what is like it, a filter narrows what is there."""
-            press = event._data if isinstance(event._data, dict) else {}
-            match press:
-                case {"query": str(query)}:
-                    return self._opened(self._words, Asked(words=query))
-                case {"like": str(item_id)}:
-                    return self._opened(self._picture, Asked(like=item_id))
-                case {"refine": _}:
-                    return self._opened(self._both, Asked(like=asked.like, picture=asked.picture, chosen=asked.chosen))
-            return {self._tabs: gr.skip(), **tab.change(asked, press)}
+        def pressed(presses: Any, asked: Asked) -> Updates:
+            """Everything pressed on the tab since its last answer, in order; of what leads elsewhere, the last."""
+            presses = presses if isinstance(presses, list) else []
+            updates = {self._tabs: gr.skip(), **tab.changed(asked, presses)}
+            now = updates.get(tab.asked, asked)
+            leads = [lead for press in presses if (lead := self._lead(press, now))]
+            return updates | self._opened(*leads[-1]) if leads else updates
 
         return pressed
+
+    def _lead(self, press: Any, asked: Asked) -> tuple[SearchTab, Asked] | None:
+        """A chip searches, a card opens what is like it, a picture may be refined in words."""
+        match press:
+            case {"query": str(query)}:
+                return self._words, Asked(words=query)
+            case {"like": str(item_id)}:
+                return self._picture, Asked(like=item_id)
+            case {"refine": _}:
+                return self._both, Asked(like=asked.like, picture=asked.picture, chosen=asked.chosen)
+        return None
 
     def _opened(self, tab: SearchTab, asked: Asked) -> Updates:
         return {self._tabs: gr.Tabs(selected=tab.name), **tab.fill(asked), **tab.show(asked)}

@@ -1,13 +1,21 @@
 // `element` and `trigger` are Gradio's. What a press means is written on what is pressed; the server answers with new
 // HTML, which Gradio lays over the old. Focus, open panels and the address are kept here.
+// A press while an answer is under way waits in `waiting`, and the next call takes all that do: Gradio would ask the
+// first press again instead.
 const wide = matchMedia('(min-width: 900px)');
 const opened = new Set();
+const waiting = [];
 let focusNext = null;
 let address = null;
 
+element.closest('.block').presses = waiting;
+const ask = (what) => {
+  waiting.push(what);
+  trigger('click');
+};
 const press = (pressed, what) => {
   focusNext = pressed.dataset.then ?? pressed.dataset.key ?? null;
-  trigger('click', what);
+  ask(what);
 };
 
 element.addEventListener('click', (event) => {
@@ -24,7 +32,7 @@ const panel = element.closest('[role="tabpanel"]');
 // Escape takes the filters away; in a field that is asked with, the words
 panel?.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
-  if (event.target.closest('.ask') && element.querySelector('[data-answer]')) trigger('click', {reset: true});
+  if (event.target.closest('.ask') && element.querySelector('[data-answer]')) ask({reset: true});
   else if (element.contains(event.target)) element.querySelector('[data-key="clear"]')?.click();
 });
 element.addEventListener('toggle', ({target}) => {

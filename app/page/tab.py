@@ -18,7 +18,7 @@ WAITED: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "minimal",
     "concurrency_limit": 8,
-    "trigger_mode": "always_last",  # a press during a slow answer waits its turn; by default Gradio drops it
+    "trigger_mode": "always_last",  # what is asked during a slow answer waits its turn; by default Gradio drops it
 }
 
 
@@ -83,20 +83,28 @@ class SearchTab:
         found = self._answering.find(asked, self.offers_words)
         return {} if found.failed else {self.asked: found.asked, self.found: found.html}
 
-    def change(self, asked: Asked, press: dict[str, Any]) -> Updates:
-        """What a press among the results does within the tab; nothing where it leads elsewhere."""
+    def changed(self, asked: Asked, presses: list[Any]) -> Updates:
+        """What presses among the results do within the tab, answered once; nothing where all lead elsewhere."""
+        known, updates = False, Updates()
+        for press in presses:
+            if change := self.change(asked, press):
+                known, asked, updates = True, change[0], updates | change[1]
+        return updates | self.show(asked) if known else {}
+
+    def change(self, asked: Asked, press: Any) -> tuple[Asked, Updates] | None:
+        """The question after a press, and fields that change with it; None for a press of another kind."""
         match press:
             case {"toggle": [str(column), str(value)]}:
-                return self.show(asked.toggled(column, value))
+                return asked.toggled(column, value), {}
             case {"price": [least, most]}:
-                return self.show(asked.priced(least, most))
+                return asked.priced(least, most), {}
             case {"clear": _}:
-                return self.show(asked.cleared())
+                return asked.cleared(), {}
             case {"more": int(shown)}:
-                return self.show(replace(asked, shown=max(0, shown)))
+                return replace(asked, shown=max(0, shown)), {}
             case {"reset": _}:
-                return self.fill(Asked()) | self.show(Asked())
-        return {}
+                return Asked(), self.fill(Asked())
+        return None
 
     def connect(self) -> None:
         """Ask when the fields say so, and again while the app is busy."""

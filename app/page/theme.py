@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's theme, and the style sheets and the script of our own."""
+"""How the page looks: Gradio's theme, and the style sheets and the scripts of our own."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ _HERE = Path(__file__).parent
 CSS = [_HERE / "page.css", _HERE / "results.css", _HERE / "about.css"]
 #: Run once for each page that is open: it follows the live release.
 FOLLOW = (_HERE / "follow.js").read_text(encoding="utf-8")
+#: In the head of the page, before Gradio's own scripts.
+HEAD = f"<script>{(_HERE / 'stream.js').read_text(encoding='utf-8')}</script>"
 #: Run once for every piece of HTML that can be pressed.
 PRESS = (_HERE / "press.js").read_text(encoding="utf-8")
 

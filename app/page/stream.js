@@ -1,0 +1,51 @@
+// Gradio's page takes its stream of answers for open until the stream itself says that it ends. Where that word comes
+// after the reply to the next call, nobody fetches what that call finds until some later call opens a stream: the page
+// stands still for up to a minute. So the page is told of a reply only once the stream has spoken of the call, or ended.
+// (Client of Gradio 6.31: `submit` looks at `stream_status.open`, `open_stream` puts it off at "close_stream".)
+(() => {
+  const plain = window.fetch;
+  let stream = null;
+
+  const follow = async (request) => {
+    const mine = {told: '', ended: false, looks: new Set()};
+    const look = () => mine.looks.forEach((one) => one());
+    const end = () => {
+      mine.ended = true;
+      look();
+    };
+    stream = mine;
+    request.signal.addEventListener('abort', end); // Gradio aborts once it has read that the stream ends
+    try {
+      const answer = await plain(request);
+      const decoder = new TextDecoder();
+      const transform = (chunk, onwards) => {
+        mine.told += decoder.decode(chunk, {stream: true});
+        onwards.enqueue(chunk);
+        look();
+      };
+      return new Response(answer.body.pipeThrough(new TransformStream({transform, flush: end})), answer);
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+
+  const spokenOf = (call) => new Promise((resolve) => {
+    const mine = stream;
+    const look = () => {
+      if (mine && !mine.ended && !mine.told.includes(call)) return;
+      mine?.looks.delete(look);
+      resolve();
+    };
+    mine?.looks.add(look);
+    look();
+  });
+
+  window.fetch = async (asked, how) => {
+    const {pathname} = new URL(asked.url ?? asked, location.href);
+    if (pathname.endsWith('/queue/data')) return follow(new Request(asked, how));
+    const answer = await plain(asked, how);
+    if (pathname.endsWith('/queue/join') && answer.ok) await spokenOf((await answer.clone().json()).event_id);
+    return answer;
+  };
+})();
