@@ -244,7 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument(
-        "--plain", nargs="*", default=_PLAIN, help="settings of plain FAISS; {cells}: as many as the product takes"
+        "--plain", nargs="*", default=_PLAIN, help="settings of plain FAISS; {cells}: 4 sqrt(n), a power of 2"
     )
     parser.add_argument("--peer", default="var/peers/autofaiss", help="its environment, made if missing; or none")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
