@@ -18,12 +18,13 @@
     try {
       const answer = await plain(request);
       const decoder = new TextDecoder();
-      const transform = (chunk, onwards) => {
+      const passed = new TransformStream({transform: (chunk, onwards) => {
         mine.told += decoder.decode(chunk, {stream: true});
         onwards.enqueue(chunk);
         look();
-      };
-      return new Response(answer.body.pipeThrough(new TransformStream({transform, flush: end})), answer);
+      }});
+      answer.body.pipeTo(passed.writable).catch(end); // its end alone is none yet: the page has still to read of it
+      return new Response(passed.readable, answer);
     } catch (error) {
       end();
       throw error;
