@@ -24,7 +24,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+(?=\S)")
 
 def plain(text: str, limit: int = TEXT_CHARACTERS) -> str:
     """``text`` without markup, entities, control characters and doubled spaces; at most ``limit`` characters."""
-    text = text[: limit * 2]
+    text = text.lstrip()[: limit * 2]
     if "<" in text or "&" in text:
         text = html.unescape(_without_tags(text))
         if "<" in text:  # the shop had escaped its own markup
