@@ -3,11 +3,12 @@
 // stands still for up to a minute. So the page is told of a reply only once the stream has spoken of the call, or ended.
 // (Client of Gradio 6.31: `submit` looks at `stream_status.open`, `open_stream` puts it off at "close_stream".)
 (() => {
+  const READ_BY = 1000; // ms after the connection closed the page has read all that came over it
   const plain = window.fetch;
   let stream = null;
 
   const follow = async (request) => {
-    const mine = {told: '', ended: false, looks: new Set()};
+    const mine = {request, told: '', ended: false, looks: new Set()}; // kept, so that its signal is
     const look = () => mine.looks.forEach((one) => one());
     const end = () => {
       mine.ended = true;
@@ -23,7 +24,7 @@
         onwards.enqueue(chunk);
         look();
       }});
-      answer.body.pipeTo(passed.writable).catch(end); // its end alone is none yet: the page has still to read of it
+      answer.body.pipeTo(passed.writable).catch(() => {}).then(() => setTimeout(end, READ_BY));
       return new Response(passed.readable, answer);
     } catch (error) {
       end();

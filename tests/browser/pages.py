@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from app.settings import AppSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Request
 
     from tests.conftest import TinyShop
 
@@ -60,14 +61,33 @@ def opened(
     faults: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
+    calls = _noted_calls(page)
     try:
         page.goto(site.address + path)
         page.locator("#foot footer").wait_for()
         yield page
+    except Exception as error:
+        error.add_note("\n".join(["The page's last calls:", *calls, "What it shows:", page.inner_text("body")]))
+        raise
     finally:
         page.close()
     elsewhere = [url for url in asked if not url.startswith((site.address, "data:", "blob:"))]
     assert elsewhere == [] and faults == []
+
+
+def _noted_calls(page: Page) -> deque[str]:
+    """What the page asks of Gradio's queue from now on, and how that ends, for whoever reads of a failure."""
+    began, calls = time.monotonic(), deque[str](maxlen=40)
+
+    def note(what: str, request: Request) -> None:
+        if "/queue/" in request.url:
+            calls.append(f"{time.monotonic() - began:.2f} s {what} {request.url} {(request.post_data or '')[:200]}")
+
+    page.on("request", lambda request: note("asks", request))
+    page.on("response", lambda response: note(f"is answered {response.status}", response.request))
+    page.on("requestfinished", lambda request: note("finishes", request))
+    page.on("requestfailed", lambda request: note("ends", request))
+    return calls
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -91,10 +111,16 @@ def answered(page: Page, where: str, act: Any) -> None:
     shown = page.locator(f"{where} [data-answer]")
     before = shown.first.get_attribute("data-answer") if shown.count() else None
     act()
-    page.wait_for_function(
+    until(
+        page,
         "([where, before]) => (document.querySelector(where + ' [data-answer]')?.dataset.answer ?? null) !== before",
-        arg=[where, before],
+        [where, before],
     )
+
+
+def until(page: Page, holds: str, arg: Any = None) -> None:
+    """Wait until an expression holds. Left to itself, Playwright looks with each frame: a loaded machine draws none."""
+    page.wait_for_function(holds, arg=arg, polling=100)
 
 
 def titles(page: Page, where: str) -> list[str]:
@@ -117,9 +143,10 @@ def assert_tidy(page: Page, where: str) -> None:
     pictures = page.locator(f"{where} img")
     for number in range(pictures.count()):
         pictures.nth(number).scroll_into_view_if_needed()  # they load when seen
-    page.wait_for_function(
+    until(
+        page,
         "where => [...document.querySelectorAll(where + ' img')].every(one => one.complete && one.naturalWidth > 0)",
-        arg=where,
+        where,
     )
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
     headings = "[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].filter(one => one.offsetParent)"

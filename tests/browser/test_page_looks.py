@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tests.browser.pages import Site, answered, field, open_tab, opened, serving
+from tests.browser.pages import Site, answered, field, open_tab, opened, serving, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -39,7 +39,7 @@ def test_every_tab_can_be_read(
         assert_readable(page, 30)
         open_tab(page, "Compare")
         field(page, "#compare-query").fill("red mug")
-        page.wait_for_function("document.querySelector('#other input').value !== ''")
+        until(page, "document.querySelector('#other input').value !== ''")
         answered(page, "#compare-found", lambda: field(page, "#compare-query").press("Enter"))
         assert_readable(page, 20)
         open_tab(page, "About")

@@ -10,7 +10,19 @@ import pytest
 from tasks.schema.release import Gate
 from tasks.store.live import read_live, swap_live
 from tasks.store.releases import read_release, write_release
-from tests.browser.pages import WIDTHS, Site, answered, assert_tidy, field, open_tab, opened, search, serving, titles
+from tests.browser.pages import (
+    WIDTHS,
+    Site,
+    answered,
+    assert_tidy,
+    field,
+    open_tab,
+    opened,
+    search,
+    serving,
+    titles,
+    until,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -46,7 +58,7 @@ def test_two_releases_stand_side_by_side(browser: Browser, own_store: TinyShop, 
     with serving(own_store) as site, opened(browser, site, width=width) as page:
         open_tab(page, "Compare")
         field(page, "#compare-query").fill("red mug")
-        page.wait_for_function("document.querySelector('#other input').value.startsWith('third')")
+        until(page, "document.querySelector('#other input').value.startsWith('third')")
         page.locator("#other input").click()
         options = page.get_by_role("option").all_inner_texts()
         assert ["refused" in option for option in options] == [True, False] and "generation 1" in options[1]
@@ -120,9 +132,7 @@ def test_an_open_page_follows_swaps_and_roll_backs_on_every_tab(browser: Browser
 
     def all_begin_with(where: str, words: str) -> None:
         shown = "[...document.querySelectorAll(where + ' .card h3')]"
-        page.wait_for_function(
-            f"([where, words]) => {shown}.every(one => one.innerText.startsWith(words))", arg=[where, words]
-        )
+        until(page, f"([where, words]) => {shown}.every(one => one.innerText.startsWith(words))", [where, words])
         assert len(titles(page, where)) >= 11
 
     with serving(own_store) as site, opened(browser, site) as page:
@@ -159,7 +169,7 @@ def test_an_open_page_follows_swaps_and_roll_backs_on_every_tab(browser: Browser
 
         open_tab(page, "Compare")
         field(page, "#compare-query").fill("lamp")
-        page.wait_for_function("document.querySelector('#other input').value.startsWith('fourth')")
+        until(page, "document.querySelector('#other input').value.startsWith('fourth')")
         answered(page, "#compare-found", lambda: field(page, "#compare-query").press("Enter"))
         publish("fifth")
         generation(page, 8)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.errors import Busy
-from tests.browser.pages import WIDTHS, answered, assert_tidy, field, open_tab, opened, search, serving, titles
+from tests.browser.pages import WIDTHS, answered, assert_tidy, field, open_tab, opened, search, serving, titles, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -69,11 +69,11 @@ def test_a_slow_answer_shows_that_it_is_under_way(browser: Browser, tiny_store: 
         field(page, "#query").press("Enter")
         style = "getComputedStyle(document.querySelector('#words-found'), '::before')"
         line = f"({style}.content !== 'none' && {style}.opacity === '1')"
-        page.wait_for_function(line)
+        until(page, line)
         assert page.locator("#words-found .card").first.is_visible(), "what was there stays until the answer comes"
         page.screenshot(path=tmp_path / "slow.png")
         answered(page, "#words-found", go_on.set)
-        page.wait_for_function(f"!{line}")
+        until(page, f"!{line}")
 
 
 def test_a_store_that_goes_away_is_told_and_search_goes_on(
@@ -117,7 +117,7 @@ def test_hostile_words_of_a_shop_are_only_ever_text(browser: Browser, own_store:
         assert page.locator("#picture-found .banner strong").inner_text() == HOSTILE
         open_tab(page, "Compare")
         field(page, "#compare-query").fill(HOSTILE)
-        page.wait_for_function("document.querySelector('#other input').value !== ''")
+        until(page, "document.querySelector('#other input').value !== ''")
         answered(page, "#compare-found", lambda: field(page, "#compare-query").press("Enter"))
         open_tab(page, "About")
         page.locator(".about").wait_for()

@@ -17,6 +17,7 @@ from tests.browser.pages import (
     search,
     titles,
     unfold_filters,
+    until,
 )
 
 if TYPE_CHECKING:
@@ -144,5 +145,5 @@ def test_an_address_carries_words_and_filters_and_back_leads_back(browser: Brows
         search(page, "chair")
         assert "q=chair" in page.url and "color=blue" in page.url
         page.go_back()
-        page.wait_for_function("document.querySelector('#query textarea, #query input')?.value === 'mug'")
+        until(page, "document.querySelector('#query textarea, #query input')?.value === 'mug'")
         page.locator(f"{FOUND} .card").first.wait_for()
