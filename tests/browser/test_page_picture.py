@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ def upload(page: Page, where: str, path: Path) -> None:
 
 @pytest.fixture
 def chair(tmp_path: Path) -> Path:
-    (tmp_path / "chair.jpg").write_bytes(draw_product("blue", "chair"))
+    """A picture with bytes of its own after its end: apps of other tests that stop delete what they were given."""
+    (tmp_path / "chair.jpg").write_bytes(draw_product("blue", "chair") + os.urandom(8))
     return tmp_path / "chair.jpg"
 
 
