@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from playwright.sync_api import Browser, Locator, Page, Request
 
+    from app.query.answers import Answer
+    from app.query.question import Question
     from tests.conftest import TinyShop
 
 WIDTHS = (1280, 390)
@@ -73,6 +75,24 @@ def opened(
         page.close()
     elsewhere = [url for url in asked if not url.startswith((site.address, "data:", "blob:"))]
     assert elsewhere == [] and faults == []
+
+
+@contextmanager
+def answers_held(site: Site) -> Iterator[tuple[threading.Event, list[Question]]]:
+    """Let the app answer nothing until the event is set; the questions it was asked meanwhile and after."""
+    ask, go_on = site.app.state.search.answer, threading.Event()
+    asked: list[Question] = []
+
+    def slow(question: Question) -> Answer:
+        asked.append(question)
+        go_on.wait(60)
+        return ask(question)
+
+    site.app.state.search.answer = slow
+    try:
+        yield go_on, asked
+    finally:
+        site.app.state.search.answer = ask
 
 
 def _noted_calls(page: Page) -> deque[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,10 @@ import gradio.routes
 import pytest
 from starlette.responses import StreamingResponse
 
-from tests.browser.pages import Site, answered, opened, search, titles
+from tests.browser.pages import Site, answered, answers_held, opened, search, titles
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-    from app.query.answers import Answer
-    from app.query.question import Question
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FOUND = "#words-found"
@@ -50,43 +46,25 @@ def test_a_press_is_answered_though_the_stream_before_it_ends_late(
             assert {title.split()[1] for title in titles(page, FOUND)} == colors
 
 
-def test_what_is_pressed_during_a_slow_answer_counts_in_order(
-    browser: Browser, varied_site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ask, go_on = varied_site.app.state.search.answer, threading.Event()
-    asked: list[Question] = []
-
-    def slow(question: Question) -> Answer:
-        asked.append(question)
-        go_on.wait(60)
-        return ask(question)
-
+def test_what_is_pressed_during_a_slow_answer_counts_in_order(browser: Browser, varied_site: Site) -> None:
     with opened(browser, varied_site, path="/?q=lamp") as page:
         page.locator(f"{FOUND} .card").first.wait_for()
-        monkeypatch.setattr(varied_site.app.state.search, "answer", slow)
-        for value in ("color=red", "color=blue", "brand=Acme", "color=red"):
-            page.locator(f"{FOUND} [data-key='{value}']").click()
-        go_on.set()
-        page.locator(f"{FOUND} .chosen", has_text="Acme").wait_for()
+        with answers_held(varied_site) as (go_on, asked):
+            for value in ("color=red", "color=blue", "brand=Acme", "color=red"):
+                page.locator(f"{FOUND} [data-key='{value}']").click()
+            go_on.set()
+            page.locator(f"{FOUND} .chosen", has_text="Acme").wait_for()
         chosen = page.locator(f"{FOUND} .chosen button").all_inner_texts()
         assert [words.removesuffix(" ×") for words in chosen] == ["Colour: blue", "Brand: Acme", "Clear all"]
         assert len(asked) == 2, "what waited is asked at once"
 
 
-def test_the_last_of_the_products_pressed_is_the_one_that_opens(
-    browser: Browser, varied_site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ask, go_on = varied_site.app.state.search.answer, threading.Event()
-
-    def slow(question: Question) -> Answer:
-        go_on.wait(60)
-        return ask(question)
-
+def test_the_last_of_the_products_pressed_is_the_one_that_opens(browser: Browser, varied_site: Site) -> None:
     with opened(browser, varied_site, path="/?q=lamp") as page:
         page.locator(f"{FOUND} .card").nth(2).wait_for()
         names = titles(page, FOUND)
-        monkeypatch.setattr(varied_site.app.state.search, "answer", slow)
-        for place in range(3):
-            page.locator(f"{FOUND} .card").nth(place).locator(".like").click()
-        go_on.set()
-        page.locator("#picture-found .banner", has_text=names[2]).wait_for()
+        with answers_held(varied_site) as (go_on, _):
+            for place in range(3):
+                page.locator(f"{FOUND} .card").nth(place).locator(".like").click()
+            go_on.set()
+            page.locator("#picture-found .banner", has_text=names[2]).wait_for()

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.errors import Busy
-from tests.browser.pages import WIDTHS, answered, assert_tidy, field, open_tab, opened, search, serving, titles, until
+from tests.browser.pages import (
+    WIDTHS,
+    answered,
+    answers_held,
+    assert_tidy,
+    field,
+    open_tab,
+    opened,
+    search,
+    serving,
+    titles,
+    until,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,22 +70,16 @@ def test_a_busy_app_says_so_and_tries_again_by_itself(browser: Browser, tiny_sto
 def test_a_slow_answer_shows_that_it_is_under_way(browser: Browser, tiny_store: TinyShop, tmp_path: Path) -> None:
     with serving(tiny_store) as site, opened(browser, site, path="/?q=lamp") as page:
         page.locator("#words-found .card").first.wait_for()
-        ask, go_on = site.app.state.search.answer, threading.Event()
-
-        def slow(question: Question) -> Answer:
-            go_on.wait(60)
-            return ask(question)
-
-        site.app.state.search.answer = slow
-        field(page, "#query").fill("red mug")
-        field(page, "#query").press("Enter")
         style = "getComputedStyle(document.querySelector('#words-found'), '::before')"
         line = f"({style}.content !== 'none' && {style}.opacity === '1')"
-        until(page, line)
-        assert page.locator("#words-found .card").first.is_visible(), "what was there stays until the answer comes"
-        page.screenshot(path=tmp_path / "slow.png")
-        answered(page, "#words-found", go_on.set)
-        until(page, f"!{line}")
+        with answers_held(site) as (go_on, _):
+            field(page, "#query").fill("red mug")
+            field(page, "#query").press("Enter")
+            until(page, line)
+            assert page.locator("#words-found .card").first.is_visible(), "what was there stays until the answer comes"
+            page.screenshot(path=tmp_path / "slow.png")
+            answered(page, "#words-found", go_on.set)
+            until(page, f"!{line}")
 
 
 def test_a_store_that_goes_away_is_told_and_search_goes_on(
