@@ -42,11 +42,11 @@ from tasks.clip.device import native_bf16
 from tasks.clip.encoder import THREADS, Encoder
 from tasks.clip.folder import WEIGHTS_FILE, load_model
 from tasks.clip.images import PixelReader, batches
-from tasks.embed import make_shard, missing_pictures, picture_source, shard_size
-from tasks.evaluate import split_items
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.metrics import evaluate
 from tasks.schema.manifest import ArtifactRef
+from tasks.stages.embedding import make_shard, missing_pictures, picture_source, shard_size
+from tasks.stages.evaluation import split_items
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.artifacts import fetch
 from tasks.store.artifacts.images import FOLDER, picture_path, read_pictures, write_picture

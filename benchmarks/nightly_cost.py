@@ -41,14 +41,14 @@ from tasks.catalog.images import PictureLimits
 from tasks.catalog.sources import sources_id, sources_table
 from tasks.clip.config import SHARD_SIZE, EmbedConfig
 from tasks.clip.pretrained import materialise
-from tasks.embed import load_encoder
 from tasks.gate import gate_release
-from tasks.prepare_catalog import prepare
+from tasks.prepare_catalog import prepare_catalog
 from tasks.publish import make_release
 from tasks.retrieval.config import GateConfig
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import ReleaseParts
 from tasks.sources.shop import open_source
+from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import artifacts, embeddings
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.images import has_pictures, picture_path, picture_writer, read_pictures, write_sources
@@ -163,7 +163,7 @@ def channel_of(model: ArtifactRef) -> str:
 @flow(name="first_night")
 def first_night(source: str, model: ArtifactRef) -> None:
     """The steps of a night with nothing live yet: the full build but for the pictures."""
-    catalog = prepare(CatalogConfig(source=source))
+    catalog = prepare_catalog(CatalogConfig(source=source))
     index = build_index(BuildIndexConfig(model=model.id, catalog=catalog.id, embed=EMBED, gate=False))
     parts = ReleaseParts(catalog=catalog, model=model, index=index)
     report = gate_release(parts, channel_of(model), GateConfig())

@@ -6,9 +6,16 @@ from prefect import unmapped
 from prefect.futures import wait
 
 from tasks.clip.config import EmbedConfig
-from tasks.embed import embed_on_ray, embed_shard, plan_shards, require_engine
+from tasks.embed import embed_on_ray, embed_shard, plan_shards
 from tasks.orchestration.policies import accelerator
-from tasks.schema.manifest import ArtifactRef
+from tasks.resolve import resolve
+from tasks.schema.manifest import ArtifactName, ArtifactRef, Kind, as_ref
+from tasks.stages.embedding import require_engine
+
+
+def resolved(kind: Kind, name: ArtifactName) -> ArtifactRef:
+    """The artifact called ``name``. What another flow hands on is taken as it is: only a person's word is looked up."""
+    return as_ref(kind, name) or resolve(kind, name)
 
 
 def embed_pictures(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Task: collect garbage, and tell what stays, why, and what goes."""
+"""Task: collect garbage, and show what stays, why, and what goes."""
 
 from collections import Counter
 from typing import Any
@@ -15,8 +15,8 @@ _SHOWN = 1000
 _GOING = ("deleted", "due", "marked", "waiting", "taken back", "missing")  # told before what simply stays
 
 
-@io_task(name="collect-garbage")
-def collect_unneeded(config: GarbageConfig) -> dict[str, Any]:
+@io_task()
+def collect_garbage(config: GarbageConfig) -> dict[str, Any]:
     """Mark and delete what nothing needs; returns objects and bytes by verdict."""
     result = collect(open_store(), config)
     lines = sorted(result.lines, key=lambda line: (line.verdict not in _GOING, line.verdict, line.path))

@@ -7,8 +7,8 @@ from tasks.store.artifacts.artifacts import find, list_artifacts, load_manifest
 from tasks.store.objects.store import open_store
 
 
-@io_task(name="find", task_run_name="find-{kind}-{name}")
-def find_artifact(kind: Kind, name: str) -> ArtifactRef:
+@io_task(task_run_name="resolve-{kind}-{name}")
+def resolve(kind: Kind, name: str) -> ArtifactRef:
     """Reference to the artifact called ``name``, or to the newest of its kind for 'latest'.
 
     Raises ArtifactMissing naming what is stored.

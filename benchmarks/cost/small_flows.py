@@ -6,7 +6,7 @@ from prefect.futures import wait
 from tasks.orchestration.policies import io_task
 
 
-@io_task(name="nothing")
+@io_task()
 def nothing(number: int) -> int:
     """Under the policies of every task."""
     return number

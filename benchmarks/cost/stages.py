@@ -118,10 +118,10 @@ def _open(shop: SizedShop, meter: Meter) -> None:
 
 
 def _prepare(shop: SizedShop, meter: Meter) -> None:
-    from tasks.prepare_catalog import prepare
+    from tasks.prepare_catalog import prepare_catalog
 
     with meter:
-        prepare(CatalogConfig(source=str(shop.shop.table)))
+        prepare_catalog(CatalogConfig(source=str(shop.shop.table)))
 
 
 def _plan(shop: SizedShop, meter: Meter) -> None:
@@ -133,7 +133,8 @@ def _plan(shop: SizedShop, meter: Meter) -> None:
 
 def _embed(shop: SizedShop, meter: Meter) -> None:
     """A real plan and real shards. The model is loaded before: once a worker, whatever the number of pictures."""
-    from tasks.embed import embed_shard, load_encoder, plan_shards
+    from tasks.embed import embed_shard, plan_shards
+    from tasks.stages.encoders import load_encoder
 
     model, config = newest("model"), EmbedConfig()
     load_encoder(model, config.precision).encode_images([synthetic.draw(0)] * _WARM)
@@ -150,12 +151,12 @@ def _vectors(shop: SizedShop, meter: Meter) -> None:
 
 
 def _index(shop: SizedShop, meter: Meter) -> None:
-    from tasks.build_index import build
-    from tasks.embed import load_encoder
+    from tasks.build_index import build_index
+    from tasks.stages.encoders import load_encoder
 
     load_encoder(newest("model")).encode_texts(["a product"])
     with meter:
-        index = build(newest("model"), newest("catalog"), _INDEX)
+        index = build_index(newest("model"), newest("catalog"), _INDEX)
     manifest = artifacts.load_manifest(open_store(), index)
     meter.notes |= {
         "index_bytes": next(file.size for file in manifest.files if file.path == "index.faiss"),
@@ -167,9 +168,9 @@ def _index(shop: SizedShop, meter: Meter) -> None:
 
 def _publish(shop: SizedShop, meter: Meter) -> None:
     from flows.publish import PromoteConfig, promote
-    from tasks.embed import load_encoder
     from tasks.gate import gate_release
     from tasks.publish import make_release
+    from tasks.stages.encoders import load_encoder
 
     load_encoder(newest("model")).encode_texts(["a product"])
     parts = ReleaseParts(catalog=newest("catalog"), model=newest("model"), index=newest("index"))
@@ -221,7 +222,7 @@ def _change(shop: SizedShop, meter: Meter) -> None:
 
 def _night(shop: SizedShop, meter: Meter) -> None:
     from flows.reindex import ReindexConfig, reindex
-    from tasks.embed import load_encoder
+    from tasks.stages.encoders import load_encoder
 
     load_encoder(newest("model"), "auto").encode_images([synthetic.draw(0)] * _WARM)
     with meter:

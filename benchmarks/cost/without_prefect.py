@@ -32,6 +32,9 @@ def install() -> None:
 
 
 class _Task:
+    def __class_getitem__(cls, _: Any) -> type["_Task"]:
+        return cls
+
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
 
@@ -45,6 +48,11 @@ class _Task:
         count = next(len(values) for values in args if not isinstance(values, _Unmapped))
         columns = [[values.value] * count if isinstance(values, _Unmapped) else values for values in args]
         return [self.submit(*row) for row in zip(*columns, strict=True)]
+
+
+class _Generic:
+    def __class_getitem__(cls, _: Any) -> type["_Generic"]:
+        return cls
 
 
 class _Unmapped:
@@ -89,11 +97,11 @@ MODULES: dict[str, dict[str, Any]] = {
     "prefect.cache_policies": {"NO_CACHE": None},
     "prefect.client": {"__path__": []},
     "prefect.client.schemas": {"__path__": []},
-    "prefect.client.schemas.objects": {"State": object, "TaskRun": object},
+    "prefect.client.schemas.objects": {"State": _Generic, "TaskRun": object},
     "prefect.concurrency": {"__path__": []},
     "prefect.concurrency.sync": {"concurrency": _concurrency},
     "prefect.futures": {"wait": _wait},
     "prefect.logging": {"get_run_logger": _logger},
     "prefect.runtime": {"flow_run": _NoRun},
-    "prefect.tasks": {"exponential_backoff": _nothing},
+    "prefect.tasks": {"Task": _Task, "exponential_backoff": _nothing},
 }

@@ -7,42 +7,53 @@ fails and says so, rather than hold the accelerator through the night; the next 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
-from prefect.tasks import exponential_backoff
+from prefect.tasks import Task, exponential_backoff
 
 from tasks.schema.errors import ProductSearchError, TransientError
 
+P = ParamSpec("P")
+R = TypeVar("R")
 #: Global concurrency limit that fine-tuning, embedding and building an index hold; `deployments/apply.py` creates it.
 ACCELERATOR = "accelerator"
 _one_a_process = Lock()
 
 
-def passes_with_time(task: Any, task_run: TaskRun, state: State) -> bool:
+def passes_with_time(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
     """Tell whether a failed task run is worth a retry: only errors that can pass are."""
-    result = state.result(raise_on_failure=False)
-    return isinstance(result, TransientError)
+    return isinstance(state.result(raise_on_failure=False), TransientError)
 
 
-_policy: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retry_condition_fn": passes_with_time}
+def io_task(task_run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task that reads and writes objects: three retries, with growing, jittered pauses (about 2, 4 and 8 s)."""
+    return _task(task_run_name, retries=3, backoff=2, jitter=0.5)
 
-#: Reads and writes objects: retried three times with growing, jittered pauses (about 2, 4 and 8 s).
-io_task: Any = partial(
-    task, retries=3, retry_delay_seconds=exponential_backoff(backoff_factor=2), retry_jitter_factor=0.5, **_policy
-)
 
-#: Long computation that resumes from what it stored: two retries after longer pauses (about 10 and 20 s).
-compute_task: Any = partial(
-    task, retries=2, retry_delay_seconds=exponential_backoff(backoff_factor=10), retry_jitter_factor=0.3, **_policy
-)
+def compute_task(task_run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task that computes for long and resumes from what it stored: two retries (after about 10 and 20 s)."""
+    return _task(task_run_name, retries=2, backoff=10, jitter=0.3)
+
+
+def _task(
+    task_run_name: str | None, retries: int, backoff: float, jitter: float
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    return task(
+        task_run_name=task_run_name,
+        retries=retries,
+        retry_delay_seconds=exponential_backoff(backoff_factor=backoff),
+        retry_jitter_factor=jitter,
+        retry_condition_fn=passes_with_time,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
 
 
 @contextmanager

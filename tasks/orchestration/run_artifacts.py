@@ -1,6 +1,6 @@
 """What an operator sees of a run: tables, figures, links and progress, as Prefect artifacts.
 
-Telling never stops the work: where the Prefect server does not take an artifact, a warning is logged instead.
+Showing never stops the work: where the Prefect server does not take an artifact, a warning is logged instead.
 """
 
 import re
@@ -20,9 +20,11 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
+from tasks.schema.errors import ProductSearchError
 from tasks.schema.manifest import Manifest
 from tasks.schema.progress import Progress
 from tasks.store.objects.store import Store
+from tasks.store.releases.history import Served, read_history
 
 P = ParamSpec("P")
 _SECONDS_BETWEEN_UPDATES = 2.0
@@ -71,8 +73,21 @@ def show_figure(key: str, data_uri: str, description: str = "") -> None:
     create_image_artifact(key=artifact_key(key), image_url=data_uri, description=description or None)
 
 
+def show_svg(key: str, svg: bytes, description: str = "") -> None:
+    """Leave a drawing at the run."""
+    from tasks.report.style import data_uri
+
+    show_figure(key, data_uri(svg, "image/svg+xml"), description)
+
+
+def show_figures(key: str, title: str, figures: Mapping[str, Any], description: str) -> None:
+    """Leave a titled page of figures at the run, one row each."""
+    rows = "\n".join(f"| {name} | {_shown(value)} |" for name, value in figures.items())
+    show_markdown(key, f"# {title}\n\n| what | value |\n|---|---|\n{rows}", description)
+
+
 def show_reused(store: Store, manifest: Manifest) -> None:
-    """Tell that an artifact was there already, with its figures and its report: a repeated run is no riddle."""
+    """Show that an artifact was stored before, with its figures and its report."""
     get_run_logger().info("%s is stored already (%s): reused", manifest.ref, f"{manifest.created_at:%Y-%m-%d %H:%M}")
     rows = "\n".join(f"| {name} | {value} |" for name, value in _figures(manifest.summary))
     report = store.url(f"{manifest.ref.folder}/report.html")
@@ -90,7 +105,11 @@ def _figures(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _figures(value, f"{prefix}{name} ")
         elif isinstance(value, (str, int, float)):
-            yield f"{prefix}{name}", f"{value:.4g}" if isinstance(value, float) else value
+            yield f"{prefix}{name}", _shown(value)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager
@@ -127,3 +146,31 @@ def _update(artifact: Any, share: float) -> None:
         update_progress_artifact(artifact, progress=round(100.0 * min(max(share, 0.0), 1.0), 1))
     except Exception as error:
         get_run_logger().warning("Prefect took no progress update: %s", error)
+
+
+def show_history(store: Store, channel: str, last: int = 20) -> None:
+    """Leave a channel's history at the run. A store that cannot be read is logged: what is live has moved already."""
+    try:
+        rows = history_rows(store, channel, last)
+    except ProductSearchError as error:
+        get_run_logger().warning("The history cannot be shown: %s", error)
+        return
+    show_table("history", rows, f"What {channel} served, newest first")
+
+
+def history_rows(store: Store, channel: str, last: int) -> list[dict[str, str]]:
+    """The last pointers of a channel, newest first, one row each."""
+    return [_history_row(served) for served in read_history(store, channel, last)]
+
+
+def _history_row(served: Served) -> dict[str, str]:
+    pointer = served.pointer
+    return {
+        "generation": str(pointer.generation),
+        "release": pointer.release,
+        "when": f"{pointer.published_at:%Y-%m-%d %H:%M:%S} UTC",
+        "reason": pointer.reason,
+        "run": pointer.run or "",
+        "items": str(served.release.items) if served.release else "collected",
+        "pinned": (served.pin.reason or "yes") if served.pin else "",
+    }

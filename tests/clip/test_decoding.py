@@ -18,8 +18,8 @@ from tasks.clip.decode_host import outcome
 from tasks.clip.decoding import DecodeCrew, Source
 from tasks.clip.encoder import Encoder
 from tasks.clip.images import PixelReader
-from tasks.embed import shard_size
 from tasks.schema.errors import ArtifactMissing, CatalogError, StoreUnavailable, TransientError
+from tasks.stages.embedding import shard_size
 from tests.clip.shapes import TINY_VIT, make_model, shapes
 from tests.cluster.ray_cluster import alive, descendants, until
 

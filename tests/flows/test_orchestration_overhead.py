@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 PREPARE, MAP = "flows.prepare_catalog:prepare_catalog", "benchmarks.cost.small_flows:map_tasks"
 _IMPORT_ALL = """
 import sys
-from benchmarks import without_prefect
+from benchmarks.cost import without_prefect
 without_prefect.install()
 import flows.pipeline, flows.reindex
 assert not [name for name in sys.modules if name.startswith("prefect.") and name not in without_prefect.MODULES]

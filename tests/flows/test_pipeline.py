@@ -170,7 +170,7 @@ def test_too_many_refused_rows_fail_once_and_are_kept(prefect_server: str, store
     with pytest.raises(CatalogError, match=r"refused|reject"):
         prepare_catalog(strict)
     assert open_store().read_table("catalogs/refused/rejects.parquet").num_rows > 0
-    assert _last_run("prepare-catalog").run_count == 1, "a bad parameter is not tried again"
+    assert _last_run("prepare_catalog").run_count == 1, "a bad parameter is not tried again"
 
 
 def _last_run(name: str) -> TaskRun:

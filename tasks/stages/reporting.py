@@ -1,23 +1,19 @@
-"""Task: report what was measured, of one model or of a model beside its baseline."""
+"""What was measured, of one model or of a model beside its baseline, as one self-contained page."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.evaluate import split_items
-from tasks.orchestration.policies import compute_task
-from tasks.orchestration.run_artifacts import show_markdown, show_reused
 from tasks.retrieval.config import EvaluationConfig
-from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
-from tasks.store.artifacts import artifacts
+from tasks.schema.manifest import ArtifactRef, canonical_json
+from tasks.stages.evaluation import split_items
+from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.images import read_picture
-from tasks.store.objects.store import Store, open_store
+from tasks.store.objects.store import Store
 
 RECIPE = 1
 _HEADLINE = ("recall@1", "recall@5", "recall@10", "mrr", "ndcg@10")
@@ -33,43 +29,27 @@ class Measured:
     ranking: pa.Table
 
 
-@compute_task(name="report")
 def report(
+    build: Build,
     measured: list[ArtifactRef],
     baseline: list[ArtifactRef],
     catalog: ArtifactRef,
     config: EvaluationConfig,
-    refresh: bool = False,
-) -> ArtifactRef:
-    """One self-contained page. ``measured[i]`` and ``baseline[i]`` are of the same split; ``baseline`` may be empty."""
-    store = open_store()
-    parents = {f"model_{row}": ref for row, ref in enumerate(measured)}
-    parents |= {f"baseline_{row}": ref for row, ref in enumerate(baseline)} | {"catalog": catalog}
-    parameters = config.model_dump(mode="json")
-    ref = ArtifactRef(kind="evaluation", id=artifact_id("evaluation", parents, parameters, RECIPE))
-    if not refresh and (known := artifacts.find(store, ref)):
-        show_reused(store, known)
-        return ref
-    after, before = ([_read(store, one) for one in refs] for refs in (measured, baseline))
+) -> str:
+    """Store the report, and return its tables as markdown.
+
+    ``measured[i]`` and ``baseline[i]`` are of the same split; ``baseline`` may be empty.
+    """
+    from tasks.report.tables import metrics_table
+
+    after, before = ([_read(build.store, one) for one in refs] for refs in (measured, baseline))
     differences = _differences(after, before, config)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "report.html").write_text(_page(store, after, before, differences, catalog), encoding="utf-8")
-        stored = {"model": _metrics(after), "baseline": _metrics(before), "differences": differences}
-        (folder / "metrics.json").write_text(canonical_json(stored), encoding="utf-8")
-        summary = _summary(after, before, differences)
-        artifacts.commit(
-            store,
-            "evaluation",
-            ref.id,
-            folder,
-            recipe=RECIPE,
-            parents=parents,
-            parameters=parameters,
-            summary=summary,
-        )
-    _show(store, ref, after, before, differences)
-    return ref
+    page = _page(build.store, after, before, differences, catalog)
+    (build.folder / "report.html").write_text(page, encoding="utf-8")
+    stored = {"model": _metrics(after), "baseline": _metrics(before), "differences": differences}
+    (build.folder / "metrics.json").write_text(canonical_json(stored), encoding="utf-8")
+    build.commit(_summary(after, before, differences))
+    return metrics_table(_metrics(after), _metrics(before), differences)
 
 
 def _read(store: Store, ref: ArtifactRef) -> Measured:
@@ -152,13 +132,3 @@ def _gallery(store: Store, after: Measured, before: Measured | None, catalog: Ar
             "answer": {"title": items[row]["title"], "picture": read_picture(store, items[row]["image_sha256"])},
             "hits": hits,
         }
-
-
-def _show(
-    store: Store, ref: ArtifactRef, after: list[Measured], before: list[Measured], differences: dict[str, Any]
-) -> None:
-    from tasks.report.tables import metrics_table
-
-    table = metrics_table(_metrics(after), _metrics(before), differences)
-    page = store.url(f"{ref.folder}/report.html")
-    show_markdown("evaluation", f"{table}\n\nFull report: [{page}]({page})", "How well the model retrieves")
