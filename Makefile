@@ -64,11 +64,22 @@ bench: setup ## run the benchmarks one after another, hours in all: BENCH="index
 	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 
 .PHONY: lint
-lint: setup ## ruff, mypy and the import rules
+lint: setup ## ruff, mypy, the import rules and the pages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) -m docs.tools.configuration --check
+	$(PYTHON) -m docs.tools.references
+
+.PHONY: docs
+docs: setup docs-config ## build the pages as a site in var/site
+	$(PYTHON) -m docs.tools.references
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
+
+.PHONY: docs-config
+docs-config: setup ## write docs/configuration.md from the models
+	$(PYTHON) -m docs.tools.configuration
 
 .PHONY: format
 format: setup ## sort imports and format

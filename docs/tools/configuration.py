@@ -31,7 +31,8 @@ _INTRODUCTION = """\
 
 <!-- Written by `python -m docs.tools.configuration` from the models in the code: change a field there, then run it. -->
 
-**Parameters of a flow** are the same in Prefect's form, on the command line and in `prefect.yaml`. A nested one has a dot:
+**Parameters of a flow** are the same in Prefect's form, on the command line and in `prefect.yaml`. A nested one
+has a dot:
 
 ```sh
 python -m flows.pipeline --catalog.source shop.csv --index.kind flat     # a switch: --refresh, --no-refresh
@@ -135,8 +136,7 @@ def values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
 
 
 def _element(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    element = schema.get("items") or next(iter(schema.get("prefixItems", [])), {})
-    return values(element, definitions)
+    return values(schema.get("items") or schema.get("prefixItems", [{}])[0], definitions)
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Checks what the pages refer to: every path, module and make target they name exists, and so does every linked file.
 
-    python -m docs.tools.references
+python -m docs.tools.references
 """
 
 import re
@@ -35,9 +35,9 @@ def faults(page: Path) -> Iterator[str]:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     yield from (f"make {target}" for target in sorted(set(_TARGET.findall(code)) - targets))
     for link in _LINK.findall(text):
-        if "://" not in link and not link.startswith(("#", "mailto:")):
-            if not (page.parent / link.partition("#")[0]).exists():
-                yield f"link to {link}"
+        inside = "://" not in link and not link.startswith(("#", "mailto:"))
+        if inside and not (page.parent / link.partition("#")[0]).exists():
+            yield f"link to {link}"
 
 
 def _spelled_out(path: str) -> Iterator[str]:

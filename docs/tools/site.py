@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: the pages that lie in the repository's root join the site, and links lead where they do on GitHub."""
+"""Hooks of mkdocs: the pages of the repository's root join the site, and links lead where they do on GitHub."""
 
 import posixpath
 import re
@@ -26,7 +26,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages from outside docs/."""
     for source, site in _OUTSIDE.items():
         text = (ROOT / source).read_text()
-        files.append(File.generated(config, site, content=text if source.endswith(".md") else f"# {source}\n\n```text\n{text}```\n"))
+        files.append(
+            File.generated(
+                config, site, content=text if source.endswith(".md") else f"# {source}\n\n```text\n{text}```\n"
+            )
+        )
     return files
 
 
