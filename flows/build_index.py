@@ -7,10 +7,10 @@ from prefect import flow
 from pydantic import Field
 
 from flows.steps import embed_pictures
+from tasks.build_index import build
 from tasks.clip.config import EmbedConfig
-from tasks.find import find_artifact
 from tasks.gate import gate_index
-from tasks.index import build
+from tasks.resolve import find_artifact
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config

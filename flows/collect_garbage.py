@@ -8,9 +8,9 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.collect import collect_unneeded
+from tasks.collect_garbage import collect_unneeded
 from tasks.schema.command import run_from_terminal
-from tasks.store.config import GarbageConfig
+from tasks.store.garbage.config import GarbageConfig
 
 
 @flow(name="collect_garbage")

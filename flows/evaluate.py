@@ -13,7 +13,7 @@ from flows.steps import embed_pictures
 from tasks.clip.config import EmbedConfig
 from tasks.compare import report
 from tasks.evaluate import measure
-from tasks.find import find_artifact
+from tasks.resolve import find_artifact
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config

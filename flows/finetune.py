@@ -7,8 +7,8 @@ from prefect import flow
 from pydantic import Field
 
 from tasks.clip.config import FinetuneConfig, ModelConfig
-from tasks.find import find_artifact
 from tasks.finetune import load_pretrained, train
+from tasks.resolve import find_artifact
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.manifest import ArtifactRef

@@ -6,7 +6,7 @@ python -m flows.prepare_catalog --source path/to/products.csv
 from prefect import flow
 
 from tasks.catalog.config import CatalogConfig
-from tasks.prepare import live_catalog, prepare
+from tasks.prepare_catalog import live_catalog, prepare
 from tasks.schema.command import run_from_terminal
 from tasks.schema.manifest import ArtifactRef
 

@@ -9,8 +9,8 @@ python -m flows.publish pin --release 0123456789abcdef --reason "the figures of 
 from prefect import flow
 from pydantic import Field
 
+from tasks.history import recount, set_pin
 from tasks.publish import swap_to, swap_to_previous
-from tasks.recount import recount, set_pin
 from tasks.schema.command import as_columns, run_one_of_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, RELEASE_ID, LivePointer

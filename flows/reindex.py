@@ -13,8 +13,8 @@ from flows.publish import PromoteConfig, promote
 from tasks.clip.config import EmbedConfig
 from tasks.embed import require_engine
 from tasks.gate import gate_release, read_golden_queries
-from tasks.plan import plan_changes
-from tasks.prepare import prepare, read_live_release, shop_of
+from tasks.plan_changes import plan_changes
+from tasks.prepare_catalog import prepare, read_live_release, shop_of
 from tasks.publish import make_release, say_nothing_changed
 from tasks.retrieval.config import GateConfig, IndexConfig
 from tasks.schema.command import run_from_terminal

@@ -9,7 +9,7 @@ from typing import Any
 from prefect import flow
 from pydantic import Field, model_validator
 
-from tasks.remove import remove
+from tasks.remove_items import remove
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL

@@ -7,7 +7,7 @@ from prefect.futures import wait
 
 from tasks.clip.config import EmbedConfig
 from tasks.embed import embed_on_ray, embed_shard, plan_shards, require_engine
-from tasks.policies import accelerator
+from tasks.orchestration.policies import accelerator
 from tasks.schema.manifest import ArtifactRef
 
 

@@ -8,12 +8,12 @@ from pydantic import Field
 
 from flows.steps import embed_pictures
 from tasks.classifier.config import ClassifierConfig
-from tasks.classify import train_classifier_head
 from tasks.clip.config import EmbedConfig
-from tasks.find import find_artifact
+from tasks.resolve import find_artifact
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.manifest import ArtifactRef
+from tasks.train_classifier import train_classifier_head
 
 
 class TrainClassifierConfig(Config):

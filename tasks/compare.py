@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.evaluate import split_items
-from tasks.policies import compute_task
+from tasks.orchestration.policies import compute_task
+from tasks.orchestration.run_artifacts import show_markdown, show_reused
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
-from tasks.show import show_markdown, show_reused
-from tasks.store import artifacts
-from tasks.store.cache import fetch_table
-from tasks.store.pictures import read_picture
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.images import read_picture
+from tasks.store.objects.store import Store, open_store
 
 RECIPE = 1
 _HEADLINE = ("recall@1", "recall@5", "recall@10", "mrr", "ndcg@10")

@@ -15,19 +15,19 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.clip.config import GPU_SHARD_SIZE, SHARD_SIZE, EmbedConfig
 from tasks.cluster.connection import RaySettings, connected, require_ray
-from tasks.cluster.crew import choose_crew
 from tasks.cluster.shards import ShardRun
-from tasks.policies import accelerator, compute_task, io_task
+from tasks.cluster.worker_plan import choose_crew
+from tasks.orchestration.policies import accelerator, compute_task, io_task
+from tasks.orchestration.run_artifacts import show_markdown, track
 from tasks.schema.errors import ArtifactMissing, ConfigError
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.progress import Progress, silent
-from tasks.show import show_markdown, track
-from tasks.store import embeddings
-from tasks.store.artifacts import code_version
-from tasks.store.cache import fetch, fetch_table
-from tasks.store.claims import claim
-from tasks.store.pictures import picture_reader, read_pictures
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts import embeddings
+from tasks.store.artifacts.artifacts import code_version
+from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.artifacts.claims import claim
+from tasks.store.artifacts.images import picture_reader, read_pictures
+from tasks.store.objects.store import Store, open_store
 
 if TYPE_CHECKING:
     from tasks.clip.decoding import Source

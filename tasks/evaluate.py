@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.embed import load_encoder
-from tasks.policies import compute_task
+from tasks.orchestration.policies import compute_task
+from tasks.orchestration.run_artifacts import show_reused
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.errors import ConfigError
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
 from tasks.schema.tables import CAPTION_KINDS
-from tasks.show import show_reused
-from tasks.store import artifacts, embeddings
-from tasks.store.cache import fetch_table
-from tasks.store.parquet import table_bytes
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.objects.parquet import table_bytes
+from tasks.store.objects.store import Store, open_store
 
 RECIPE = 1
 _COLUMNS = ("item_id", "title", "group_id", "captions", "image_sha256", "split")

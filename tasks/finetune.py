@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from prefect.logging import get_run_logger
 
 from tasks.clip.config import FinetuneConfig, ModelConfig
-from tasks.policies import accelerator, compute_task
+from tasks.orchestration.policies import accelerator, compute_task
+from tasks.orchestration.run_artifacts import show_figure, show_markdown, show_reused, track
 from tasks.schema.manifest import ArtifactRef, artifact_id, canonical_json
-from tasks.show import show_figure, show_markdown, show_reused, track
-from tasks.store import artifacts
-from tasks.store.cache import fetch, fetch_table
-from tasks.store.pictures import read_pictures
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.artifacts.images import read_pictures
+from tasks.store.objects.store import Store, open_store
 
 if TYPE_CHECKING:
     from tasks.clip.data import TrainingData

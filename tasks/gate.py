@@ -11,19 +11,19 @@ from prefect.logging import get_run_logger
 
 from tasks.catalog.config import CatalogConfig
 from tasks.embed import load_encoder
-from tasks.policies import compute_task, io_task
+from tasks.orchestration.policies import compute_task, io_task
+from tasks.orchestration.run_artifacts import show_table
 from tasks.retrieval.config import GateConfig
 from tasks.retrieval.golden import GoldenQuery, parse_golden_queries
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, GateRefused, ModelUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Gate, GateReport, Release, ReleaseParts
-from tasks.show import show_table
-from tasks.store import artifacts
-from tasks.store.cache import fetch, fetch_table
-from tasks.store.live import live_release
-from tasks.store.removals import read_removals
-from tasks.store.source import open_source
-from tasks.store.store import Store, open_store
+from tasks.sources.shop import open_source
+from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.live import live_release
+from tasks.store.releases.removals import read_removals
 
 if TYPE_CHECKING:
     from tasks.retrieval.shared import Served

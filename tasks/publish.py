@@ -5,17 +5,17 @@ from typing import Any
 
 from prefect.logging import get_run_logger
 
-from tasks.policies import io_task
-from tasks.recount import show_history
+from tasks.history import show_history
+from tasks.orchestration.policies import io_task
+from tasks.orchestration.run_artifacts import current_run, show_markdown, show_table
 from tasks.schema.errors import ArtifactMissing, GateRefused, PublishConflict
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
-from tasks.show import current_run, show_markdown, show_table
-from tasks.store import artifacts
-from tasks.store.live import LiveState, read_live, release_of, swap_live
-from tasks.store.releases import check_whole, find_release, read_release, write_release
-from tasks.store.removals import carry_removals, count_searchable
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts import artifacts
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.live import LiveState, read_live, release_of, swap_live
+from tasks.store.releases.releases import check_whole, find_release, read_release, write_release
+from tasks.store.releases.removals import carry_removals, count_searchable
 
 _TRIES = 5
 _HEADLINE = ("recall@1", "recall@10", "mrr")

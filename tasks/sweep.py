@@ -10,17 +10,17 @@ from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 
-from tasks.policies import io_task
+from tasks.orchestration.policies import io_task
+from tasks.orchestration.run_artifacts import show_table
 from tasks.runs.abandoned import Patience, crash_abandoned, find_abandoned
 from tasks.runs.orchestrator import Orchestrator, Run
 from tasks.runs.resumption import Policy, Resumption, resume_crashed
 from tasks.runs.slots import free_leaked_slots
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable, TransientError
-from tasks.show import show_table
-from tasks.store.artifacts import load_manifest
-from tasks.store.live import read_live
-from tasks.store.releases import read_release
-from tasks.store.store import open_store
+from tasks.store.artifacts.artifacts import load_manifest
+from tasks.store.objects.store import open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 #: Event that says that a channel's live release is older than promised; an automation tells of it.
 STALE = "product-search.channel.stale"

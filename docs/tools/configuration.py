@@ -35,7 +35,7 @@ _INTRODUCTION = """\
 has a dot:
 
 ```sh
-python -m flows.pipeline --catalog.source shop.csv --index.kind flat     # a switch: --refresh, --no-refresh
+python -m flows.pipeline --catalog.source shop.csv --index.kind flat --no-refresh
 prefect deployment run pipeline/pipeline -p config='{"catalog": {"source": "shop.csv"}, "index": {"kind": "flat"}}'
 ```
 

@@ -16,7 +16,7 @@ _FOLDERS = "app|benchmarks|deployments|docs|flows|infra|tasks|tests"
 
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 _PATH = re.compile(rf"(?<![\w/.:-])(?:{_FOLDERS})/[\w./{{}},*-]*")
-_MODULE = re.compile(rf"python -m ((?:{_FOLDERS})(?:\.\w+)*)")
+_MODULE = re.compile(rf"python -m ((?:{_FOLDERS})(?:\.\w+)*)(?![\w.])")
 _TARGET = re.compile(r"(?:^|[`\n&;] *)make ([a-z][a-z-]*)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 

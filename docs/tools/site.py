@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -19,6 +20,8 @@ _OUTSIDE = {
     "benchmarks/README.md": "benchmarks.md",
 }
 _INSIDE = {site: source for source, site in _OUTSIDE.items()}
+#: What a browser fetches by itself.
+_LOADED = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="?(https?://[^"> ]+)""")
 _LINK = re.compile(r"(?<=\]\()([^)\s:#]+)(?=[#)])")
 
 
@@ -45,3 +48,9 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
         return posixpath.relpath(target, posixpath.dirname(site) or ".")
 
     return _LINK.sub(moved, markdown)
+
+
+def on_post_page(output: str, *, page: Page, **_: Any) -> None:
+    """Refuse a page that loads anything from elsewhere."""
+    if found := _LOADED.search(output):
+        raise PluginError(f"{page.file.src_uri} loads {found[1]}: the site has to work without a network")

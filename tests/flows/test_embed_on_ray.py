@@ -22,18 +22,18 @@ from flows.steps import embed_pictures
 from tasks import embed
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
-from tasks.cluster.crew import Crew
 from tasks.cluster.shards import TRIES, ShardRun
+from tasks.cluster.worker_plan import Crew
 from tasks.schema.errors import ArtifactMissing, CatalogError, ConfigError, StoreUnavailable, TerminalError
 from tasks.schema.manifest import ArtifactRef
-from tasks.store import embeddings
-from tasks.store.cache import fetch_table
-from tasks.store.pictures import picture_path
-from tasks.store.readers import FOLDER as LEASES
-from tasks.store.store import Store, open_store
-from tests import ray_probes
+from tasks.store.artifacts import embeddings
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.images import picture_path
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.reader_leases import FOLDER as LEASES
+from tests.cluster import ray_probes
+from tests.cluster.ray_cluster import ENVIRONMENT, alive, computing, descendants, listening, ray_head, until
 from tests.conftest import TinyShop
-from tests.ray_cluster import ENVIRONMENT, alive, computing, descendants, listening, ray_head, until
 
 WITHOUT_RAY = """
 import sys

@@ -20,12 +20,12 @@ from infra.sample_shop import build_shop
 from tasks.catalog.config import CatalogConfig
 from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import FOLDERS
-from tasks.store import artifacts, embeddings
-from tasks.store.cache import fetch, fetch_table
-from tasks.store.live import read_live
-from tasks.store.releases import read_release
-from tasks.store.source import FolderRoot
-from tasks.store.store import Store, open_store
+from tasks.sources.shop import FolderRoot
+from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 ITEMS = 160
