@@ -23,7 +23,7 @@ BENCH ?= $(basename $(notdir $(shell grep -l argparse benchmarks/*.py)))
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(INSTALLED) ## create .venv with the pinned versions (nothing to do when it is current)

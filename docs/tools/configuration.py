@@ -39,6 +39,8 @@ python -m flows.pipeline --catalog.source shop.csv --index.kind flat --no-refres
 prefect deployment run pipeline/pipeline -p config='{"catalog": {"source": "shop.csv"}, "index": {"kind": "flat"}}'
 ```
 
+`-p config=...` takes the place of the deployment's whole `config`: name again what it set (`prefect.yaml`).
+
 **Settings** of the store, the stack, the app and Ray are environment variables, read when a process starts.
 Unknown parameters are refused, and all faults of a start are printed at once.
 """
