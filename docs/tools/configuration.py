@@ -22,6 +22,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from tasks.schema.config import Config
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
 _SETTINGS_IN = ("app", "deployments", "tasks")
@@ -87,19 +89,19 @@ def settings_models() -> list[type[BaseSettings]]:
     return sorted(ours, key=lambda model: model.__module__)
 
 
-def nested_model(annotation: Any) -> type[BaseModel] | None:
-    """The model in an annotation such as ``EmbedConfig`` or ``EmbedConfig | None``."""
+def nested_model(annotation: Any) -> type[Config] | None:
+    """The parameters in an annotation such as ``EmbedConfig`` or ``EmbedConfig | None``."""
     for part in (annotation, *get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
+        if isinstance(part, type) and issubclass(part, Config):
             return part
     return None
 
 
-def groups(flows: list[Deployment]) -> dict[type[BaseModel], dict[str, list[str]]]:
+def groups(flows: list[Deployment]) -> dict[type[Config], dict[str, list[str]]]:
     """Models inside the parameters: for each, the flags' prefix and the flows that take it there."""
-    found: dict[type[BaseModel], dict[str, list[str]]] = {}
+    found: dict[type[Config], dict[str, list[str]]] = {}
 
-    def walk(model: type[BaseModel], prefix: str, flow: str) -> None:
+    def walk(model: type[Config], prefix: str, flow: str) -> None:
         for name, field in model.model_fields.items():
             if inner := nested_model(field.annotation):
                 found.setdefault(inner, {}).setdefault(f"{prefix}{name}.", []).append(flow)
@@ -115,7 +117,10 @@ def groups(flows: list[Deployment]) -> dict[type[BaseModel], dict[str, list[str]
 def values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """The values that a JSON schema allows, in words."""
     if "$ref" in schema:
-        schema = definitions[schema["$ref"].rpartition("/")[2]]
+        name = schema["$ref"].rpartition("/")[2]
+        schema = definitions[name]
+        if "properties" in schema:
+            return _code(name)
     if "anyOf" in schema:
         return " or ".join(values(one, definitions) for one in schema["anyOf"])
     if "const" in schema or "enum" in schema:
@@ -218,12 +223,12 @@ def page() -> str:
         lines += [f"### {model.__name__}", "", _purpose(model), "", _places(places), ""]
         lines += [*table(model, "parameter", lambda name, _: f"`{name}`"), ""]
     lines += ["## Environment", ""]
-    for model in settings:
-        lines += [*_environment(model), ""]
+    for settings_model in settings:
+        lines += [*_environment(settings_model), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _flow(flow: Deployment, inner: Collection[type[BaseModel]]) -> Iterator[str]:
+def _flow(flow: Deployment, inner: Collection[type[Config]]) -> Iterator[str]:
     yield f"### {flow.name}"
     yield ""
     yield flow.description
