@@ -23,7 +23,7 @@ BENCH ?= $(basename $(notdir $(shell grep -l argparse benchmarks/*.py)))
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(INSTALLED) ## create .venv with the pinned versions (nothing to do when it is current)
@@ -64,11 +64,22 @@ bench: setup ## run the benchmarks one after another, hours in all: BENCH="index
 	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 
 .PHONY: lint
-lint: setup ## ruff, mypy and the import rules
+lint: setup ## ruff, mypy, the import rules and the pages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) -m docs.tools.configuration --check
+	$(PYTHON) -m docs.tools.references
+
+.PHONY: docs
+docs: setup docs-config ## build the pages as a site in var/site
+	$(PYTHON) -m docs.tools.references
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
+
+.PHONY: docs-config
+docs-config: setup ## write docs/configuration.md from the models
+	$(PYTHON) -m docs.tools.configuration
 
 .PHONY: format
 format: setup ## sort imports and format

@@ -39,8 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("app").setLevel(logging.INFO)
     listening = _listen(settings)
     # seconds of imports: after --help and after the port
+    from app.http.server import Server
     from app.main import create_app
-    from app.server import Server
 
     if settings.threads:
         import torch

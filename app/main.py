@@ -11,21 +11,21 @@ import gradio as gr
 from anyio import to_thread
 from fastapi import FastAPI
 
-from app.api.admission import Admission, ApiKey
-from app.api.counted import CountAnswers
-from app.api.guards import BodyLimit, SafeHeaders
 from app.api.routes import add_api
+from app.http.admission import Admission, ApiKey
+from app.http.allow_list import keep_the_door
+from app.http.guards import BodyLimit, SafeHeaders
+from app.http.request_metrics import CountAnswers
 from app.metrics import Metrics
-from app.page.door import keep_the_door
 from app.page.page import build_page
 from app.page.theme import CSS, HEAD, theme
 from app.query.search import Search
+from app.serving.last_known_good import Remembered
 from app.serving.live import Live
-from app.serving.remembered import Remembered
 from app.serving.reports import Reports
 from app.settings import AppSettings
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
 
 _SPARE_THREADS = 16
 _SESSIONS = 2000  # open pages whose state is kept, some 70 kB each; Gradio's own limit is 10 000

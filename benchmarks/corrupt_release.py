@@ -24,16 +24,16 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from app.serving.images import Pictures
+from app.serving.last_known_good import Remembered
 from app.serving.live import Live
-from app.serving.pictures import Pictures
-from app.serving.remembered import Remembered
 from app.settings import AppSettings
-from benchmarks.made_up_shop import CHANNEL, MadeUpShop
+from benchmarks.harness.made_up_shop import CHANNEL, MadeUpShop
 from tasks.schema.errors import ArtifactCorrupt, StoreUnavailable
 from tasks.schema.release import Release
-from tasks.store.folder import FolderObjects
-from tasks.store.seal import unseal
-from tasks.store.store import Store
+from tasks.store.objects.checksum import unseal
+from tasks.store.objects.folder import FolderObjects
+from tasks.store.objects.store import Store
 
 SETTINGS = AppSettings(poll_seconds=0.001, device="cpu", channel=CHANNEL)
 _PICTURE_BYTES = 900  # every made-up picture has more

@@ -22,14 +22,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cost_extrapolation import Assumptions
-from benchmarks.cost_figures import Figures, Prices
-from benchmarks.cost_picture import draw
-from benchmarks.cost_report import STAGES, bars, fill, report
-from benchmarks.cost_stages import SizedShop
+from benchmarks.cost.extrapolation import Assumptions
+from benchmarks.cost.figures import Figures, Prices
+from benchmarks.cost.plot import draw
+from benchmarks.cost.report import STAGES, bars, fill, report
+from benchmarks.cost.stages import SizedShop
+from benchmarks.harness.servers import running_prefect
+from benchmarks.harness.verdict import verdict
 from benchmarks.nightly_cost import store_model
-from benchmarks.servers import running_prefect
-from benchmarks.verdict import verdict
 from tasks.clip.device import native_bf16
 
 _AT_A_SIZE = ("open", "prepare", "plan", "vectors", "index", "publish", "replica", "quiet night", "change", "night")

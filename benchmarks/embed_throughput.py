@@ -32,28 +32,28 @@ import torch
 from open_clip.model import convert_weights_to_lp
 from PIL import Image
 
-from benchmarks import peer_clip_retrieval as peer
-from benchmarks.made_up_shop import CHANNEL, MadeUpShop
-from benchmarks.synthetic import photograph
-from benchmarks.verdict import verdict
-from tasks.catalog.pictures import PictureLimits, normalise
+from benchmarks.harness.made_up_shop import CHANNEL, MadeUpShop
+from benchmarks.harness.synthetic import photograph
+from benchmarks.harness.verdict import verdict
+from benchmarks.peers import clip_retrieval as peer
+from tasks.catalog.images import PictureLimits, normalise
 from tasks.clip.config import EmbedConfig
 from tasks.clip.device import native_bf16
 from tasks.clip.encoder import THREADS, Encoder
 from tasks.clip.folder import WEIGHTS_FILE, load_model
-from tasks.clip.pictures import PixelReader, batches
-from tasks.embed import make_shard, missing_pictures, picture_source, shard_size
-from tasks.evaluate import split_items
+from tasks.clip.images import PixelReader, batches
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.metrics import evaluate
 from tasks.schema.manifest import ArtifactRef
-from tasks.store import embeddings
-from tasks.store.artifacts import fetch
-from tasks.store.live import read_live
-from tasks.store.pictures import FOLDER, picture_path, read_pictures, write_picture
-from tasks.store.releases import read_release
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store, open_store
+from tasks.stages.embedding import make_shard, missing_pictures, picture_source, shard_size
+from tasks.stages.evaluation import split_items
+from tasks.store.artifacts import embeddings
+from tasks.store.artifacts.artifacts import fetch
+from tasks.store.artifacts.images import FOLDER, picture_path, read_pictures, write_picture
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 ARCHITECTURE = "ViT-B-32"
 _FASTER, _OF_LIMIT, _DISTANCE, _REPEAT = 1.8, 0.9, 1e-2, 0.05

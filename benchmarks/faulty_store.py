@@ -24,20 +24,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fault_proxy import FATAL, FAULTS, FaultProxy
-from benchmarks.flow_process import FlowProcess
+from benchmarks.faults.proxy import FATAL, FAULTS, FaultProxy
+from benchmarks.harness.flow_process import FlowProcess
+from benchmarks.harness.servers import running_moto, running_prefect
+from benchmarks.harness.tiny_night import SHARD, check_live, make_tiny_night
 from benchmarks.kill_matrix import Place, copy_objects, embedded_again
-from benchmarks.servers import running_moto, running_prefect
-from benchmarks.tiny_night import SHARD, check_live, make_tiny_night
 from tasks.schema.errors import ArtifactCorrupt, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
-from tasks.store.artifacts import commit
-from tasks.store.cache import fetch
-from tasks.store.live import read_live, swap_live
-from tasks.store.releases import write_release
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts.artifacts import commit
+from tasks.store.artifacts.cache import fetch
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.releases import write_release
 
 _TIMEOUT = 2.0  # seconds, as an impatient operator would set it
 

@@ -25,7 +25,7 @@ from typing import Any, get_args
 import faiss
 import numpy as np
 
-from benchmarks.synthetic import clip_like
+from benchmarks.harness.synthetic import clip_like
 from tasks.retrieval.config import IndexConfig, IndexKind
 from tasks.retrieval.index import build_index, save_index
 from tasks.retrieval.search import RowFilter, Searcher

@@ -24,13 +24,13 @@ from functools import partial
 from pathlib import Path
 
 from app.settings import AppSettings
-from benchmarks.app_process import ready, running_app
-from benchmarks.hostile_client import Seen, Visitor, send_raw, send_upload
-from benchmarks.hostile_pictures import Upload, crafted, encoded, mutated
-from benchmarks.hostile_requests import posted, requests
-from benchmarks.made_up_shop import MadeUpShop
-from benchmarks.openapi_examples import check_openapi
-from benchmarks.verdict import verdict
+from benchmarks.harness.app_process import ready, running_app
+from benchmarks.harness.made_up_shop import MadeUpShop
+from benchmarks.harness.verdict import verdict
+from benchmarks.hostile.client import Seen, Visitor, send_raw, send_upload
+from benchmarks.hostile.images import Upload, crafted, encoded, mutated
+from benchmarks.hostile.openapi_examples import check_openapi
+from benchmarks.hostile.requests import posted, requests
 
 CLIENTS, DECODE_SECONDS, DECODERS = 4, 3.0, 2
 #: A picture waits for a decoder, is decoded, and is encoded; beside it run three others and this benchmark.

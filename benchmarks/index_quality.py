@@ -28,8 +28,8 @@ import faiss
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from benchmarks.index_builders import CONFIGS, OURS, OURS_ON_CPU, PEER, Built, built_apart
-from benchmarks.synthetic import clip_like_blocks
+from benchmarks.harness.synthetic import clip_like_blocks
+from benchmarks.peers.index_builders import CONFIGS, OURS, OURS_ON_CPU, PEER, Built, built_apart
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import count_gpus
 from tasks.retrieval.exact import exact_top

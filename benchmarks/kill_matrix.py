@@ -23,12 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.flow_process import FlowProcess
-from benchmarks.servers import running_gateway, running_moto, running_prefect, s3_client
-from benchmarks.tiny_night import SHARD, BadRelease, TinyNight, check_live, make_tiny_night
-from benchmarks.watched_store import Moment, Point
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from benchmarks.faults.watched_store import Moment, Point
+from benchmarks.harness.flow_process import FlowProcess
+from benchmarks.harness.servers import running_gateway, running_moto, running_prefect, s3_client
+from benchmarks.harness.tiny_night import SHARD, BadRelease, TinyNight, check_live, make_tiny_night
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
 
 FlowName = Literal["pipeline", "reindex"]
 _SHARES = {"file": 1.0, "moto": 1.0, "gateway": 0.2}  # of the points asked for

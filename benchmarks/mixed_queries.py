@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.serving.last_known_good import Remembered
 from app.serving.live import Live
-from app.serving.remembered import Remembered
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 from tasks.retrieval.search import RowFilter
-from tasks.store.pictures import read_picture
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts.images import read_picture
+from tasks.store.objects.store import Store, open_store
 
 TOP = 10
 WEIGHTS = (0.25, 0.5, 1.0, 2.0)

@@ -31,29 +31,29 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.testing.utilities import prefect_test_harness
 from safetensors.torch import save_file
 
-from benchmarks import synthetic
+from benchmarks.harness import synthetic
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from flows.reindex import ReindexConfig, reindex
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.picture_reader import PictureReader, SourcePicture, StoredPicture
-from tasks.catalog.pictures import PictureLimits
+from tasks.catalog.image_reader import PictureReader, SourcePicture, StoredPicture
+from tasks.catalog.images import PictureLimits
 from tasks.catalog.sources import sources_id, sources_table
 from tasks.clip.config import SHARD_SIZE, EmbedConfig
 from tasks.clip.pretrained import materialise
-from tasks.embed import load_encoder
 from tasks.gate import gate_release
-from tasks.prepare import prepare
+from tasks.prepare_catalog import prepare_catalog
 from tasks.publish import make_release
 from tasks.retrieval.config import GateConfig
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import ReleaseParts
-from tasks.store import artifacts, embeddings
-from tasks.store.cache import fetch_table
-from tasks.store.pictures import has_pictures, picture_path, picture_writer, read_pictures, write_sources
-from tasks.store.releases import read_release
-from tasks.store.source import open_source
-from tasks.store.store import open_store
+from tasks.sources.shop import open_source
+from tasks.stages.encoders import load_encoder
+from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.images import has_pictures, picture_path, picture_writer, read_pictures, write_sources
+from tasks.store.objects.store import open_store
+from tasks.store.releases.releases import read_release
 
 BAR = 0.05
 EMBED = EmbedConfig()
@@ -163,7 +163,7 @@ def channel_of(model: ArtifactRef) -> str:
 @flow(name="first_night")
 def first_night(source: str, model: ArtifactRef) -> None:
     """The steps of a night with nothing live yet: the full build but for the pictures."""
-    catalog = prepare(CatalogConfig(source=source))
+    catalog = prepare_catalog(CatalogConfig(source=source))
     index = build_index(BuildIndexConfig(model=model.id, catalog=catalog.id, embed=EMBED, gate=False))
     parts = ReleaseParts(catalog=catalog, model=model, index=index)
     report = gate_release(parts, channel_of(model), GateConfig())

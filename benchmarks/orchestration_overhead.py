@@ -4,8 +4,8 @@
     python -m benchmarks.orchestration_overhead --tiny        a minute; bars of time are not held
 
 Both ways run the product's own flows, each in a process and over a store of its own, in turns, and have to end in the
-same files. Without Prefect its names are plain Python (`benchmarks/without_prefect.py`), and the process may not open
-one connection. Prefect's server runs on the same machine.
+same files. Without Prefect its names are plain Python (`benchmarks/cost/without_prefect.py`), and the process may not
+open one connection. Prefect's server runs on the same machine.
 
 Pictures and model are tiny, so that the work is as little as it can be. What Prefect adds is taken from the run through
 it: seconds in which no task's own code ran, and those that its process takes longer to start and to end. It depends on
@@ -30,20 +30,20 @@ from typing import Any
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from benchmarks import synthetic
-from benchmarks.flow_cost import Way, run_flow
-from benchmarks.orchestration_figures import PREFECT_FIRST, Figures, Measured, cells, report
-from benchmarks.prefect_meter import PrefectMeter
-from benchmarks.servers import running_prefect
-from benchmarks.tiny_night import make_tiny_night
+from benchmarks.cost.flow_cost import Way, run_flow
+from benchmarks.cost.orchestration_figures import PREFECT_FIRST, Figures, Measured, cells, report
+from benchmarks.cost.prefect_meter import PrefectMeter
+from benchmarks.harness import synthetic
+from benchmarks.harness.servers import running_prefect
+from benchmarks.harness.tiny_night import make_tiny_night
 from deployments.apply import set_limits
 from deployments.settings import StackSettings
 from tasks.clip.config import SHARD_SIZE, ModelConfig
-from tasks.store.artifacts import load_manifest
-from tasks.store.live import read_live
-from tasks.store.releases import read_release
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from tasks.store.artifacts.artifacts import load_manifest
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 YESTERDAY = 1_700_000_000.0
 _SIDE = 32  # pixels of a picture, and of what the model sees
@@ -153,7 +153,7 @@ def measure(
             shutil.rmtree(store)
     for name in small:
         count = tasks if name != "call_subflows" else 5
-        flow = f"benchmarks.small_flows:{name}"
+        flow = f"benchmarks.cost.small_flows:{name}"
         figures.small[name] = (count, bench.run("prefect", flow, count, bench.scratch / "small"))
     return figures
 

@@ -20,15 +20,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.servers import running_gateway, running_moto
+from benchmarks.harness.servers import running_gateway, running_moto
 from tasks.schema.errors import ProductSearchError, PublishConflict
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
-from tasks.store.history import read_history
-from tasks.store.live import read_live, swap_live
-from tasks.store.releases import write_release
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store, open_store
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.history import read_history
+from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.releases import write_release
 
 CHANNEL = "races"
 _PUBLISHERS = ("left", "right")

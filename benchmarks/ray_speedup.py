@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.embed_throughput import Work, build
-from benchmarks.verdict import verdict
+from benchmarks.harness.verdict import verdict
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
-from tasks.cluster.crew import Crew
 from tasks.cluster.shards import ShardRun
-from tasks.embed import RemoteWork, ShardPlan, embed_remotely, shard_size
-from tasks.store import embeddings
-from tasks.store.pictures import read_pictures
+from tasks.cluster.worker_plan import Crew
+from tasks.stages.embedding import RemoteWork, ShardPlan, embed_remotely, shard_size
+from tasks.store.artifacts import embeddings
+from tasks.store.artifacts.images import read_pictures
 
 HERE, ONE, TWO, WIDE = "here, all cores", "1 worker of 1 core", "2 workers of 1 core", "1 worker of 2 cores"
 CREWS = {ONE: Crew(1, 1, 0), TWO: Crew(2, 1, 0), WIDE: Crew(1, 2, 0)}
@@ -76,7 +76,7 @@ class Stage:
     def embed(self, crew: Crew) -> tuple[float, float]:
         """Seconds until every worker had embedded a shard, and from then to the last shard."""
         parts, store = self.parts, self.work.store
-        plan = ShardPlan(id="speedup", shards=len(parts), pictures=len(self.work.wanted))
+        plan = ShardPlan(id="speedup", shards=len(parts), pictures=len(self.work.wanted), wanted=len(self.work.wanted))
         told = RemoteWork(model=self.work.model, plan=plan, config=self.work.config, store=store.root, code=None)
         self.forget()
         with tempfile.TemporaryDirectory(dir=self.scratch) as ready:

@@ -26,18 +26,18 @@ from typing import Any
 import numpy as np
 import open_clip
 
-from benchmarks import peer_clip_retrieval as peer
-from benchmarks.app_process import pss_mb, running_app
-from benchmarks.load_client import Asked, Service, closed_loop, open_loop, process_apart, words
-from benchmarks.made_up_shop import MadeUpShop
-from benchmarks.synthetic import clip_like
-from benchmarks.verdict import verdict
+from benchmarks.harness.app_process import pss_mb, running_app
+from benchmarks.harness.load_client import Asked, Service, closed_loop, open_loop, process_apart, words
+from benchmarks.harness.made_up_shop import MadeUpShop
+from benchmarks.harness.synthetic import clip_like
+from benchmarks.harness.verdict import verdict
+from benchmarks.peers import clip_retrieval as peer
 from tasks.clip.encoder import Encoder
 from tasks.clip.folder import WEIGHTS_FILE
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.search import Searcher
 from tasks.schema.release import Release
-from tasks.store.artifacts import fetch, load_manifest
+from tasks.store.artifacts.artifacts import fetch, load_manifest
 
 ARCHITECTURE = "ViT-B-32"
 CLIENTS, HITS = (1, 8, 32), 10

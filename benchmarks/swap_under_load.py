@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.app_process import QUICK, pss_mb, running_app, wait_until
-from benchmarks.made_up_shop import MadeUpShop
-from benchmarks.verdict import verdict
+from benchmarks.harness.app_process import QUICK, pss_mb, running_app, wait_until
+from benchmarks.harness.made_up_shop import MadeUpShop
+from benchmarks.harness.verdict import verdict
 from tasks.clip.encoder import Encoder
 from tasks.retrieval.search import RowFilter, Searcher
 from tasks.schema.release import Release
-from tasks.store.cache import fetch
-from tasks.store.pictures import read_picture
-from tasks.store.removals import read_removals
+from tasks.store.artifacts.cache import fetch
+from tasks.store.artifacts.images import read_picture
+from tasks.store.releases.removals import read_removals
 
 TOP_K, THREADS = 10, 4
 TEXTS = [f"{color} {thing}" for color in ("red", "blue", "green", "striped") for thing in ("mug", "chair", "lamp")]

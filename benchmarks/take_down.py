@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.app_process import QUICK, running_app
-from benchmarks.made_up_shop import MadeUpShop
-from benchmarks.servers import running_prefect
-from tasks.store.live import read_live
+from benchmarks.harness.app_process import QUICK, running_app
+from benchmarks.harness.made_up_shop import MadeUpShop
+from benchmarks.harness.servers import running_prefect
+from tasks.store.releases.live import read_live
 
 _LIMIT = 30.0  # seconds; a recall is "now", not "tonight"
 

@@ -29,10 +29,10 @@ import open_clip
 import torch
 from safetensors.torch import load_file
 
-from benchmarks import peer_open_clip_train as peer
-from benchmarks.memory import status_mb
-from benchmarks.synthetic import draw, listing
-from benchmarks.verdict import verdict
+from benchmarks.harness.memory import status_mb
+from benchmarks.harness.synthetic import draw, listing
+from benchmarks.harness.verdict import verdict
+from benchmarks.peers import open_clip_train as peer
 from infra.sample_shop.export import build_shop
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.prepare import prepare_catalog
@@ -44,7 +44,7 @@ from tasks.clip.folder import load_model, read_config, save_model
 from tasks.clip.pretrained import materialise
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.metrics import evaluate
-from tasks.store.source import open_source
+from tasks.sources.shop import open_source
 
 ARCHITECTURE = "ViT-B-32"
 _FASTER = 1.5

@@ -22,7 +22,7 @@ from prefect.workers.process import ProcessWorker
 from deployments.automations import TAG, upsert_automations
 from deployments.environment import stack_environment
 from deployments.settings import FLOW_POOL, OPS_POOL, ROOT, StackSettings
-from tasks.policies import ACCELERATOR
+from tasks.orchestration.policies import ACCELERATOR
 
 PREFECT_YAML = ROOT / "prefect.yaml"
 _PAGE = 200

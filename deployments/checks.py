@@ -88,8 +88,8 @@ def check_ports(settings: StackSettings) -> list[Finding]:
 def check_store() -> Finding:
     """The store answers, can be written to, and honours conditional writes."""
     from tasks.schema.errors import ProductSearchError
-    from tasks.store.live import probe
-    from tasks.store.store import open_store
+    from tasks.store.objects.store import open_store
+    from tasks.store.releases.live import probe
 
     try:
         store = open_store()

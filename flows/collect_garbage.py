@@ -8,15 +8,16 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.collect import collect_unneeded
+from flows.run_names import run_name
+from tasks.collect_garbage import collect_garbage as collect_garbage_task
 from tasks.schema.command import run_from_terminal
-from tasks.store.config import GarbageConfig
+from tasks.store.garbage.config import GarbageConfig
 
 
-@flow(name="collect_garbage")
+@flow(name="collect_garbage", flow_run_name=run_name(lambda config: "dry run" if config.dry_run else ""))
 def collect_garbage(config: GarbageConfig = GarbageConfig()) -> dict[str, Any]:  # noqa: B008
     """One pass over the store: mark what nothing needs, delete what was marked a grace ago and still is unneeded."""
-    return collect_unneeded(config)
+    return collect_garbage_task(config)
 
 
 if __name__ == "__main__":

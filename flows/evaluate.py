@@ -9,48 +9,40 @@ from prefect import flow
 from prefect.futures import wait
 from pydantic import Field
 
-from flows.steps import embed_pictures
-from tasks.clip.config import EmbedConfig
-from tasks.compare import report
-from tasks.evaluate import measure
-from tasks.find import find_artifact
+from flows.run_names import of_artifacts, run_name
+from flows.steps import StepConfig, embedded
+from tasks.evaluate import measure, report
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.command import run_from_terminal
-from tasks.schema.config import Config
-from tasks.schema.manifest import ArtifactRef
+from tasks.schema.manifest import ArtifactName, ArtifactRef
 
 Split = Literal["val", "test"]
 
 
-class EvaluateConfig(Config):
+class EvaluateConfig(StepConfig):
     """What to measure, on what, and against what."""
 
-    model: str = Field("latest", description="Id of a model in the store, or 'latest'")
-    baseline: str = Field("none", description="Id of the model to compare with, or 'none'")
-    catalog: str = Field("latest", description="Id of a catalogue in the store, or 'latest'")
+    baseline: ArtifactName = Field("none", description="Id of the model to compare with, or 'none'")
     splits: tuple[Split, ...] = Field(("val", "test"), min_length=1, description="Splits to measure on")
     metrics: EvaluationConfig = Field(EvaluationConfig(), description="Cut-offs and intervals")
-    embed: EmbedConfig = Field(EmbedConfig(), description="How pictures without a stored vector are embedded")
-    refresh: bool = Field(False, description="Measure again even where a result is stored")
 
 
-@flow(name="evaluate")
+@flow(name="evaluate", flow_run_name=run_name(of_artifacts))
 def evaluate(config: EvaluateConfig) -> ArtifactRef:
     """Measure each split and write one report; returns the report's evaluation artifact."""
-    catalog = find_artifact("catalog", config.catalog)
-    model = find_artifact("model", config.model)
-    measured = _measure_splits(model, catalog, config)
-    before = []
+    catalog, measured = _measure_splits(config)
+    before: list[ArtifactRef] = []
     if config.baseline != "none":
-        before = _measure_splits(find_artifact("model", config.baseline), catalog, config)
+        _, before = _measure_splits(config.model_copy(update={"model": config.baseline, "catalog": str(catalog)}))
     return report(measured, before, catalog, config.metrics, refresh=config.refresh)
 
 
-def _measure_splits(model: ArtifactRef, catalog: ArtifactRef, config: EvaluateConfig) -> list[ArtifactRef]:
-    embed_pictures(model, catalog, config.embed, splits=config.splits)
+def _measure_splits(config: EvaluateConfig) -> tuple[ArtifactRef, list[ArtifactRef]]:
+    """The catalogue, and one measurement of each split."""
+    model, catalog = embedded(config, config.splits)
     futures = [measure.submit(model, catalog, split, config.metrics, refresh=config.refresh) for split in config.splits]
     wait(futures)
-    return [future.result() for future in futures]
+    return catalog, [future.result() for future in futures]
 
 
 if __name__ == "__main__":

@@ -13,19 +13,20 @@ from flows.evaluate import EvaluateConfig, evaluate
 from flows.finetune import FinetuneRun, finetune
 from flows.prepare_catalog import prepare_catalog
 from flows.publish import PromoteConfig, promote
+from flows.run_names import run_name
+from flows.steps import embed_pictures
 from flows.train_classifier import TrainClassifierConfig, train_classifier
 from tasks.catalog.config import CatalogConfig
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import EmbedConfig, FinetuneConfig, ModelConfig
-from tasks.embed import require_engine
 from tasks.finetune import load_pretrained
 from tasks.gate import gate_release, read_golden_queries
 from tasks.publish import make_release, summarise
 from tasks.retrieval.config import EvaluationConfig, GateConfig, IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
-from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import CHANNEL, ReleaseParts
+from tasks.stages.embedding import require_engine
 
 
 class PipelineConfig(Config):
@@ -47,72 +48,29 @@ class PipelineConfig(Config):
     refresh: bool = Field(False, description="Do everything again even where results are stored")
 
 
-@flow(name="pipeline")
+@flow(name="pipeline", flow_run_name=run_name(lambda config: config.catalog.shop_name))
 def pipeline(config: PipelineConfig) -> dict[str, Any]:
     """Prepare, measure, fine-tune, measure again, embed, index, classify, publish. Returns a summary of each step."""
     require_engine(config.embed)
     golden = read_golden_queries(config.gates)
     catalog = prepare_catalog(config.catalog)
     baseline = load_pretrained(config.model)
-    zero_shot = _evaluate(config, catalog, baseline)
-    model, evaluation = baseline, zero_shot
+    evaluation = evaluate(config.part(EvaluateConfig, model=baseline, catalog=catalog))
+    model = baseline
     if config.fine_tune:
-        model = _finetune(config, catalog)
-        evaluation = _evaluate(config, catalog, model, baseline)
-    index = _build_index(config, catalog, model)
-    classifier = _train_classifier(config, catalog, model) if config.classify else None
+        model = finetune(config.part(FinetuneRun, baseline=baseline, catalog=catalog))
+    embed_pictures(model, catalog, config.embed)
+    made_of = {"model": model, "catalog": catalog, "embed": None}  # every vector is stored by now
+    if config.fine_tune:
+        evaluation = evaluate(config.part(EvaluateConfig, baseline=baseline, **made_of))
+    index = build_index(config.part(BuildIndexConfig, gate=False, **made_of))
+    classifier = train_classifier(config.part(TrainClassifierConfig, **made_of)) if config.classify else None
     parts = ReleaseParts(catalog=catalog, model=model, index=index, classifier=classifier, evaluation=evaluation)
     report = gate_release(parts, config.channel, config.gates, golden)
     release = make_release(parts, report, config.channel, why="pipeline", publish_anyway=config.publish_anyway)
     if config.publish:
         promote(PromoteConfig(release=release, channel=config.channel, reason="pipeline"))
     return summarise(parts, baseline, release)
-
-
-def _evaluate(
-    config: PipelineConfig, catalog: ArtifactRef, model: ArtifactRef, baseline: ArtifactRef | None = None
-) -> ArtifactRef:
-    return evaluate(
-        EvaluateConfig(
-            model=model.id,
-            baseline=baseline.id if baseline else "none",
-            catalog=catalog.id,
-            metrics=config.metrics,
-            embed=config.embed,
-            refresh=config.refresh,
-        )
-    )
-
-
-def _finetune(config: PipelineConfig, catalog: ArtifactRef) -> ArtifactRef:
-    return finetune(
-        FinetuneRun(catalog=catalog.id, model=config.model, training=config.training, refresh=config.refresh)
-    )
-
-
-def _build_index(config: PipelineConfig, catalog: ArtifactRef, model: ArtifactRef) -> ArtifactRef:
-    return build_index(
-        BuildIndexConfig(
-            model=model.id,
-            catalog=catalog.id,
-            embed=config.embed,
-            index=config.index,
-            gate=False,
-            refresh=config.refresh,
-        )
-    )
-
-
-def _train_classifier(config: PipelineConfig, catalog: ArtifactRef, model: ArtifactRef) -> ArtifactRef | None:
-    return train_classifier(
-        TrainClassifierConfig(
-            model=model.id,
-            catalog=catalog.id,
-            classifier=config.classifier,
-            embed=config.embed,
-            refresh=config.refresh,
-        )
-    )
 
 
 if __name__ == "__main__":

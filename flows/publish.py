@@ -9,8 +9,11 @@ python -m flows.publish pin --release 0123456789abcdef --reason "the figures of 
 from prefect import flow
 from pydantic import Field
 
-from tasks.publish import swap_to, swap_to_previous
-from tasks.recount import recount, set_pin
+from flows.run_names import of_channel, run_name
+from tasks.history import history as history_task
+from tasks.pin import pin as pin_task
+from tasks.publish import promote as promote_task
+from tasks.publish import roll_back as roll_back_task
 from tasks.schema.command import as_columns, run_one_of_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, RELEASE_ID, LivePointer
@@ -47,30 +50,30 @@ class PinConfig(Config):
     reason: str = Field("pinned by hand", description="Shown in the history")
 
 
-@flow(name="promote")
+@flow(name="promote", flow_run_name=run_name(lambda config: f"{config.release} to {config.channel}"))
 def promote(config: PromoteConfig) -> LivePointer:
     """Make a stored release live with one compare-and-swap."""
-    return swap_to(config.release, config.channel, config.reason)
+    return promote_task(config.release, config.channel, config.reason)
 
 
-@flow(name="roll_back")
+@flow(name="roll_back", flow_run_name=run_name(lambda config: f"{config.channel} to {config.to}"))
 def roll_back(config: RollBackConfig) -> LivePointer:
     """Make the previous (or a named) release live again. The generation rises, as with every swap."""
     if config.to == "previous":
-        return swap_to_previous(config.channel, config.reason)
-    return swap_to(config.to, config.channel, config.reason)
+        return roll_back_task(config.channel, config.reason)
+    return promote_task(config.to, config.channel, config.reason)
 
 
-@flow(name="history")
+@flow(name="history", flow_run_name=run_name(of_channel))
 def history(config: HistoryConfig = HistoryConfig()) -> str:  # noqa: B008
     """Every publish, promotion and roll-back of a channel, newest first."""
-    return as_columns(recount(config.channel, config.last))
+    return as_columns(history_task(config.channel, config.last))
 
 
-@flow(name="pin")
+@flow(name="pin", flow_run_name=run_name(lambda config: config.release))
 def pin(config: PinConfig) -> str:
     """Keep a release, with all it is made of, until it is unpinned."""
-    set_pin(config.release, config.pinned, config.reason)
+    pin_task(config.release, config.pinned, config.reason)
     return f"{config.release} is {'pinned' if config.pinned else 'not pinned'}"
 
 

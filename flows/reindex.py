@@ -10,16 +10,17 @@ from pydantic import Field
 
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
+from flows.run_names import of_channel, run_name
 from tasks.clip.config import EmbedConfig
-from tasks.embed import require_engine
 from tasks.gate import gate_release, read_golden_queries
-from tasks.plan import plan_changes
-from tasks.prepare import prepare, read_live_release, shop_of
+from tasks.plan_changes import plan_changes
+from tasks.prepare_catalog import prepare_catalog, read_live_shop
 from tasks.publish import make_release, say_nothing_changed
 from tasks.retrieval.config import GateConfig, IndexConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, ReleaseParts
+from tasks.stages.embedding import require_engine
 
 
 class ReindexConfig(Config):
@@ -38,25 +39,18 @@ class ReindexConfig(Config):
     publish_anyway: bool = Field(False, description="Publish even if a gate refuses: the release records that it did")
 
 
-@flow(name="reindex")
+@flow(name="reindex", flow_run_name=run_name(of_channel))
 def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa: B008
     """New items become searchable, gone ones vanish; the model and the classifier stay those of the live release."""
     require_engine(config.embed)
     golden = read_golden_queries(config.gates)
-    live = read_live_release(config.channel)
-    catalog = prepare(shop_of(live, config.source, config.reread_pictures), parent=live.catalog)
+    shop = read_live_shop(config.channel, config.source, config.reread_pictures)
+    live = shop.release
+    catalog = prepare_catalog(shop.config, parent=live.catalog)
     plan = plan_changes(live.catalog, catalog)
     if plan.is_empty:
         return say_nothing_changed(live)
-    index = build_index(
-        BuildIndexConfig(
-            model=live.model.id,
-            catalog=catalog.id,
-            embed=config.embed,
-            index=config.index,
-            gate=False,
-        )
-    )
+    index = build_index(config.part(BuildIndexConfig, model=live.model, catalog=catalog, gate=False))
     parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier, plan=plan.ref)
     report = gate_release(parts, config.channel, config.gates, golden, always_compare=True)
     release = make_release(parts, report, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)

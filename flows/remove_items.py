@@ -9,7 +9,8 @@ from typing import Any
 from prefect import flow
 from pydantic import Field, model_validator
 
-from tasks.remove import remove
+from flows.run_names import of_channel, run_name
+from tasks.remove_items import remove_items as remove_items_task
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL
@@ -33,10 +34,10 @@ class RemoveItemsConfig(Config):
         return self
 
 
-@flow(name="remove_items")
+@flow(name="remove_items", flow_run_name=run_name(of_channel))
 def remove_items(config: RemoveItemsConfig) -> dict[str, Any]:
     """Publish the live release with these products taken down (or brought back) by one compare-and-swap."""
-    return remove(config.items, config.restore, config.channel, config.reason, config.unknown_ok)
+    return remove_items_task(config.items, config.restore, config.channel, config.reason, config.unknown_ok)
 
 
 if __name__ == "__main__":

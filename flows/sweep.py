@@ -9,6 +9,7 @@ from typing import Any
 from prefect import flow
 from pydantic import Field
 
+from flows.run_names import run_name
 from tasks.runs.abandoned import Patience
 from tasks.runs.resumption import Policy
 from tasks.schema.command import run_from_terminal
@@ -44,7 +45,7 @@ class SweepConfig(Config):
     )
 
 
-@flow(name="sweep")
+@flow(name="sweep", flow_run_name=run_name(when="%Y-%m-%d %H:%M"))
 def sweep(config: SweepConfig = SweepConfig()) -> list[dict[str, Any]]:  # noqa: B008
     """Settle and resume abandoned runs, watch freshness. Returns one row a finding; a quiet sweep leaves no table."""
     patience = Patience(timedelta(seconds=config.silent_seconds), timedelta(seconds=config.pending_seconds))

@@ -10,17 +10,17 @@ from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_URL
 
-from tasks.policies import io_task
+from tasks.orchestration.policies import io_task
+from tasks.orchestration.run_artifacts import show_table
 from tasks.runs.abandoned import Patience, crash_abandoned, find_abandoned
 from tasks.runs.orchestrator import Orchestrator, Run
 from tasks.runs.resumption import Policy, Resumption, resume_crashed
 from tasks.runs.slots import free_leaked_slots
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable, TransientError
-from tasks.show import show_table
-from tasks.store.artifacts import load_manifest
-from tasks.store.live import read_live
-from tasks.store.releases import read_release
-from tasks.store.store import open_store
+from tasks.store.artifacts.artifacts import load_manifest
+from tasks.store.objects.store import open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 #: Event that says that a channel's live release is older than promised; an automation tells of it.
 STALE = "product-search.channel.stale"
@@ -31,7 +31,7 @@ _LOOKED_AT = 50
 Row = dict[str, str]
 
 
-@io_task(name="recover-runs")
+@io_task()
 def recover_runs(patience: Patience, second_look: float, settled: timedelta, policy: Policy) -> list[Row]:
     """Crash abandoned runs, give back slots nobody holds, and resume what is safe to repeat.
 
@@ -51,7 +51,7 @@ def recover_runs(patience: Patience, second_look: float, settled: timedelta, pol
         return rows + [_row_of_resumption(resumption) for resumption in resumed]
 
 
-@io_task(name="check-freshness")
+@io_task()
 def check_freshness(channel: str, promise: timedelta) -> Row | None:
     """Tell, once, that nobody looked at the shop for longer than promised; returns that finding, or None.
 
@@ -82,7 +82,7 @@ def check_freshness(channel: str, promise: timedelta) -> Row | None:
     return _row(channel, found, "" if told else "told", "prefect deployment run reindex/reindex")
 
 
-@io_task(name="report-sweep")
+@io_task()
 def report_sweep(rows: list[Row]) -> None:
     """Leave the findings at the run, as a table."""
     show_table("sweep", rows, "What was found, what was done, what is left to a person")

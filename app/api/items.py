@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 
-from app.api.problems import problems
+from app.http.problems import problems
 from app.query.search import Search
 from app.serving.items import Product
 

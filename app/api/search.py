@@ -6,8 +6,8 @@ from fastapi import APIRouter, File, Form, Response, UploadFile
 from PIL import Image
 from pydantic import BaseModel, Json
 
-from app.api.problems import problems
 from app.errors import BadRequest
+from app.http.problems import problems
 from app.query.answers import Answer, Answers, Categories
 from app.query.filters import Filter
 from app.query.question import Part, Question

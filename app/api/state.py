@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.api.problems import problems
+from app.http.problems import problems
 from app.query.search import Search
 from app.serving.reports import Reports
 from app.serving.status import Refused

@@ -7,14 +7,14 @@ import gradio as gr
 
 from app.page import figures
 from app.page.cards import escape
-from app.page.kept import Kept
 from app.page.notices import notice, run_url, state, warnings, when
+from app.page.ttl_cache import Kept
 from app.query.search import Search
 from app.serving.snapshot import Snapshot
 from app.serving.status import LiveStatus
 from tasks.schema.errors import ProductSearchError
 from tasks.schema.manifest import ArtifactRef
-from tasks.store.history import Served
+from tasks.store.releases.history import Served
 
 _LINES = 20
 _IDS = 50  # products taken down that are named

@@ -7,9 +7,9 @@ import gradio as gr
 
 from app.errors import AppError
 from app.page import cards
-from app.page.asked import Asked
 from app.page.cards import pressed
 from app.page.notices import state
+from app.page.search_state import Asked
 from app.page.tab import SearchTab, Updates, upload_field
 from app.page.theme import PRESS
 from tasks.schema.errors import ProductSearchError

@@ -8,10 +8,10 @@ import gradio as gr
 from app.errors import AppError
 from app.page import cards
 from app.page.cards import escape
-from app.page.kept import Kept
 from app.page.notices import fault, is_busy, state, when
 from app.page.tab import QUIET, WAITED, Updates
 from app.page.theme import PRESS
+from app.page.ttl_cache import Kept
 from app.query.answers import Answer
 from app.query.compare import Comparison, Moved
 from app.query.question import Part, Question

@@ -1,7 +1,7 @@
 """The filters beside the results: every value with what it would leave, the chosen ones to be taken away again."""
 
-from app.page.asked import Asked
 from app.page.cards import amount, escape, pressed
+from app.page.search_state import Asked
 from app.query.facets import Facet, FacetValue
 
 _FIRST = 6  # values of a column shown at once; the rest unfolds

@@ -6,9 +6,9 @@ import gradio as gr
 
 from app.page import both, cards, notices, picture, words
 from app.page.about import AboutTab
-from app.page.answering import Answering
-from app.page.asked import Asked
 from app.page.compare import CompareTab
+from app.page.presenter import Answering
+from app.page.search_state import Asked
 from app.page.tab import QUIET, WAITED, SearchTab, Updates
 from app.page.theme import FOLLOW
 from app.query.search import Search

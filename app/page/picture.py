@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from app.page.asked import Asked
 from app.page.notices import state
+from app.page.search_state import Asked
 from app.page.tab import SearchTab, Updates, upload_field
 
 EMPTY = state("Search by picture", "Upload, paste or take a picture, or press “More like this” on any product.")

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.answering import Answering
-from app.page.asked import Asked
+from app.page.presenter import Answering
+from app.page.search_state import Asked
 from app.page.theme import PRESS
 
 Updates = dict[Any, Any]
@@ -120,7 +120,7 @@ class SearchTab:
 def upload_field(**options: Any) -> gr.Image:
     """Gradio's picture field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
 
-    `app.page.door` has checked that the path is that of an upload.
+    `app.http.allow_list` has checked that the path is that of an upload.
     """
     sources: Any = ["upload", "clipboard", "webcam"]
     return gr.Image(type="filepath", image_mode=None, sources=sources, show_label=False, buttons=[], **options)

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.asked import Asked
 from app.page.notices import state
+from app.page.search_state import Asked
 from app.page.tab import SearchTab, Updates
 from app.page.theme import PRESS
 

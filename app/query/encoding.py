@@ -8,7 +8,7 @@ from PIL import Image
 from app.metrics import Metrics
 from app.query.batches import Batches
 from app.query.vectors import Vectors
-from app.serving.pictures import Pictures
+from app.serving.images import Pictures
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Discriminator, Field, FiniteFloat, Tag, model_validator
 
-from app.query.strict import Strict
+from app.query.request_model import Strict
 from app.serving.columns import Columns
 
 _BOUNDS = ("gte", "gt", "lte", "lt")

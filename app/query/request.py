@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 from app.errors import BadPicture
 from app.query.filters import Filter
 from app.query.question import Part, Question
-from app.query.strict import Strict
+from app.query.request_model import Strict
 from app.query.uploads import Uploads
 from app.settings import AppSettings
 

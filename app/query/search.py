@@ -16,14 +16,14 @@ from app.query.filters import count_clauses
 from app.query.question import Part, Question
 from app.query.uploads import Uploads
 from app.serving.choices import Chosen
-from app.serving.guests import Guests
+from app.serving.comparison import Guests
 from app.serving.history import History
+from app.serving.images import Pictures
 from app.serving.items import Product
 from app.serving.live import Live
-from app.serving.pictures import Pictures
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
-from tasks.store.store import Store
+from tasks.store.objects.store import Store
 
 _NEAR = 200  # best results whose values come first in a facet
 

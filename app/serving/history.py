@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.schema.release import Release
-from tasks.store.history import Served, read_history
-from tasks.store.releases import list_releases
-from tasks.store.store import Store
+from tasks.store.objects.store import Store
+from tasks.store.releases.history import Served, read_history
+from tasks.store.releases.releases import list_releases
 
 
 @dataclass(frozen=True)

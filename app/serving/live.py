@@ -13,18 +13,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.errors import NothingPublished
-from app.serving.lease import Lease
-from app.serving.remembered import Remembered
-from app.serving.residents import Residents
+from app.serving.last_known_good import Remembered
+from app.serving.reader_lease import Lease
 from app.serving.snapshot import Parts, Snapshot, fetch_parts, load_snapshot, refs_of
+from app.serving.snapshot_pool import Residents
 from app.serving.status import KEPT, LiveStatus, Refused, Seen
 from app.settings import AppSettings
 from tasks.schema.errors import BeingCollected, ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
-from tasks.store.artifacts import prune_cache
-from tasks.store.live import LiveState, read_live
-from tasks.store.releases import read_release
-from tasks.store.store import Store
+from tasks.store.artifacts.artifacts import prune_cache
+from tasks.store.objects.store import Store
+from tasks.store.releases.live import LiveState, read_live
+from tasks.store.releases.releases import read_release
 
 log = logging.getLogger(__name__)
 

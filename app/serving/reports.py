@@ -2,8 +2,8 @@
 
 from app.errors import NoReport
 from tasks.schema.release import Release
-from tasks.store.artifacts import fetch, find
-from tasks.store.store import Store
+from tasks.store.artifacts.artifacts import fetch, find
+from tasks.store.objects.store import Store
 
 _FILE = "report.html"
 

@@ -20,10 +20,10 @@ from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.release import LivePointer, Release
-from tasks.store.artifacts import fetch, load_manifest
-from tasks.store.cache import local_copy
-from tasks.store.removals import FILE as REMOVALS_FILE
-from tasks.store.store import Store
+from tasks.store.artifacts.artifacts import fetch, load_manifest
+from tasks.store.artifacts.cache import local_copy
+from tasks.store.objects.store import Store
+from tasks.store.releases.removals import FILE as REMOVALS_FILE
 
 _SAMPLED = 2_000  # vectors that tell how far scores spread
 _ONLY = {"index": ("index.faiss", "items.parquet")}  # an index may carry its vectors too; serving needs none

@@ -28,6 +28,7 @@ TABLE_FIELDS = (
     "language",
 )
 REQUIRED_FIELDS = TABLE_FIELDS[:3]
+_ANY_SHOPS_TABLE = ("products", "catalog", "catalogue", "items", "listings", "export", "data", "table")
 
 
 def is_table(source: str) -> bool:
@@ -120,6 +121,13 @@ class CatalogConfig(Config):
     def table(self) -> str:
         """The table's path relative to ``root``."""
         return self.anchor.table
+
+    @property
+    def shop_name(self) -> str:
+        """Name of the shop for the run history: its table's, or its folder's where the table is just 'products'."""
+        folder, name = posixpath.split(self.source.rstrip("/"))
+        table = name.partition(".")[0]
+        return (posixpath.basename(folder) or table) if table.lower() in _ANY_SHOPS_TABLE else table
 
     def same_shop(self, other: "CatalogConfig") -> bool:
         """Whether both read one shop, as much of it: their catalogues differ by what the shop changed, no more."""

@@ -13,9 +13,9 @@ from tasks.catalog.captions import captions_of
 from tasks.catalog.categories import class_of
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.groups import group_of
+from tasks.catalog.image_reader import PictureReader, SourcePicture, StoredPicture
+from tasks.catalog.images import PictureFault, PictureLimits
 from tasks.catalog.listing import Listing, Reject, SourceRows
-from tasks.catalog.picture_reader import PictureReader, SourcePicture, StoredPicture
-from tasks.catalog.pictures import PictureFault, PictureLimits
 from tasks.catalog.sources import known_sources, sources_table
 from tasks.catalog.splits import Known, Member, assign_splits
 from tasks.catalog.subset import choose_subset

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.picture_reader import SourcePicture, StoredPicture
-from tasks.catalog.pictures import PictureFault
+from tasks.catalog.image_reader import SourcePicture, StoredPicture
+from tasks.catalog.images import PictureFault
 from tasks.schema.manifest import canonical_json
 from tasks.schema.tables import SOURCES
 

@@ -8,7 +8,7 @@ import torch
 
 from tasks.clip.config import Recipe
 from tasks.clip.folder import first_line
-from tasks.clip.pictures import PixelReader, ahead
+from tasks.clip.images import PixelReader, ahead
 from tasks.schema.errors import CatalogError
 from tasks.schema.progress import Progress, silent
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tasks.clip.decoding import Read, Task
-from tasks.clip.pictures import PixelReader, decode
+from tasks.clip.images import PixelReader, decode
 from tasks.schema.errors import ProductSearchError
 
 _PR_SET_PDEATHSIG = 1

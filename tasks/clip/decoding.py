@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.clip.pictures import PixelReader
+from tasks.clip.images import PixelReader
 from tasks.schema import errors
 from tasks.schema.errors import ProductSearchError, TransientError
 

@@ -15,7 +15,7 @@ from tasks.clip.class_token import spare_the_last_block
 from tasks.clip.decoding import DecodeCrew, Source
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
 from tasks.clip.folder import first_line, load_model, picture_size
-from tasks.clip.pictures import Picture, PixelReader, ahead, batches, decode
+from tasks.clip.images import Picture, PixelReader, ahead, batches, decode
 from tasks.clip.texts import text_features
 from tasks.schema.errors import CatalogError, ModelUnavailable
 

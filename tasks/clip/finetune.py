@@ -23,8 +23,8 @@ from tasks.clip.device import choose_device, choose_precision, prefers_channels_
 from tasks.clip.encoder import load_tokenizer
 from tasks.clip.folder import count_parameters, load_model, picture_size, save_model
 from tasks.clip.gradient import Batch, backward
+from tasks.clip.images import PixelReader, ahead
 from tasks.clip.losses import matches
-from tasks.clip.pictures import PixelReader, ahead
 from tasks.clip.recall import measure_recall
 from tasks.clip.schedule import learning_rate, make_optimizer, set_rate
 from tasks.clip.training_log import TrainingLog

@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 
 from tasks.clip.augment import PixelBank
 from tasks.clip.device import Number, autocast
-from tasks.clip.pictures import PixelReader
+from tasks.clip.images import PixelReader
 from tasks.clip.texts import text_features
 
 

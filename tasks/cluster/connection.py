@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.cluster.crew import Node
+from tasks.cluster.worker_plan import Node
 from tasks.schema.errors import ConfigError, TransientError
 
 _SECONDS_TO_ANSWER = 10.0

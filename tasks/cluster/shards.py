@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tasks.cluster.connection import present_nodes
-from tasks.cluster.crew import Crew
+from tasks.cluster.worker_plan import Crew
 from tasks.schema.errors import ProductSearchError, TerminalError, TransientError
 from tasks.schema.progress import Progress, silent
 

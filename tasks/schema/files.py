@@ -15,7 +15,7 @@ class Reading(NamedTuple):
 
 
 class SourceFiles(Protocol):
-    """Read-only files of one shop below one root. Implemented in `tasks/store/source.py`."""
+    """Read-only files of one shop below one root. Implemented in `tasks/sources/shop.py`."""
 
     root: str
 

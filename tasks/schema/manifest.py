@@ -3,9 +3,9 @@
 import hashlib
 import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Kind = Literal["catalog", "model", "index", "classifier", "evaluation", "checkpoint", "plan", "removals"]
 
@@ -39,6 +39,21 @@ class ArtifactRef(_Record):
 
     def __str__(self) -> str:
         return self.folder
+
+
+def _as_name(value: Any) -> Any:
+    return str(value) if isinstance(value, ArtifactRef) else value
+
+
+#: How a flow's parameter names an artifact: 'latest' or an id, typed by a person, or an ArtifactRef, given by another
+#: flow, which becomes the folder of that artifact ("models/<id>"). Prefect's form and the command line show plain text.
+ArtifactName = Annotated[str, BeforeValidator(_as_name)]
+
+
+def as_ref(kind: Kind, name: str) -> ArtifactRef | None:
+    """The reference that ``name`` is the folder of, None for 'latest' or an id."""
+    folder, _, artifact = name.rpartition("/")
+    return ArtifactRef(kind=kind, id=artifact) if folder == FOLDERS[kind] else None
 
 
 class FileEntry(_Record):

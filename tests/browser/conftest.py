@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.store.readers import FOLDER as LEASES
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
+from tasks.store.releases.reader_leases import FOLDER as LEASES
 from tests.browser.pages import Site, serving
 from tests.conftest import COLORS, SHAPES, TinyShop, item
 

@@ -13,7 +13,7 @@ from deployments.automations import upsert_automations
 from deployments.environment import stack_environment
 from deployments.scheduling import probe_schedule, scheduled_runs
 from deployments.settings import FLOW_POOL, OPS_POOL, StackSettings
-from tasks.policies import ACCELERATOR
+from tasks.orchestration.policies import ACCELERATOR
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

@@ -14,10 +14,10 @@ from deployments.apply import PREFECT_YAML
 from flows.collect_garbage import collect_garbage
 from flows.publish import PromoteConfig, promote
 from tasks.schema.release import Release
-from tasks.store.artifacts import commit
-from tasks.store.config import GarbageConfig
-from tasks.store.releases import list_releases, write_release
-from tasks.store.store import open_store
+from tasks.store.artifacts.artifacts import commit
+from tasks.store.garbage.config import GarbageConfig
+from tasks.store.objects.store import open_store
+from tasks.store.releases.releases import list_releases, write_release
 from tests.store.small_shop import prepare
 
 pytestmark = [pytest.mark.server]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cost.figures import Figures
+from benchmarks.cost.report import STAGES
 from benchmarks.cost_curve import main
-from benchmarks.cost_figures import Figures
-from benchmarks.cost_report import STAGES
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

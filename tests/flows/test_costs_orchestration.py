@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.flow_cost import counted_requests
-from benchmarks.prefect_meter import PrefectMeter
-from benchmarks.tiny_night import make_tiny_night
+from benchmarks.cost.flow_cost import counted_requests
+from benchmarks.cost.prefect_meter import PrefectMeter
+from benchmarks.harness.tiny_night import make_tiny_night
 from deployments.settings import StackSettings
 from flows.pipeline import PipelineConfig, pipeline
 from flows.reindex import ReindexConfig, reindex
-from tasks import show
 from tasks.clip.config import SHARD_SIZE
-from tasks.store.store import open_store
+from tasks.orchestration import run_artifacts as show
+from tasks.store.objects.store import open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

@@ -19,26 +19,26 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 from flows.steps import embed_pictures
-from tasks import embed
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
-from tasks.cluster.crew import Crew
 from tasks.cluster.shards import TRIES, ShardRun
+from tasks.cluster.worker_plan import Crew
 from tasks.schema.errors import ArtifactMissing, CatalogError, ConfigError, StoreUnavailable, TerminalError
 from tasks.schema.manifest import ArtifactRef
-from tasks.store import embeddings
-from tasks.store.cache import fetch_table
-from tasks.store.pictures import picture_path
-from tasks.store.readers import FOLDER as LEASES
-from tasks.store.store import Store, open_store
-from tests import ray_probes
+from tasks.stages import embedding
+from tasks.store.artifacts import embeddings
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.images import picture_path
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.reader_leases import FOLDER as LEASES
+from tests.cluster import ray_probes
+from tests.cluster.ray_cluster import ENVIRONMENT, alive, computing, descendants, listening, ray_head, until
 from tests.conftest import TinyShop
-from tests.ray_cluster import ENVIRONMENT, alive, computing, descendants, listening, ray_head, until
 
 WITHOUT_RAY = """
 import sys
 sys.modules["ray"] = None  # as where the extra is not installed
-import tasks.cluster.shards, tasks.embed
+import tasks.cluster.shards, tasks.embed, tasks.stages.embedding
 assert "torch" not in sys.modules, "it reads its number of threads when imported: not before a worker set that"
 import flows.pipeline, flows.reindex
 """
@@ -120,7 +120,7 @@ def test_nothing_needs_ray_until_it_is_asked_for(shop: Shop, monkeypatch: pytest
 def test_the_plan_is_read_once_for_all_shards(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     read, real = [], embeddings.read_plan
     monkeypatch.setattr(embeddings, "read_plan", lambda *given: read.append(given) or real(*given))
-    embed._read_plan.cache_clear()
+    embedding._read_plan.cache_clear()
     shop.forget()
     shop.embed({"engine": "here"})
     assert len(shop.parts()) == SHARDS and len(read) == 1

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.faulty_store import Bench, open_bench, ride_outage, run_nights
-from benchmarks.servers import running_moto
-from benchmarks.tiny_night import make_tiny_night
+from benchmarks.harness.servers import running_moto
+from benchmarks.harness.tiny_night import make_tiny_night
 
 pytestmark = [pytest.mark.server, pytest.mark.s3, pytest.mark.slow]
 

@@ -16,11 +16,11 @@ from infra.sample_shop import build_shop
 from tasks.retrieval import self_test
 from tasks.schema.errors import ConfigError, GateRefused
 from tasks.schema.release import Gate, Release
-from tasks.store import artifacts
-from tasks.store.cache import fetch_table
-from tasks.store.live import read_live
-from tasks.store.releases import list_releases, read_release
-from tasks.store.store import open_store
+from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.objects.store import open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import list_releases, read_release
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 ITEMS = 64

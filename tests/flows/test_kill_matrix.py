@@ -2,9 +2,9 @@
 
 import pytest
 
+from benchmarks.faults.watched_store import Point
+from benchmarks.harness.tiny_night import SHARDS, make_tiny_night
 from benchmarks.kill_matrix import Matrix, open_places
-from benchmarks.tiny_night import SHARDS, make_tiny_night
-from benchmarks.watched_store import Point
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

@@ -18,4 +18,4 @@ def test_a_night_embeds_the_changed_pictures_and_no_other(
     assert cost.changes == cost.expected_changes and cost.changes["text_changed"] and cost.changes["metadata_only"]
     assert sorted(cost.embedded) == sorted(cost.changed_pictures), "another picture was embedded, or one twice"
     assert len(cost.embedded) == cost.changes["new"] + cost.changes["image_changed"] > 0
-    assert {"prepare-catalog", "plan-changes", "embed-shard", "build-index", "swap-live"} <= set(cost.stages)
+    assert {"prepare_catalog", "plan_changes", "embed_shard", "build_index", "promote"} <= set(cost.stages)

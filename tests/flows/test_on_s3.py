@@ -9,12 +9,12 @@ import pytest
 
 from deployments.s3_gateway import start_gateway
 from infra.sample_shop import build_shop
-from tasks.store.cache import fetch, fetch_table
-from tasks.store.live import read_live
-from tasks.store.pictures import read_picture
-from tasks.store.releases import read_release
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.artifacts.images import read_picture
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 pytestmark = [pytest.mark.server, pytest.mark.s3, pytest.mark.slow]
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.flow_cost import Cost
-from benchmarks.orchestration_figures import PREFECT_FIRST, Figures, Measured, report
+from benchmarks.cost.flow_cost import Cost
+from benchmarks.cost.orchestration_figures import PREFECT_FIRST, Figures, Measured, report
+from benchmarks.cost.prefect_meter import PrefectMeter, Use
 from benchmarks.orchestration_overhead import Bench, open_shop
-from benchmarks.prefect_meter import PrefectMeter, Use
 from deployments.settings import StackSettings
 from tests.flow_runs import FlowRuns
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-PREPARE, MAP = "flows.prepare_catalog:prepare_catalog", "benchmarks.small_flows:map_tasks"
+PREPARE, MAP = "flows.prepare_catalog:prepare_catalog", "benchmarks.cost.small_flows:map_tasks"
 _IMPORT_ALL = """
 import sys
-from benchmarks import without_prefect
+from benchmarks.cost import without_prefect
 without_prefect.install()
 import flows.pipeline, flows.reindex
 assert not [name for name in sys.modules if name.startswith("prefect.") and name not in without_prefect.MODULES]

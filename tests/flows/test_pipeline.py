@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import Artifact, TaskRun
-from prefect.client.schemas.sorting import ArtifactSort, TaskRunSort
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort, TaskRunSort
 
 from flows.pipeline import PipelineConfig, pipeline
 from flows.prepare_catalog import prepare_catalog
@@ -20,12 +21,12 @@ from infra.sample_shop import build_shop
 from tasks.catalog.config import CatalogConfig
 from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import FOLDERS
-from tasks.store import artifacts, embeddings
-from tasks.store.cache import fetch, fetch_table
-from tasks.store.live import read_live
-from tasks.store.releases import read_release
-from tasks.store.source import FolderRoot
-from tasks.store.store import Store, open_store
+from tasks.sources.shop import FolderRoot
+from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.objects.store import Store, open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 ITEMS = 160
@@ -92,6 +93,26 @@ def test_report_is_self_contained(released: dict[str, Any]) -> None:
     html = (fetch(store, evaluation) / "report.html").read_text()
     assert "data:image" in html and "untrained" in html.lower()
     assert 'src="http' not in html and "<script src" not in html
+
+
+def test_run_history_says_what_ran_and_nothing_is_looked_up_twice(released: dict[str, Any], shop: Path) -> None:
+    with get_client(sync_client=True) as client:
+        names = [run.name for run in client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)]
+        tasks = Counter(run.name.partition("-")[0] for run in client.read_task_runs(limit=200))
+    today = f"{datetime.now():%Y-%m-%d}"
+    store = open_store()
+    release = read_release(store, released["release"])
+    model, catalog = release.model.id[:8], release.catalog.id[:8]
+    for name in (
+        f"pipeline {shop.name} {today}",
+        f"prepare_catalog {shop.name} {today}",
+        f"evaluate {model} {catalog} {today}",
+        f"build_index {model} {catalog} {today}",
+        f"promote {release.id} to production {today}",
+    ):
+        assert name in names
+    assert tasks["resolve"] == 0, "one flow hands its references to the next"
+    assert tasks["load_pretrained"] == 1 and tasks["plan_shards"] == 2, "once a model"
 
 
 def newest_artifacts() -> list[Artifact]:
@@ -170,7 +191,7 @@ def test_too_many_refused_rows_fail_once_and_are_kept(prefect_server: str, store
     with pytest.raises(CatalogError, match=r"refused|reject"):
         prepare_catalog(strict)
     assert open_store().read_table("catalogs/refused/rejects.parquet").num_rows > 0
-    assert _last_run("prepare-catalog").run_count == 1, "a bad parameter is not tried again"
+    assert _last_run("prepare_catalog").run_count == 1, "a bad parameter is not tried again"
 
 
 def _last_run(name: str) -> TaskRun:

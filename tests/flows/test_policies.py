@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from prefect import flow
 
-from tasks.policies import accelerator
+from tasks.orchestration.policies import accelerator
 
 pytestmark = pytest.mark.server
 

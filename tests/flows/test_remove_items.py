@@ -13,9 +13,9 @@ from flows.publish import PromoteConfig, RollBackConfig, promote, roll_back
 from flows.remove_items import RemoveItemsConfig, remove_items
 from tasks.schema.errors import ArtifactMissing, ConfigError
 from tasks.schema.release import Release
-from tasks.store.live import read_live, swap_live
-from tasks.store.releases import read_release
-from tasks.store.removals import read_removals
+from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.releases import read_release
+from tasks.store.releases.removals import read_removals
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -106,7 +106,7 @@ def test_a_recall_survives_a_publish_in_between(
             publish_next(name, shop.rows(f"{name}|"))
         return swap_live(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tasks.remove.swap_live", swap_late)
+    monkeypatch.setattr("tasks.stages.takedown.swap_live", swap_late)
     take_down("red-mug")
     now, generation = live(shop)
     assert now.index.id == "index-another-night" and down(shop) == {"red-mug"} and generation == 4
@@ -124,7 +124,7 @@ def test_a_night_survives_a_recall_in_between(
             take_down("red-mug")
         return swap_live(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tasks.publish.swap_live", swap_late)
+    monkeypatch.setattr("tasks.stages.releasing.swap_live", swap_late)
     promote(PromoteConfig(release="second"))
     assert live(shop)[0].index.id == "index-second" and down(shop) == {"red-mug"}
 

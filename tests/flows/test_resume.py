@@ -18,8 +18,8 @@ from infra.sample_shop import build_shop
 from tasks.catalog.config import CatalogConfig
 from tasks.clip.config import ModelConfig
 from tasks.finetune import load_pretrained
-from tasks.store import artifacts
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts import artifacts
+from tasks.store.objects.store import Store, open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 STEPS, SAVE_EVERY, SHARD = 30, 5, 20

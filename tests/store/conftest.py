@@ -13,10 +13,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from benchmarks.moto_server import make_writes_atomic
+from benchmarks.harness.moto_server import make_writes_atomic
 from deployments.s3_gateway import Gateway, start_gateway
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store, open_store
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store, open_store
 
 MakeStore = Callable[..., Store]
 _BUCKET = "shop"

@@ -15,11 +15,11 @@ import greenlet
 import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing, ProductSearchError
-from tasks.store.live import probe
-from tasks.store.objects import ConditionFailed, ObjectInfo
-from tasks.store.parquet import read_parquet
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store
+from tasks.store.objects.parquet import read_parquet
+from tasks.store.objects.protocol import ConditionFailed, ObjectInfo
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store
+from tasks.store.releases.live import probe
 
 
 @dataclass

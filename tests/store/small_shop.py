@@ -12,15 +12,15 @@ import pyarrow as pa
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import ArtifactRef, Kind, Manifest, artifact_id
 from tasks.schema.release import LivePointer, Release
-from tasks.store import embeddings
-from tasks.store.artifacts import commit, find, load_manifest
-from tasks.store.claims import PICTURES, claim, claimed
-from tasks.store.live import read_live, swap_live
-from tasks.store.manifests import find as find_manifest
-from tasks.store.parquet import table_bytes
-from tasks.store.pictures import has_pictures, picture_path, write_picture
-from tasks.store.releases import check_whole, find_release, read_release, write_release
-from tasks.store.store import Store
+from tasks.store.artifacts import embeddings
+from tasks.store.artifacts.artifacts import commit, find, load_manifest
+from tasks.store.artifacts.claims import PICTURES, claim, claimed
+from tasks.store.artifacts.images import has_pictures, picture_path, write_picture
+from tasks.store.artifacts.manifests import find as find_manifest
+from tasks.store.objects.parquet import table_bytes
+from tasks.store.objects.store import Store
+from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.releases import check_whole, find_release, read_release, write_release
 
 CHANNEL = "main"
 

@@ -14,10 +14,18 @@ import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef, Manifest
-from tasks.store.artifacts import commit, delete_artifact, fetch, find, list_artifacts, load_manifest, prune_cache
-from tasks.store.seal import seal
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store, open_store
+from tasks.store.artifacts.artifacts import (
+    commit,
+    delete_artifact,
+    fetch,
+    find,
+    list_artifacts,
+    load_manifest,
+    prune_cache,
+)
+from tasks.store.objects.checksum import seal
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store, open_store
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 REF = ArtifactRef(kind="model", id="m1")
@@ -166,7 +174,7 @@ def test_processes_that_fetch_at_once_download_once(
     store = make_moto_store(proxy.endpoint, prefix)
     committed(store, tmp_path / "out", big=os.urandom(3_000_000))
     program = (
-        "from tasks.store.artifacts import fetch; from tasks.store.store import open_store;"
+        "from tasks.store.artifacts.artifacts import fetch; from tasks.store.objects.store import open_store;"
         "from tasks.schema.manifest import ArtifactRef; import sys;"
         "print(len((fetch(open_store(), ArtifactRef(kind='model', id='m1')) / 'big').read_bytes()))"
     )

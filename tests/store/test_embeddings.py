@@ -10,7 +10,7 @@ import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from tasks.schema.tables import embeddings_schema
-from tasks.store.embeddings import (
+from tasks.store.artifacts.embeddings import (
     covered,
     delete_embeddings,
     load_vectors,
@@ -20,7 +20,7 @@ from tasks.store.embeddings import (
     write_plan,
     write_shard,
 )
-from tasks.store.store import Store
+from tasks.store.objects.store import Store
 
 
 def hashes(n: int, start: int = 0) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from benchmarks.fault_proxy import FATAL, FaultProxy
+from benchmarks.faults.proxy import FATAL, FaultProxy
 from benchmarks.faulty_store import Bench, try_calls
 from benchmarks.kill_matrix import Place
 from tasks.schema.errors import StoreUnavailable
-from tasks.store.store import Store
+from tasks.store.objects.store import Store
 
 pytestmark = pytest.mark.s3
 

@@ -7,13 +7,17 @@ import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, BeingCollected, StoreUnavailable
 from tasks.schema.release import Pin
-from tasks.store import artifacts, claims, embeddings, garbage, leaves, live, pins, releases, stock
-from tasks.store.claims import claim, claim_if_old, claimed, deletion_path
-from tasks.store.config import GarbageConfig
-from tasks.store.garbage import MARKS, Collected, collect
-from tasks.store.pins import delete_pin, write_pin
-from tasks.store.readers import delete_lease, write_lease
-from tasks.store.store import Store
+from tasks.store.artifacts import artifacts, claims, embeddings
+from tasks.store.artifacts.claims import claim, claim_if_old, claimed, deletion_path
+from tasks.store.garbage import collector as garbage
+from tasks.store.garbage import inventory as stock
+from tasks.store.garbage import shared_objects as leaves
+from tasks.store.garbage.collector import MARKS, Collected, collect
+from tasks.store.garbage.config import GarbageConfig
+from tasks.store.objects.store import Store
+from tasks.store.releases import live, pins, releases
+from tasks.store.releases.pins import delete_pin, write_pin
+from tasks.store.releases.reader_leases import delete_lease, write_lease
 from tests.store.simulated import Clock, memory_store, serial
 from tests.store.small_shop import CHANNEL, go_live, make, missing_of, prepare, release_of, sha
 

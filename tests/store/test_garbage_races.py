@@ -15,14 +15,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
 from tasks.schema.release import Pin
-from tasks.store import claims, live, readers
-from tasks.store.config import GarbageConfig
-from tasks.store.garbage import MARKS, Collected, collect
-from tasks.store.live import read_live
-from tasks.store.pins import delete_pin, list_pins, write_pin
-from tasks.store.readers import delete_lease, write_lease
-from tasks.store.releases import list_releases
-from tasks.store.store import Store
+from tasks.store.artifacts import claims
+from tasks.store.garbage.collector import MARKS, Collected, collect
+from tasks.store.garbage.config import GarbageConfig
+from tasks.store.objects.store import Store
+from tasks.store.releases import live
+from tasks.store.releases import reader_leases as readers
+from tasks.store.releases.live import read_live
+from tasks.store.releases.pins import delete_pin, list_pins, write_pin
+from tasks.store.releases.reader_leases import delete_lease, write_lease
+from tasks.store.releases.releases import list_releases
 from tests.store.simulated import Actor, Clock, Killed, MemoryObjects, memory_store
 from tests.store.small_shop import CHANNEL, go_live, missing_of, objects_of, release_of
 from tests.store.test_garbage import use_clock

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tasks.store import lease
-from tasks.store.config import GarbageConfig
-from tasks.store.garbage import collect
-from tasks.store.store import Store
+from tasks.store.garbage.collector import collect
+from tasks.store.garbage.config import GarbageConfig
+from tasks.store.objects.store import Store
+from tasks.store.releases import publish_lock as lease
 from tests.store.small_shop import go_live, missing_of, objects_of, release_of
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from deployments.s3_gateway import start_gateway
 from tasks.schema.errors import StoreUnavailable
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
 
 pytestmark = pytest.mark.s3
 _CHECKOUT = Path(__file__).resolve().parents[2]

@@ -7,12 +7,12 @@ import pytest
 from tasks.schema.errors import ArtifactMissing, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import LivePointer, Pin, Release
-from tasks.store import lease
-from tasks.store.history import read_history
-from tasks.store.live import list_channels, log_path, read_live, swap_live
-from tasks.store.pins import delete_pin, list_pins, write_pin
-from tasks.store.releases import delete_release, write_release
-from tasks.store.store import Store
+from tasks.store.objects.store import Store
+from tasks.store.releases import publish_lock as lease
+from tasks.store.releases.history import read_history
+from tasks.store.releases.live import list_channels, log_path, read_live, swap_live
+from tasks.store.releases.pins import delete_pin, list_pins, write_pin
+from tasks.store.releases.releases import delete_release, write_release
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,9 @@ def test_every_generation_is_logged(store: Store) -> None:
 def test_a_crash_between_swap_and_log_loses_nothing(folder_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publish(folder_store, "r1")
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.store.live._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("died here")))
+        patch.setattr(
+            "tasks.store.releases.live._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("died here"))
+        )
         second = publish(folder_store, "r2")
     assert not folder_store.exists(log_path("main", 2))
     assert [served.pointer for served in read_history(folder_store, "main")] == [second, first]
@@ -52,7 +54,9 @@ def test_no_swap_while_the_log_cannot_be_completed(folder_store: Store, monkeypa
     publish(folder_store, "r1")
     second = publish(folder_store, "r2")
     folder_store.delete(log_path("main", 2))
-    monkeypatch.setattr("tasks.store.live._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("full")))
+    monkeypatch.setattr(
+        "tasks.store.releases.live._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("full"))
+    )
     with pytest.raises(StoreUnavailable, match="full"):
         publish(folder_store, "r3")
     live = read_live(folder_store, "main")

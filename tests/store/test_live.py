@@ -14,10 +14,10 @@ import pytest
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, PublishConflict, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import LivePointer, Release
-from tasks.store import lease
-from tasks.store.live import LiveState, list_channels, probe, read_live, swap_live
-from tasks.store.releases import delete_release, list_releases, read_release, write_release
-from tasks.store.store import Store
+from tasks.store.objects.store import Store
+from tasks.store.releases import publish_lock as lease
+from tasks.store.releases.live import LiveState, list_channels, probe, read_live, swap_live
+from tasks.store.releases.releases import delete_release, list_releases, read_release, write_release
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tasks.store.bucket import BucketObjects
-from tasks.store.store import Store
+from tasks.store.objects.bucket import BucketObjects
+from tasks.store.objects.store import Store
 
 NOW = datetime.now(UTC)
 LATER, EARLIER = NOW + timedelta(hours=1), NOW - timedelta(hours=1)

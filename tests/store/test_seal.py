@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
-from tasks.store.live import read_live, swap_live
-from tasks.store.releases import write_release
-from tasks.store.seal import seal, unseal
-from tasks.store.store import Store, dump_json
+from tasks.store.objects.checksum import seal, unseal
+from tasks.store.objects.store import Store, dump_json
+from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.releases import write_release
 
 RECORD = {"schema_version": 2, "id": "r1", "items": 1234, "share": 0.25, "why": "nacht", "gates": [{"passed": True}]}
 SEALED = seal(RECORD)

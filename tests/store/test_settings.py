@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tasks.store.settings import StoreSettings, home
-from tasks.store.store import open_store
+from tasks.store.objects.settings import StoreSettings, home
+from tasks.store.objects.store import open_store
 
 
 def test_the_default_is_a_folder_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, StoreUnavailable, TerminalError
-from tasks.store.settings import StoreSettings
-from tasks.store.store import Store, open_store
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import Store, open_store
 
 
 def test_what_is_written_is_read(store: Store) -> None:

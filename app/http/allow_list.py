@@ -1,0 +1,154 @@
+"""What of Gradio's server can be reached: the routes that the page uses, asked as the page asks.
+
+Gradio is a server for many kinds of apps. Of its sixty routes the page needs a dozen; the others fetch addresses, take
+recordings or run components. A mounted Gradio also opens whatever path a call names, where `launch()` would look
+whether it was uploaded. Both end here. A new part of the page that needs another route gets it into these lists.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.utils import get_upload_folder
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import AppError, BadRequest
+from app.http.bodies import read_whole, replay
+from app.http.problems import problem
+
+_GRADIO = "/gradio_api"
+_FILE, _JOIN, _UPLOAD = f"{_GRADIO}/file=", f"{_GRADIO}/queue/join", f"{_GRADIO}/upload"
+_READ = (
+    *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"),
+    *(f"{_GRADIO}/{name}" for name in ("queue/data", "upload_progress", "startup-events", "app_id")),
+)
+_READ_BELOW = ("/static/", "/assets/", f"{_GRADIO}/heartbeat/", _FILE)
+_CALLS = (_JOIN, f"{_GRADIO}/cancel", f"{_GRADIO}/reset")
+_LONGEST_NAME = 255  # of a file, in bytes
+_CALL_BYTES = 200_000
+_UNREAD = 64  # calls of one session whose answers were not fetched
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+class _NotFound(AppError):
+    status = 404
+    title = "Not found"
+
+
+class _TooMany(AppError):
+    status = 429
+    title = "Too many calls"
+
+
+def keep_the_door(app: FastAPI, blocks: gr.Blocks) -> None:
+    """Put the door before the Gradio app that was mounted last on ``app``."""
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    mounted.app = PageDoor(mounted.app, blocks, app.routes[:-1])
+
+
+class PageDoor:
+    """ASGI: lets through to Gradio what the page sends, and answers everything else with a problem document."""
+
+    def __init__(self, gradio: ASGIApp, blocks: gr.Blocks, others: Sequence[BaseRoute]) -> None:
+        self._gradio, self._blocks, self._others = gradio, blocks, others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        if scope["type"] != "http":
+            await self._gradio(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+            if scope["path"] in _CALLS:
+                call = _parsed(await read_whole(receive, _CALL_BYTES))
+                if scope["path"] == _JOIN:
+                    self._check_call(call)
+                receive = replay(json.dumps(call).encode(), receive)
+            await self._enter(scope, receive, send)
+        except AppError as error:
+            headers = {"Allow": ", ".join(self._methods(scope))} if error.status == 405 else None
+            await problem(error.status, error.title, str(error), headers)(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        method, path = scope["method"], scope["path"]
+        allowed = self._methods(scope)
+        if not allowed or max(len(name.encode()) for name in path.split("/")) > _LONGEST_NAME:
+            raise _NotFound(f"There is no {path[:200]!r} here. GET /openapi.json lists the API.")
+        if method not in allowed:
+            raise BadRequest(f"{path[:200]!r} takes {', '.join(allowed)}.", 405)
+        if path.startswith(_FILE) and not _is_upload(path.removeprefix(_FILE)):
+            raise _NotFound("No such upload.")
+
+    def _methods(self, scope: Scope) -> list[str]:
+        path = scope["path"]
+        if path in _READ or path.startswith(_READ_BELOW):
+            return ["GET", "HEAD"]
+        if path == _UPLOAD or path in _CALLS:
+            return ["POST"]
+        scopes = ((method, {**scope, "method": method}) for method in _METHODS)
+        return [method for method, one in scopes if any(route.matches(one)[0] is Match.FULL for route in self._others)]
+
+    def _check_call(self, call: dict[str, Any]) -> None:
+        if not isinstance(call.get("data"), list):
+            raise BadRequest("A call of the page has `data`, a list.")
+        function, session = call.get("fn_index"), call.get("session_hash")
+        if type(function) is not int or function not in self._blocks.fns:
+            raise BadRequest("The page has no such function. Load the page again: it may have changed.")
+        if not isinstance(session, str) or not session.isalnum() or len(session) > 64:
+            raise BadRequest("`session_hash` is up to 64 letters and digits.")
+        if len(self._blocks._queue.pending_event_ids_session.get(session, ())) >= _UNREAD:
+            raise _TooMany(f"This session has {_UNREAD} answers to fetch first.")
+        if not all(_is_upload(path) for path in _paths(call["data"])):
+            raise BadRequest("A file that was not uploaded here cannot be used. Upload it first.")
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched(message: Message) -> None:
+            if scope["path"] == _UPLOAD and message.get("status") == 500:
+                # Gradio's parser raises TypeError, LookupError, UnicodeError ... on forms that are none
+                raise BadRequest("The upload is not understood: send a multipart form with a file in `files`.")
+            await send(message)
+
+        # Gradio reads of a range of a file what it likes, and the page asks for whole files
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await self._gradio({**scope, "headers": headers}, receive, watched)
+
+
+def _is_upload(path: str) -> bool:
+    """Whether ``path`` is a file in the folder that holds the page's uploads, wherever its links lead."""
+    try:
+        found = Path(path).resolve(strict=True)
+        return found.is_file() and found.is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, ValueError):
+        return False
+
+
+def _paths(data: list[Any]) -> Iterator[str]:
+    """Every value that Gradio might take for the path of a file."""
+    waiting: list[Any] = [data]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if isinstance(path := found.get("path"), str):
+                yield path
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+
+
+def _parsed(body: bytes | None) -> dict[str, Any]:
+    """A call: what Gradio is then given is this, and not a byte else. Raises BadRequest."""
+    if body is None:
+        raise BadRequest(f"A call of the page has {_CALL_BYTES:,} bytes at most.", 413)
+    try:
+        call = json.loads(body)
+        json.dumps(call, allow_nan=False, ensure_ascii=False).encode()  # half a character, or what is no number
+    except (ValueError, RecursionError):
+        raise BadRequest("The call is not JSON of UTF-8 text.") from None
+    if not isinstance(call, dict):
+        raise BadRequest("A call of the page is a JSON object.")
+    return call

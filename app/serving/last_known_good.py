@@ -1,0 +1,68 @@
+"""What was live when the store last answered: enough to serve from verified local files while it does not."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from app.serving.snapshot import Parts
+from tasks.schema.errors import ArtifactCorrupt
+from tasks.schema.manifest import Manifest
+from tasks.schema.release import LivePointer, Release
+from tasks.store.objects.checksum import seal, unseal
+
+log = logging.getLogger(__name__)
+
+
+class Remembered:
+    """The last release this machine served on a channel, in one small file of the cache folder."""
+
+    def __init__(self, cache: Path, channel: str) -> None:
+        self._path = cache / "app" / f"{channel}.json"
+
+    def write(self, release: Release, pointer: LivePointer, parts: Parts) -> None:
+        """Remember ``release``. A cache that cannot be written is logged and otherwise ignored."""
+        record = {
+            "schema_version": 2,
+            "release": release.model_dump(mode="json"),
+            "pointer": pointer.model_dump(mode="json"),
+            "folders": {role: str(folder) for role, folder in parts.folders.items()},
+            "manifests": {role: manifest.model_dump(mode="json") for role, manifest in parts.manifests.items()},
+        }
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._path.with_suffix(".new")
+            temporary.write_bytes(seal(record))
+            temporary.replace(self._path)
+        except OSError as error:
+            log.warning("The live release cannot be remembered in %s: %s", self._path, error)
+
+    def read(self) -> tuple[Release, LivePointer, Parts] | None:
+        """The remembered release with files whose every byte still matches its manifest; None where there is none.
+
+        Raises ArtifactCorrupt naming the file that does not match.
+        """
+        if not self._path.is_file():
+            return None
+        record = unseal(self._path.read_bytes(), self._path.as_uri())
+        parts = Parts(
+            {role: Path(folder) for role, folder in record["folders"].items()},
+            {role: Manifest.model_validate(manifest) for role, manifest in record["manifests"].items()},
+        )
+        for role, folder in parts.folders.items():
+            _verify(folder, parts.manifests[role])
+        return Release.model_validate(record["release"]), LivePointer.model_validate(record["pointer"]), parts
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for entry in manifest.files:
+        path = folder / entry.path
+        # files that serving never fetched are simply not there; loading names one that it misses
+        if path.is_file() and (path.stat().st_size != entry.size or _sha256(path) != entry.sha256):
+            raise ArtifactCorrupt(
+                f"{path} does not match the manifest of {manifest.ref}: delete it, it is fetched again."
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,232 @@
+"""A shop's picture made into ours: checked, upright, RGB on white, small, without metadata."""
+
+import hashlib
+import io
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from tasks.catalog.image_kinds import damage, declared_size, looks_cut, recognise
+
+#: Decoders a shop's bytes may reach. Pillow knows forty more; each is code that strangers could feed.
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # a JPEG with its preview (MPO) has frames too
+_QUALITY = 90
+_BIG_PIXELS = 8_000_000  # decoded one at a time, so that threads times size stays bounded
+_BIG = threading.Lock()
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """Largest file in bytes, largest picture in pixels, longest side of a stored picture in pixels."""
+
+    max_bytes: int = 25_000_000
+    max_pixels: int = 50_000_000
+    side: int = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as it is stored. ``sha256`` is of ``jpeg``, ``source_sha256`` of the shop's bytes."""
+
+    jpeg: bytes
+    sha256: str
+    width: int
+    height: int
+    source_sha256: str
+
+
+class PictureFault(Exception):
+    """Raised for a picture that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def normalise(data: bytes, limits: PictureLimits) -> Picture:
+    """``data`` as a small upright RGB JPEG (quality 90, 4:4:4, no metadata).
+
+    A plain RGB JPEG that is small enough is kept byte for byte, after decoding it once to see that it is whole.
+    Raises PictureFault, and nothing else, for any bytes.
+    """
+    check_size(len(data), limits.max_bytes)
+    kind, is_picture = recognise(data)
+    if not is_picture and kind:
+        raise PictureFault("picture_wrong_type", f"{kind}, not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+    check_pixels(*declared_size(data, kind), limits.max_pixels)
+    try:
+        with _open(data, kind) as image:
+            jpeg, size = _normalised(image, data, limits)
+    except PictureFault:
+        raise
+    except Exception as error:  # decoders raise anything: struct.error, SyntaxError, KeyError, MemoryError ...
+        raise _decoding_fault(error, data, kind) from error
+    digest = hashlib.sha256(data).hexdigest()
+    sha256 = digest if jpeg is data else hashlib.sha256(jpeg).hexdigest()
+    return Picture(jpeg, sha256, *size, digest)
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """Raise PictureFault for a file of ``size`` bytes that is empty or over the limit."""
+    if size == 0:
+        raise PictureFault("picture_empty", "the file has no bytes")
+    if size > max_bytes:
+        raise PictureFault("picture_too_large", f"{size:,} bytes, the limit is {max_bytes:,} (picture_max_bytes)")
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise PictureFault for a picture of more than ``max_pixels``."""
+    if width * height > max_pixels:
+        found = f"{width:,} x {height:,} pixels, the limit is {max_pixels:,} in all (picture_max_pixels)"
+        raise PictureFault("picture_too_large", found)
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureFault("picture_too_large", str(error)) from error
+    except Image.UnidentifiedImageError as error:
+        if kind and looks_cut(data, kind):
+            raise PictureFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
+        what = f"starts like a {kind} but has no readable header" if kind else f"unknown bytes {data[:8].hex(' ')} ..."
+        raise PictureFault("picture_unreadable", what) from error
+
+
+def _decoding_fault(error: Exception, data: bytes, kind: str) -> PictureFault:
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    what = f"a {kind or 'file'} of {len(data):,} bytes"
+    if isinstance(error, MemoryError):
+        return PictureFault("picture_too_large", "does not fit in memory")
+    if "truncated" in message.lower() or looks_cut(data, kind):
+        return PictureFault("picture_truncated", f"{what} that is cut off ({message})")
+    return PictureFault("picture_unreadable", f"{what} ({message})")
+
+
+def _normalised(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
+    width, height = image.size
+    check_pixels(width, height, limits.max_pixels)
+    frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED_FORMATS else 1
+    if frames > 1:
+        raise PictureFault("picture_animated", f"an animated {image.format} of {frames} frames")
+    found = damage(data) if image.format == "PNG" else ""
+    if found:
+        raise PictureFault("picture_truncated" if looks_cut(data, "PNG") else "picture_unreadable", found)
+    if width * height > _BIG_PIXELS:
+        with _BIG:
+            return _decoded(image, data, limits)
+    return _decoded(image, data, limits)
+
+
+def _decoded(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
+    profile = image.info.get("icc_profile")
+    if _keepable(image, data, limits, profile):
+        image.load()
+        return data, image.size
+    shrunk = _shrunk(image, limits.side)
+    upright = _UPRIGHT.get(_orientation(image))
+    flat = _to_srgb(_on_white(shrunk), profile)
+    if upright is not None:
+        flat = flat.transpose(upright)
+    out = io.BytesIO()
+    flat.save(out, "JPEG", quality=_QUALITY, subsampling=0)
+    return out.getvalue(), flat.size
+
+
+def _keepable(image: Image.Image, data: bytes, limits: PictureLimits, profile: bytes | None) -> bool:
+    if image.format != "JPEG" or image.mode != "RGB" or max(image.size) > limits.side:
+        return False
+    padded = len(data) > 3 * image.width * image.height + 16_384  # more than the raw pixels: metadata or cargo
+    return not padded and _orientation(image) == 1 and (not profile or _is_srgb(profile))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1) or 1)
+    except Exception:  # damaged EXIF says nothing about the pixels
+        return 1
+
+
+def _shrunk(image: Image.Image, side: int) -> Image.Image:
+    """Pixels with the longest side at most ``side``, in a mode whose values can be averaged."""
+    if image.mode in ("RGB", "L", "CMYK"):
+        wide = image
+    else:
+        image.load()
+        wide = _averageable(image)
+    if "transparency" in image.info and wide.mode in ("L", "RGB"):
+        wide.load()
+        wide = wide.convert("RGBA")
+    wide.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)  # lets JPEG decode at a smaller scale
+    wide.load()
+    return wide
+
+
+def _averageable(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _eight_bits(image)
+    if image.mode == "P":
+        return image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode in ("LA", "PA", "La", "RGBa"):
+        return image.convert("RGBA")
+    return image if image.mode == "RGBA" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float grey as 8 bits. Pillow's own conversion cuts every value above 255 to white."""
+    values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise PictureFault("picture_unreadable", f"a {image.format} with pixels that are not numbers")
+    top = float(values.max(initial=0))
+    full = 1.0 if image.mode == "F" and top <= 1 else 255.0 if image.mode == "F" and top <= 255 else 65535.0
+    scaled = values * (255.0 / max(full, top if top > full else full))
+    grey = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+        return Image.merge("RGBA", (grey, grey, grey, Image.fromarray(alpha)))
+    return grey
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB in the colours of the web. Without a usable profile, by Pillow's plain formula."""
+    if profile and image.mode in ("RGB", "CMYK") and not _is_srgb(profile):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a damaged profile, or one of another kind of pixels
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _is_srgb(profile: bytes) -> bool:
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return True  # unreadable: nobody can apply it, so the values stand as they are
+    return "srgb" in name.lower()

@@ -1,0 +1,1 @@
+"""The Prefect edge that every task shares: policies, and what a run shows of itself."""

@@ -1,0 +1,23 @@
+"""One place that a shop's files may be read from."""
+
+from typing import Protocol
+
+from tasks.schema.errors import SourceRefused
+
+
+class Root(Protocol):
+    """One place that files may be read from."""
+
+    uri: str
+
+    def holds(self, uri: str) -> str | None: ...
+    def read(self, path: str, limit_bytes: int | None) -> bytes: ...
+    def version(self, path: str) -> str: ...
+    def list(self, folder: str, suffix: str) -> list[str]: ...
+
+
+def within(data: bytes, limit_bytes: int | None, name: str) -> bytes:
+    """``data`` if it keeps the limit. Raises SourceRefused naming the file."""
+    if limit_bytes is not None and len(data) > limit_bytes:
+        raise SourceRefused(f"{name} is larger than the limit of {limit_bytes} bytes; raise it or shrink the file")
+    return data

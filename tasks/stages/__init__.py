@@ -1,0 +1,1 @@
+"""Store plus computation, without Prefect: what each task does, callable and testable alone."""

@@ -1,0 +1,120 @@
+"""A shop read as one catalogue: its good images stored once, its items and rejects as an artifact."""
+
+import hashlib
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks.catalog.config import CatalogConfig
+from tasks.catalog.prepare import PreparedCatalog
+from tasks.schema.errors import ArtifactMissing, CatalogError
+from tasks.schema.manifest import ArtifactRef, artifact_id
+from tasks.schema.progress import Progress
+from tasks.schema.release import Release
+from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.claims import PICTURES, claimed
+from tasks.store.artifacts.manifests import load_manifest
+from tasks.store.objects.parquet import table_bytes
+from tasks.store.objects.store import Store
+from tasks.store.releases.live import live_release
+
+RECIPE = 1
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveShop:
+    """The release that a channel serves, and how to read its shop again."""
+
+    release: Release
+    config: CatalogConfig
+
+
+def prepare_catalog(
+    store: Store, config: CatalogConfig, parent: ArtifactRef | None, progress: Progress
+) -> tuple[ArtifactRef, PreparedCatalog]:
+    """Read the shop, store every good picture once, and write items and rejects. Items of ``parent`` keep their split.
+
+    A picture is read only where its source says that it changed since it was last read, unless the config asks to
+    reread. The id follows from the content: an unchanged shop gives the catalogue that is already stored. Raises
+    CatalogError, with the ``rejects`` that are kept in the store.
+    """
+    with claimed(store, [PICTURES]):  # one that is stored already is not written again, so it has to stay
+        prepared = _read_shop(store, config, parent, progress)
+        return _store_catalog(store, prepared, config, parent), prepared
+
+
+def _read_shop(store: Store, config: CatalogConfig, parent: ArtifactRef | None, progress: Progress) -> PreparedCatalog:
+    from tasks.catalog import prepare
+    from tasks.catalog.sources import sources_id
+    from tasks.sources.shop import open_source
+    from tasks.store.artifacts.images import picture_writer, read_sources, write_sources
+
+    known = fetch_table(store, parent, "items.parquet") if parent else None
+    files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
+    shop = sources_id(config, files.root)
+    seen = None if config.reread_pictures else read_sources(store, shop)
+    try:
+        with picture_writer(store) as write_picture:
+            prepared = prepare.prepare_catalog(
+                config, files, write_picture=write_picture, parent=known, sources=seen, progress=progress
+            )
+    except CatalogError as error:
+        _keep_rejects(store, getattr(error, "rejects", None))
+        raise
+    if not prepared.sources.equals(seen):  # the pictures are stored by now
+        write_sources(store, shop, prepared.sources)
+    return prepared
+
+
+def _store_catalog(
+    store: Store, prepared: PreparedCatalog, config: CatalogConfig, parent: ArtifactRef | None
+) -> ArtifactRef:
+    tables = {"items.parquet": prepared.items, "rejects.parquet": prepared.rejects}
+    with tempfile.TemporaryDirectory() as scratch:
+        content = {}
+        for name, table in tables.items():
+            data = table_bytes(table)
+            (Path(scratch) / name).write_bytes(data)
+            content[name] = hashlib.sha256(data).hexdigest()
+        ref = ArtifactRef(kind="catalog", id=artifact_id("catalog", {}, content, RECIPE))
+        if artifacts.find(store, ref):
+            return ref
+        return artifacts.commit(
+            store,
+            "catalog",
+            ref.id,
+            Path(scratch),
+            recipe=RECIPE,
+            parents={"previous": parent} if parent else {},
+            parameters=config.model_dump(mode="json"),
+            summary=prepared.summary,
+            rows={name: table.num_rows for name, table in tables.items()},
+        ).ref
+
+
+def _keep_rejects(store: Store, rejects: pa.Table | None) -> None:
+    """Nothing is lost: what was refused stays readable although the catalogue was refused."""
+    if rejects is not None:
+        path = "catalogs/refused/rejects.parquet"
+        store.write_table(path, rejects)
+        _log.error("The refused rows are in %s", store.url(path))
+
+
+def read_live_shop(store: Store, channel: str, source: str | None, reread_pictures: bool) -> LiveShop:
+    """The release that ``channel`` serves, and how its shop was read: from ``source`` instead, if one is given.
+
+    Raises ArtifactMissing where nothing was published yet.
+    """
+    live = live_release(store, channel)
+    if live is None:
+        raise ArtifactMissing(
+            f"Nothing is live on channel {channel!r} of {store.root}: run the pipeline once before its nightly reindex."
+        )
+    parameters = load_manifest(store, live.catalog).parameters
+    changes = {"reread_pictures": reread_pictures, **({"source": source} if source else {})}
+    return LiveShop(live, CatalogConfig.model_validate({**parameters, **changes}))

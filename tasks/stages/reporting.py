@@ -1,0 +1,134 @@
+"""What was measured, of one model or of a model beside its baseline, as one self-contained page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.retrieval.config import EvaluationConfig
+from tasks.schema.manifest import ArtifactRef, canonical_json
+from tasks.stages.evaluation import split_items
+from tasks.store.artifacts.building import Build
+from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.images import read_picture
+from tasks.store.objects.store import Store
+
+RECIPE = 1
+_HEADLINE = ("recall@1", "recall@5", "recall@10", "mrr", "ndcg@10")
+_GATED = "text_to_image/multi_positive/recall@10"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One stored measurement, read back."""
+
+    metrics: dict[str, Any]
+    per_query: dict[str, np.ndarray]
+    ranking: pa.Table
+
+
+def report(
+    build: Build,
+    measured: list[ArtifactRef],
+    baseline: list[ArtifactRef],
+    catalog: ArtifactRef,
+    config: EvaluationConfig,
+) -> str:
+    """Store the report, and return its tables as markdown.
+
+    ``measured[i]`` and ``baseline[i]`` are of the same split; ``baseline`` may be empty.
+    """
+    from tasks.report.tables import metrics_table
+
+    after, before = ([_read(build.store, one) for one in refs] for refs in (measured, baseline))
+    differences = _differences(after, before, config)
+    page = _page(build.store, after, before, differences, catalog)
+    (build.folder / "report.html").write_text(page, encoding="utf-8")
+    stored = {"model": _metrics(after), "baseline": _metrics(before), "differences": differences}
+    (build.folder / "metrics.json").write_text(canonical_json(stored), encoding="utf-8")
+    build.commit(_summary(after, before, differences))
+    return metrics_table(_metrics(after), _metrics(before), differences)
+
+
+def _read(store: Store, ref: ArtifactRef) -> Measured:
+    table = fetch_table(store, ref, "per_query.parquet")
+    return Measured(
+        metrics=store.read_json(f"{ref.folder}/metrics.json"),
+        per_query={name: table[name].to_numpy() for name in table.column_names},
+        ranking=fetch_table(store, ref, "ranking.parquet"),
+    )
+
+
+def _metrics(measured: list[Measured]) -> list[dict[str, Any]]:
+    return [one.metrics for one in measured]
+
+
+def _differences(after: list[Measured], before: list[Measured], config: EvaluationConfig) -> dict[str, Any]:
+    """split -> "direction/setting/metric" -> paired difference, model minus baseline."""
+    from tasks.retrieval.significance import compare
+
+    pairs = zip(after, before, strict=True) if before else ()
+    return {new.metrics["split"]: compare(old.per_query, new.per_query, config) for new, old in pairs}
+
+
+def _summary(after: list[Measured], before: list[Measured], differences: dict[str, Any]) -> dict[str, Any]:
+    """Headline figures of the last split measured (test, by default), and the difference that the gate looks at."""
+    split = after[-1].metrics["split"]
+    summary: dict[str, Any] = {"split": split, "headline": _headline(after[-1])}
+    if before:
+        summary["baseline_headline"] = _headline(before[-1])
+        summary["difference"] = differences[split].get(_GATED)
+    return summary
+
+
+def _headline(measured: Measured) -> dict[str, float]:
+    strict = measured.metrics["text_to_image"]["strict"]
+    return {name: strict[name]["value"] for name in _HEADLINE if name in strict}
+
+
+def _page(
+    store: Store, after: list[Measured], before: list[Measured], differences: dict[str, Any], catalog: ArtifactRef
+) -> str:
+    from tasks.report.evaluation_report import render_report
+
+    model = ArtifactRef(kind="model", id=after[-1].metrics["model"])
+    log = f"{model.folder}/training_log.json"
+    facts = {"model": model.id, "catalogue": catalog.id}
+    if before:
+        facts["baseline"] = before[-1].metrics["model"]
+    return render_report(
+        _metrics(after),
+        _metrics(before),
+        differences,
+        facts=facts,
+        training=store.read_json(log) if store.exists(log) else None,
+        gallery=list(_gallery(store, after[-1], before[-1] if before else None, catalog)),
+    )
+
+
+def _gallery(store: Store, after: Measured, before: Measured | None, catalog: ArtifactRef) -> Iterator[dict[str, Any]]:
+    """Title queries worth a look, with their pictures."""
+    from tasks.report.gallery import choose_examples
+
+    items = split_items(store, catalog, after.metrics["split"])
+    ranks = after.ranking["text_to_image/strict/rank"].to_numpy()
+    top = np.array(after.ranking["text_to_image"].to_pylist())
+    for example in choose_examples(ranks, top):
+        row = example["row"]
+        hits = [
+            {
+                "title": items[shown]["title"],
+                "picture": read_picture(store, items[shown]["image_sha256"]),
+                "correct": shown == row or items[shown]["group_id"] == items[row]["group_id"],
+            }
+            for shown in example["shown"]
+        ]
+        yield {
+            "query": items[row]["title"],
+            "rank": example["rank"],
+            "baseline_rank": int(before.ranking["text_to_image/strict/rank"][row].as_py()) if before else None,
+            "answer": {"title": items[row]["title"], "picture": read_picture(store, items[row]["image_sha256"])},
+            "hits": hits,
+        }

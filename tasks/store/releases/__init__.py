@@ -1,0 +1,1 @@
+"""Releases, the live pointer and its log, pins, removals, reader leases."""

@@ -1,0 +1,37 @@
+"""Reader leases: which releases a running app holds, so that garbage collection leaves them and their pictures."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tasks.schema.errors import ConfigError
+from tasks.store.artifacts.claims import refuse_if_deleting
+from tasks.store.objects.store import Store
+from tasks.store.releases.releases import FOLDER as RELEASES
+
+FOLDER = "leases"
+#: An app that does not renew for this long is taken for gone. It renews several times within.
+LASTS = timedelta(hours=1)
+_READER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}"
+
+
+def lease_path(reader: str) -> str:
+    """Path of a reader's lease. Raises ConfigError."""
+    if not re.fullmatch(_READER, reader):
+        raise ConfigError(f"{reader!r:.80} is no name of a reader; expected letters, digits, '.', '_', '-'")
+    return f"{FOLDER}/{reader}.json"
+
+
+def write_lease(store: Store, reader: str, releases: Sequence[str], lasts: timedelta = LASTS) -> None:
+    """Say that ``reader`` holds ``releases`` and nothing else. To be called before it loads the newest of them.
+
+    Raises BeingCollected where one of them is just being deleted: the reader must not load it.
+    """
+    path, held = lease_path(reader), [f"{RELEASES}/{release}" for release in releases]
+    store.write_json(path, {"paths": held, "lasts": lasts.total_seconds()})
+    refuse_if_deleting(store, held, since=path)
+
+
+def delete_lease(store: Store, reader: str) -> None:
+    """Give up everything that ``reader`` holds. Absent is fine."""
+    store.delete(lease_path(reader))
