@@ -35,9 +35,11 @@ def load_pretrained(store: Store, config: ModelConfig) -> ArtifactRef:
     with tempfile.TemporaryDirectory() as scratch:
         card = materialise(config.pretrained, Path(scratch), seed=config.seed)
         # The id follows from the weights, so that a changed file under the same name is another model.
-        model_id = artifact_id("model", {}, {"weights": card["weights_sha256"]}, RECIPE)
+        ref = ArtifactRef(kind="model", id=artifact_id("model", {}, {"weights": card["weights_sha256"]}, RECIPE))
+        if artifacts.find(store, ref):
+            return ref
         return artifacts.commit(
-            store, "model", model_id, Path(scratch), recipe=RECIPE, parents={}, parameters=parameters, summary=card
+            store, "model", ref.id, Path(scratch), recipe=RECIPE, parents={}, parameters=parameters, summary=card
         ).ref
 
 
