@@ -1,4 +1,4 @@
-"""Embed every picture of a catalogue and build the FAISS index over the vectors.
+"""Embed every image of a catalogue and build the FAISS index over the vectors.
 
 python -m flows.build_index --model latest --catalog latest --index.kind auto
 """

@@ -26,21 +26,21 @@ class StepConfig(Config):
     model: ArtifactName = Field("latest", description="Id of a model in the store, or 'latest'")
     catalog: ArtifactName = Field("latest", description="Id of a catalogue in the store, or 'latest'")
     embed: EmbedConfig | None = Field(
-        EmbedConfig(), description="How pictures without a stored vector are embedded; null: all have one already"
+        EmbedConfig(), description="How images without a stored vector are embedded; null: all have one already"
     )
     refresh: bool = Field(False, description="Do it again even where the result is stored")
 
 
 def embedded(config: StepConfig, splits: Sequence[str] = ()) -> tuple[ArtifactRef, ArtifactRef]:
-    """The model and the catalogue of a step, once every picture of the catalogue (or of the splits) has a vector."""
+    """The model and the catalogue of a step, once every image of the catalogue (or of the splits) has a vector."""
     model, catalog = resolved("model", config.model), resolved("catalog", config.catalog)
     if config.embed:
-        embed_pictures(model, catalog, config.embed, splits)
+        embed_images(model, catalog, config.embed, splits)
     return model, catalog
 
 
-def embed_pictures(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()) -> None:
-    """Embed every picture of the catalogue (or of the splits) that has no stored vector, in shards.
+def embed_images(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()) -> None:
+    """Embed every image of the catalogue (or of the splits) that has no stored vector, in shards.
 
     Here, each shard is a task; on Ray, one task drives them all. Both leave the same objects.
     """

@@ -20,7 +20,7 @@ from tasks.retrieval.vectors import draw
 
 _FEW = 20  # fewer text queries than this cannot tell 0.98 from 0.90
 _REPORTED = 500  # image queries beside enough text queries
-_TIE = 1e-6  # duplicate pictures score alike up to rounding: any of them is a right answer
+_TIE = 1e-6  # duplicate images score alike up to rounding: any of them is a right answer
 _NEAR_BEST = 1e-3
 _STANDARD_ERRORS = 1.64  # one-sided 95 % bound
 _BISECTIONS = 3

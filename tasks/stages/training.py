@@ -12,7 +12,7 @@ from tasks.schema.progress import Progress
 from tasks.store.artifacts import artifacts
 from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch, fetch_table
-from tasks.store.artifacts.images import read_pictures
+from tasks.store.artifacts.images import read_images
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
 
@@ -92,7 +92,7 @@ def _training_data(store: Store, catalog: ArtifactRef, split: str) -> "TrainingD
     rows = [row for row in rows if row["split"] == split]
     return TrainingData(
         captions=[dict(row["captions"]) for row in rows],
-        images=list(read_pictures(store, [row["image_sha256"] for row in rows])),
+        images=list(read_images(store, [row["image_sha256"] for row in rows])),
         groups=[row["group_id"] for row in rows],
     )
 

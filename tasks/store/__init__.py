@@ -1,1 +1,1 @@
-"""Object storage: artifacts, pictures, releases, the live pointer, and the shop's own files."""
+"""Object storage: artifacts, images, releases, the live pointer, and the shop's own files."""

@@ -3,7 +3,7 @@
 No lock, only an order. A publisher writes its claim first and then looks for a deletion under way; the collector
 announces a deletion first and then reads the claims. However their steps fall, one of the two sees the other.
 
-What is claimed is named by its path: ``models/<id>``, ``releases/<id>``, ``images`` (every picture).
+What is claimed is named by its path: ``models/<id>``, ``releases/<id>``, ``images`` (every image).
 """
 
 import uuid
@@ -18,7 +18,7 @@ from tasks.store.objects.store import Store
 
 FOLDER = "claims"
 DELETIONS = "tombstones/deleting"
-PICTURES = "images"
+IMAGES = "images"
 #: A claim outlives the longest run that rests on it; nobody has to give it back.
 LASTS = timedelta(days=3)
 #: After this long without an end a deletion was abandoned: its collector stops by itself in a third of it.

@@ -175,7 +175,7 @@ class _Run:
         return stock
 
     def _is_wanted(self, stock: Stock, heap: str, path: str) -> bool:
-        if heap == claims.PICTURES and stock.claimed(heap):
+        if heap == claims.IMAGES and stock.claimed(heap):
             return True
         return self.leaves.is_wanted(path, self.leaves.wanted_by(whole_catalogs(stock)))
 
@@ -249,5 +249,5 @@ class _Run:
 
 
 def _announced(path: str) -> str:
-    """Path that the deletion of ``path`` is announced for: of a picture or a shard, its heap."""
+    """Path that the deletion of ``path`` is announced for: of an image or a shard, its heap."""
     return heap_of(path) if path.count("/") > 1 else path

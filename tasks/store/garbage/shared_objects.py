@@ -1,4 +1,4 @@
-"""Pictures and shards of vectors that no catalogue wants: too many to be holdings, so they are counted by the heap."""
+"""Images and shards of vectors that no catalogue wants: too many to be holdings, so they are counted by the heap."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
-from tasks.store.artifacts import embeddings
-from tasks.store.artifacts import images as pictures
+from tasks.store.artifacts import embeddings, images
 from tasks.store.garbage.inventory import Stock
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.protocol import ObjectInfo
@@ -18,8 +17,8 @@ _READERS = 8
 
 
 def heap_of(path: str) -> str:
-    """What is announced when the leaf at ``path`` is deleted: all pictures, or all embeddings of its model."""
-    return pictures.FOLDER if path.startswith(f"{pictures.FOLDER}/") else "/".join(path.split("/")[:2])
+    """What is announced when the leaf at ``path`` is deleted: all images, or all embeddings of its model."""
+    return images.FOLDER if path.startswith(f"{images.FOLDER}/") else "/".join(path.split("/")[:2])
 
 
 class Leaves:
@@ -31,12 +30,12 @@ class Leaves:
         self._wanted: tuple[frozenset[str], set[str]] = (frozenset(), set())
 
     def unwanted(self, stock: Stock, catalogs: Iterable[str], age: timedelta, abandoned: timedelta) -> list[ObjectInfo]:
-        """Pictures, shards and plans older than ``age`` that none of these catalogues (paths) wants.
+        """Images, shards and plans older than ``age`` that none of these catalogues (paths) wants.
 
         Of shards only those whose whole folder is not unneeded anyway; a plan goes when it is ``abandoned``.
         """
         wanted = self.wanted_by(catalogs)
-        found = [info for info in self._store.list(pictures.FOLDER) if _picture(info.path) not in wanted]
+        found = [info for info in self._store.list(images.FOLDER) if _image(info.path) not in wanted]
         old = [info for info in found if stock.now - info.modified >= age]
         for path, holding in stock.holdings.items():
             if path.startswith(f"{embeddings.FOLDER}/"):
@@ -46,13 +45,13 @@ class Leaves:
         return old
 
     def is_wanted(self, path: str, wanted: set[str]) -> bool:
-        """Whether the leaf at ``path`` is, or holds, one of the ``wanted`` pictures."""
-        if path.startswith(f"{pictures.FOLDER}/"):
-            return _picture(path) in wanted
+        """Whether the leaf at ``path`` is, or holds, one of the ``wanted`` images."""
+        if path.startswith(f"{images.FOLDER}/"):
+            return _image(path) in wanted
         return _is_shard(path) and self._holds(path, wanted)
 
     def wanted_by(self, catalogs: Iterable[str]) -> set[str]:
-        """Hashes of every picture that these catalogues (paths) name. Raises ArtifactCorrupt, ArtifactMissing."""
+        """Hashes of every image that these catalogues (paths) name. Raises ArtifactCorrupt, ArtifactMissing."""
         asked = frozenset(catalogs)
         if asked != self._wanted[0]:
             wanted: set[str] = set()
@@ -60,7 +59,7 @@ class Leaves:
                 if column is None:
                     raise ArtifactMissing(
                         f"a catalogue of {sorted(asked)} in {self._store.root} has a manifest but no items.parquet; "
-                        f"which pictures it needs cannot be told: restore it, or delete its folder"
+                        f"which images it needs cannot be told: restore it, or delete its folder"
                     )
                 wanted.update(column.to_pylist())
             self._wanted = (asked, wanted)
@@ -85,7 +84,7 @@ def whole_catalogs(stock: Stock, among: Iterable[str] | None = None) -> list[str
     return [path for path in paths if path.startswith(f"{FOLDERS['catalog']}/") and stock.holdings[path].whole]
 
 
-def _picture(path: str) -> str:
+def _image(path: str) -> str:
     return path.rsplit("/", 1)[-1].removesuffix(".jpg")
 
 

@@ -1,4 +1,4 @@
-"""Reader leases: which releases a running app holds, so that garbage collection leaves them and their pictures."""
+"""Reader leases: which releases a running app holds, so that garbage collection leaves them and their images."""
 
 import re
 from collections.abc import Sequence
