@@ -124,9 +124,9 @@ def test_the_probe_tells_honest_servers_from_others(
 _RACER = """
 import json, random, sys, time
 from tasks.schema.errors import PublishConflict
-from tasks.store.live import read_live, swap_live
-from tasks.store.settings import StoreSettings
-from tasks.store.store import open_store
+from tasks.store.releases.live import read_live, swap_live
+from tasks.store.objects.settings import StoreSettings
+from tasks.store.objects.store import open_store
 name, uri, swaps, start = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 store = open_store(StoreSettings(store_uri=uri))
 won, lost = [], 0
