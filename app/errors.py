@@ -2,12 +2,12 @@
 
 AppError
 |-- BadRequest          400   the request contradicts itself or the limits
-|-- BadPicture          422   the upload is no picture the app takes (413 where it is too large)
+|-- BadImage          422   the upload is no image the app takes (413 where it is too large)
 |-- UnknownItem         404   no such product in the live release
 |   `-- TakenDown       404   it was taken down by hand
 |-- NoReport            404   the live release was not evaluated
 |-- NoClassifier        409   the live release has no category classifier
-|-- Busy                503   more pictures at once than the decoders can take
+|-- Busy                503   more images at once than the decoders can take
 |-- NothingPublished    503   no release has been loaded yet
 `-- NoRoom              503   a release to compare with has to wait: a newer one is being loaded
 """
@@ -31,8 +31,8 @@ class BadRequest(AppError):
     title = "The request cannot be answered"
 
 
-class BadPicture(AppError):
-    """Raised when an upload is not a picture the app takes."""
+class BadImage(AppError):
+    """Raised when an upload is not an image the app takes."""
 
     status = 422
     title = "The picture cannot be used"

@@ -46,7 +46,7 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
 
     @asynccontextmanager
     async def follow(app: FastAPI) -> AsyncIterator[None]:
-        # a thread for each search that is let in, and some for pictures
+        # a thread for each search that is let in, and some for images
         to_thread.current_default_thread_limiter().total_tokens = settings.max_in_flight + _SPARE_THREADS
         live.start()
         yield

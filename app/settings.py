@@ -9,7 +9,7 @@ from tasks.schema.release import CHANNEL
 
 
 class AppSettings(BaseSettings):
-    """Serve product search by words and by picture from the live release. The store comes from STORE_URI."""
+    """Serve product search by words and by image from the live release. The store comes from STORE_URI."""
 
     model_config = SettingsConfigDict(env_prefix="APP_", frozen=True, extra="ignore", cli_prog_name="python -m app")
 
@@ -19,11 +19,11 @@ class AppSettings(BaseSettings):
     poll_seconds: float = Field(5.0, gt=0, le=3600, description="How often to look for a newer release")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where queries are encoded")
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the encoder; 0 leaves the choice to torch")
-    max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest uploaded picture in megabytes")
-    max_pixels: int = Field(40_000_000, ge=10_000, le=1_000_000_000, description="Largest uploaded picture in pixels")
-    decoders: int = Field(2, ge=1, le=64, description="Processes that decode uploaded pictures, one picture each")
-    decode_seconds: float = Field(10.0, gt=0, le=600, description="Longest that one picture may take to decode")
-    encode_batch: int = Field(32, ge=1, le=1024, description="Most texts or pictures encoded at once")
+    max_upload_mb: float = Field(10.0, gt=0, le=1000, description="Largest uploaded image in megabytes")
+    max_pixels: int = Field(40_000_000, ge=10_000, le=1_000_000_000, description="Largest uploaded image in pixels")
+    decoders: int = Field(2, ge=1, le=64, description="Processes that decode uploaded images, one image each")
+    decode_seconds: float = Field(10.0, gt=0, le=600, description="Longest that one image may take to decode")
+    encode_batch: int = Field(32, ge=1, le=1024, description="Most texts or images encoded at once")
     vector_cache: int = Field(
         20_000, ge=0, le=10_000_000, description="Vectors of earlier queries kept in memory, 2 KB each at 512 numbers"
     )
@@ -41,7 +41,7 @@ class AppSettings(BaseSettings):
     api_key: SecretStr = Field(
         SecretStr(""),
         description="With it, /v1/ needs `Authorization: Bearer KEY` or `X-API-Key: KEY`. Open stay the page, which "
-        "has no sign-in of its own, what it shows by address (pictures, the report), /healthz, /readyz and /metrics",
+        "has no sign-in of its own, what it shows by address (images, the report), /healthz, /readyz and /metrics",
     )
     top_k: int = Field(12, ge=1, le=100, description="Results on the page and default of the API")
     max_top_k: int = Field(100, ge=1, le=1000, description="Most results one request may ask for")
@@ -53,7 +53,7 @@ class AppSettings(BaseSettings):
     compare_idle_seconds: float = Field(
         300, ge=0, le=86_400, description="How long a release that was compared with stays in memory unused"
     )
-    picture_cache_mb: int = Field(256, ge=1, le=100_000, description="Memory for product pictures that were shown")
+    picture_cache_mb: int = Field(256, ge=1, le=100_000, description="Memory for product images that were shown")
     prefect_url: str = Field("", description="Address of the Prefect UI; with it, the page links the run of a release")
 
     @property
@@ -63,10 +63,10 @@ class AppSettings(BaseSettings):
 
     @property
     def max_upload_bytes(self) -> int:
-        """Largest uploaded picture in bytes."""
+        """Largest uploaded image in bytes."""
         return int(self.max_upload_mb * 1_000_000)
 
     @property
     def decoder_bytes(self) -> int:
-        """Memory of one decoder beyond what it starts with: Pillow holds a picture up to four times, at 4 bytes."""
+        """Memory of one decoder beyond what it starts with: Pillow holds an image up to four times, at 4 bytes."""
         return 16 * self.max_pixels + 3 * self.max_upload_bytes + 64_000_000

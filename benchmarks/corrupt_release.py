@@ -4,7 +4,7 @@ python -m benchmarks.corrupt_release                 # six minutes of processor 
 python -m benchmarks.corrupt_release --examples 2
 
 Three places: the files of a release in the store (manifests, record and live pointer among them), the copies of it on
-this machine, which rot after they were checked, and stored pictures. Hypothesis chooses offsets, the ends of a file
+this machine, which rot after they were checked, and stored images. Hypothesis chooses offsets, the ends of a file
 first. Records are small: there each byte is tried. Exits with 1 where damage was served, or a mended file was not.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.serving.images import Pictures
+from app.serving.images import ImageCache
 from app.serving.last_known_good import Remembered
 from app.serving.live import Live
 from app.settings import AppSettings
@@ -36,7 +36,7 @@ from tasks.store.objects.folder import FolderObjects
 from tasks.store.objects.store import Store
 
 SETTINGS = AppSettings(poll_seconds=0.001, device="cpu", channel=CHANNEL)
-_PICTURE_BYTES = 900  # every made-up picture has more
+_IMAGE_BYTES = 900  # every made-up image has more
 _MASKS = (0x01, 0x20, 0x80, 0xFF)
 
 
@@ -195,20 +195,20 @@ def copies(trial: Trial) -> list[Path]:
     return [*(path for path in found if not path.name.startswith(".")), cache / f"app/{CHANNEL}.json"]
 
 
-def in_a_picture(trial: Trial, damage: Damage) -> None:
-    """Damage a stored picture: it is refused, not shown."""
-    sha256 = trial.shop.pictures[0]
+def in_an_image(trial: Trial, damage: Damage) -> None:
+    """Damage a stored image: it is refused, not shown."""
+    sha256 = trial.shop.images[0]
     file = trial.shop.root / f"store/images/{sha256[:2]}/{sha256}.jpg"
     good = file.read_bytes()
     file.write_bytes(damage.done_to(good))
     try:
-        Pictures(trial.shop.store, 1_000_000).read(sha256)
-        trial.expect(False, f"picture {damage}: shown")
+        ImageCache(trial.shop.store, 1_000_000).read(sha256)
+        trial.expect(False, f"image {damage}: shown")
     except ArtifactCorrupt:
         pass
     finally:
         file.write_bytes(good)
-    trial.tried["pictures"] += 1
+    trial.tried["images"] += 1
 
 
 def in_every_byte_of_a_record(trial: Trial) -> None:
@@ -250,7 +250,7 @@ def run(root: Path, examples: int) -> Trial:
     for file in copies(trial):
         size = file.stat().st_size
         sampled(size, examples, lambda damage, file=file: on_this_machine(trial, file, damage))  # type: ignore[misc]
-    sampled(_PICTURE_BYTES, 4 * examples, lambda damage: in_a_picture(trial, damage))
+    sampled(_IMAGE_BYTES, 4 * examples, lambda damage: in_an_image(trial, damage))
     in_every_byte_of_a_record(trial)
     return trial
 

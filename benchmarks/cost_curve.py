@@ -4,7 +4,7 @@ python -m benchmarks.cost_curve                                          # ten m
 python -m benchmarks.cost_curve --items 1000 10000 100000 1000000        # an hour, and 30 GB of disk
 python -m benchmarks.cost_curve --kept var/cost_curve.json --document docs/scale.md --figure docs/scale.svg
 
-Each stage is the product's own task or flow on a real Prefect server, in a process of its own. Pictures are the
+Each stage is the product's own task or flow on a real Prefect server, in a process of its own. Images are the
 exception: what reading and embedding one takes is measured on a sample of photographs with a real ViT-B-32, and one
 byte stands for each of the rest, whose vectors are synthesised. Sizes that ``--kept`` holds are not measured again.
 Growth is judged on processor seconds and on peak memory, between the two largest sizes. Exits with 1 where a
@@ -43,17 +43,17 @@ class Bench:
         os.environ |= {"STORE_URI": str(folder / "model"), "STORE_CACHE": str(self.cache)}
         store_model(model, folder / "made")
 
-    def prices(self, pictures: int) -> Prices:
+    def prices(self, images: int) -> Prices:
         """Of a shop of photographs."""
-        shop = self._shop("photographs", pictures, photographs=True)
+        shop = self._shop("photographs", images, photographs=True)
         shop.run("open")
         reading, embedding = (shop.run(stage) for stage in ("prepare", "embed"))
         return Prices(
-            pictures=pictures,
-            reading=reading.seconds / pictures,
-            reading_cores=reading.cores / pictures,
-            embedding=embedding.seconds / pictures,
-            embedding_cores=embedding.cores / pictures,
+            pictures=images,
+            reading=reading.seconds / images,
+            reading_cores=reading.cores / images,
+            embedding=embedding.seconds / images,
+            embedding_cores=embedding.cores / images,
             stored_bytes=embedding.notes["picture_bytes"],
             embedding_mb=embedding.grown_mb,
         )

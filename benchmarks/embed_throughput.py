@@ -1,10 +1,10 @@
 """Embedding beside clip-retrieval's ``inference``, beside the bare bf16 forward pass and beside the bare decoder.
 
 python -m benchmarks.embed_throughput                        # five minutes, and the peer's installation once
-python -m benchmarks.embed_throughput --as-shot              # pictures as large as the shop's own
+python -m benchmarks.embed_throughput --as-shot              # images as large as the shop's own
 python -m benchmarks.embed_throughput --peer none --tiny --pictures 24 --rounds 1
 
-One machine, the same JPEGs, made from pictures of 500 to 1500 pixels as the store holds them (``--as-shot``: left as
+One machine, the same JPEGs, made from images of 500 to 1500 pixels as the store holds them (``--as-shot``: left as
 they are, which gives the decoder more to do), the same ViT-B-32 of random weights, the same threads and batch, taken
 in turns round by round; ratios are medians of those of each round. Both start with the model loaded and end with the
 vectors in a file: what the peer spends on imports is left out. Where the device has no bf16, all compute in fp32.
@@ -36,7 +36,7 @@ from benchmarks.harness.made_up_shop import CHANNEL, MadeUpShop
 from benchmarks.harness.synthetic import photograph
 from benchmarks.harness.verdict import verdict
 from benchmarks.peers import clip_retrieval as peer
-from tasks.catalog.images import PictureLimits, normalise
+from tasks.catalog.images import ImageLimits, normalise
 from tasks.clip.config import EmbedConfig
 from tasks.clip.device import native_bf16
 from tasks.clip.encoder import THREADS, Encoder
@@ -45,11 +45,11 @@ from tasks.clip.images import PixelReader, batches
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.metrics import evaluate
 from tasks.schema.manifest import ArtifactRef
-from tasks.stages.embedding import make_shard, missing_pictures, picture_source, shard_size
+from tasks.stages.embedding import image_source, make_shard, missing_images, shard_size
 from tasks.stages.evaluation import split_items
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch
-from tasks.store.artifacts.images import FOLDER, picture_path, read_pictures, write_picture
+from tasks.store.artifacts.images import FOLDER, image_path, read_images, write_image
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store
 from tasks.store.releases.live import read_live
@@ -57,13 +57,13 @@ from tasks.store.releases.releases import read_release
 
 ARCHITECTURE = "ViT-B-32"
 _FASTER, _OF_LIMIT, _DISTANCE, _REPEAT = 1.8, 0.9, 1e-2, 0.05
-_DRAWN = 512  # further pictures are these again, and have another hash: drawing takes longer than a GPU's work
-_COMPARED = 64  # pictures whose vectors are computed in fp32 too
+_DRAWN = 512  # further images are these again, and have another hash: drawing takes longer than a GPU's work
+_COMPARED = 64  # images whose vectors are computed in fp32 too
 
 
 @dataclass
 class Work:
-    """What is embedded: the pictures ``wanted`` of ``store``, with ``model``, as ``config`` says."""
+    """What is embedded: the images ``wanted`` of ``store``, with ``model``, as ``config`` says."""
 
     store: Store
     model: ArtifactRef
@@ -79,12 +79,12 @@ class Work:
 
     @property
     def batch(self) -> int:
-        """Pictures in one forward pass of everyone."""
+        """Images in one forward pass of everyone."""
         return self.config.batch_size or self.encoder.batch_size
 
     def embed(self) -> int:
-        """The product: embed what has no vector yet, in shards; returns how many pictures that were."""
-        missing = missing_pictures(self.store, self.model.id, self.wanted)
+        """The product: embed what has no vector yet, in shards; returns how many images that were."""
+        missing = missing_images(self.store, self.model.id, self.wanted)
         size = shard_size(self.config)
         for row in range(0, len(missing), size):
             part = missing[row : row + size]
@@ -93,14 +93,14 @@ class Work:
 
     def decode(self) -> None:
         """The bare decoder: read, decode and resize, and nothing else."""
-        crew = self.encoder.decode_crew(picture_source(self.store), self.batch, self.config.decode_threads)
+        crew = self.encoder.decode_crew(image_source(self.store), self.batch, self.config.decode_threads)
         if crew is not None:
             crew.wait()
             deque(crew.decoded(batches(sorted(self.wanted), self.batch)), maxlen=0)
             return
         reader = PixelReader({}, self.encoder.image_size)
         with ThreadPoolExecutor(self.config.decode_threads or THREADS) as pool:
-            for _ in pool.map(reader.pixels, read_pictures(self.store, sorted(self.wanted))):
+            for _ in pool.map(reader.pixels, read_images(self.store, sorted(self.wanted))):
                 pass
 
 
@@ -117,8 +117,8 @@ class BareForward:
         self._times = -(-len(work.wanted) // len(self._batch))
 
     @property
-    def pictures(self) -> int:
-        """Pictures in one run."""
+    def images(self) -> int:
+        """Images in one run."""
         return self._times * len(self._batch)
 
     @torch.inference_mode()
@@ -133,7 +133,7 @@ class BareForward:
 
 @dataclass
 class Figures:
-    """Pictures per second by who computed, one for each round, and what else was found."""
+    """Images per second by who computed, one for each round, and what else was found."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
     device: str = "cpu"
@@ -145,7 +145,7 @@ class Figures:
     def add(self, name: str, rate: float) -> None:
         """One more round of ``name``."""
         self.rates.setdefault(name, []).append(rate)
-        print(f"  {name}: {rate:.1f} pictures/s", flush=True)
+        print(f"  {name}: {rate:.1f} images/s", flush=True)
 
     def ratio(self, above: str, below: str) -> float:
         """Median over the rounds of one rate over another."""
@@ -159,27 +159,25 @@ class Figures:
         return min("bare forward", "bare decoder", key=lambda name: float(np.median(self.rates[name])))
 
 
-def build(
-    root: Path, pictures: int, tiny: bool, config: EmbedConfig, as_shot: bool = False, device: str = "cpu"
-) -> Work:
+def build(root: Path, images: int, tiny: bool, config: EmbedConfig, as_shot: bool = False, device: str = "cpu") -> Work:
     """A store of made-up photographs, made smaller as `prepare_catalog` does unless ``as_shot``; random weights."""
     shop = MadeUpShop(root, 0) if tiny else MadeUpShop(root, 0, open_clip.get_model_config(ARCHITECTURE))
-    for sha256 in shop.pictures:  # the shop's own: the peer is given the whole folder
-        shop.store.delete(picture_path(sha256))
+    for sha256 in shop.images:  # the shop's own: the peer is given the whole folder
+        shop.store.delete(image_path(sha256))
     wanted = set()
     with ThreadPoolExecutor() as pool:
-        drawn = list(pool.map(partial(_picture, as_shot), range(min(pictures, _DRAWN))))
-    for number in range(pictures):
+        drawn = list(pool.map(partial(_image, as_shot), range(min(images, _DRAWN))))
+    for number in range(images):
         data = drawn[number % _DRAWN] + bytes(number // _DRAWN)  # what follows a JPEG's end is not read
         sha256 = hashlib.sha256(data).hexdigest()
-        write_picture(shop.store, sha256, data)
+        write_image(shop.store, sha256, data)
         wanted.add(sha256)
     model = shop.model("m", 1)
     return Work(shop.store, model, fetch(shop.store, model), wanted, config, device)
 
 
-def _picture(as_shot: bool, number: int) -> bytes:
-    return photograph(number) if as_shot else normalise(photograph(number), PictureLimits()).jpeg
+def _image(as_shot: bool, number: int) -> bytes:
+    return photograph(number) if as_shot else normalise(photograph(number), ImageLimits()).jpeg
 
 
 def measure(work: Work, rounds: int, infer: Callable[[], float] | None) -> Figures:
@@ -187,14 +185,14 @@ def measure(work: Work, rounds: int, infer: Callable[[], float] | None) -> Figur
     figures, forward, first = Figures(device=work.device), BareForward(work), 0.0
     forward.run()  # the first passes are slower
     work.decode()  # starts the processes that decode, if any do
-    work.encoder.encode_images(read_pictures(work.store, sorted(work.wanted)[: work.batch]))
+    work.encoder.encode_images(read_images(work.store, sorted(work.wanted)[: work.batch]))
     for _ in range(rounds):
         embeddings.delete_embeddings(work.store, work.model.id)
-        forward_rate = forward.pictures / _seconds(forward.run)
+        forward_rate = forward.images / _seconds(forward.run)
         first = _seconds(work.embed)
         figures.add("the product", len(work.wanted) / first)
         # before and after: a machine that slows down in between slows both
-        figures.add("bare forward", (forward_rate + forward.pictures / _seconds(forward.run)) / 2)
+        figures.add("bare forward", (forward_rate + forward.images / _seconds(forward.run)) / 2)
         figures.add("bare decoder", len(work.wanted) / _seconds(work.decode))
         if infer:
             figures.add("clip-retrieval", len(work.wanted) / infer())
@@ -216,13 +214,13 @@ def distance(work: Work) -> float:
     some = sorted(work.wanted)[:_COMPARED]
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{work.folder}")
     with torch.inference_mode():
-        opened = [preprocess(Image.open(io.BytesIO(data))) for data in read_pictures(work.store, some)]
+        opened = [preprocess(Image.open(io.BytesIO(data))) for data in read_images(work.store, some)]
         exact = model.eval().encode_image(torch.stack(opened), normalize=True).numpy()
     return float((1 - (embeddings.load_vectors(work.store, work.model.id, some) * exact).sum(axis=1)).max())
 
 
 def recall(folder: Path, cache: Path, device: str = "cpu") -> dict[str, tuple[float, float, float]]:
-    """R@1 of titles on the test split of the live release's model, with its interval, by precision of the pictures."""
+    """R@1 of titles on the test split of the live release's model, with its interval, by precision of the images."""
     store = open_store(StoreSettings(store_uri=folder.resolve().as_uri(), store_cache=cache))
     state = read_live(store, CHANNEL)
     if state is None:
@@ -230,10 +228,10 @@ def recall(folder: Path, cache: Path, device: str = "cpu") -> dict[str, tuple[fl
     release = read_release(store, state.pointer.release)
     items, model = split_items(store, release.catalog, "test"), fetch(store, release.model)
     titles, groups = ([item[name] for item in items] for name in ("title", "group_id"))
-    pictures = list(read_pictures(store, [item["image_sha256"] for item in items]))
+    images = list(read_images(store, [item["image_sha256"] for item in items]))
     texts, found = Encoder.load(model, device).encode_texts(titles), {}
     for precision in ("fp32", "bf16"):
-        vectors = Encoder.load(model, device, precision).encode_images(pictures)
+        vectors = Encoder.load(model, device, precision).encode_images(images)
         metrics = evaluate(texts, vectors, titles, groups, EvaluationConfig()).metrics
         cell = metrics["text_to_image"]["strict"]["recall@1"]
         found[precision] = (cell["value"], cell["low"], cell["high"])
@@ -242,12 +240,12 @@ def recall(folder: Path, cache: Path, device: str = "cpu") -> dict[str, tuple[fl
 
 def report(figures: Figures, judge_time: bool = True) -> bool:
     """Print the figures and the verdict, and return it. ``judge_time`` False: bars of time are not held."""
-    print(f"\n{'':16} pictures/s (median; least to most)   the product is")
+    print(f"\n{'':16} images/s (median; least to most)   the product is")
     for name, rates in figures.rates.items():
         spread = f"{np.median(rates):8.1f} ({min(rates):.1f} to {max(rates):.1f})"
         print(f"{name:16} {spread:36} {figures.ratio('the product', name):.2f} times it")
-    print(f"a second run embedded {figures.repeated} pictures in {figures.repeat_share:.2%} of the first one's time")
-    print(f"largest cosine distance from fp32 of the whole picture: {figures.distance:.1e}")
+    print(f"a second run embedded {figures.repeated} images in {figures.repeat_share:.2%} of the first one's time")
+    print(f"largest cosine distance from fp32 of the whole image: {figures.distance:.1e}")
     bars = {
         "a second run embeds nothing": figures.repeated == 0,
         f"vectors within {_DISTANCE:g} of fp32": figures.distance <= _DISTANCE,
@@ -274,17 +272,17 @@ def _timed(figures: Figures) -> dict[str, bool]:
 
 def _peer(installed: Path, folder: Path, work: Work) -> Callable[[], float]:
     peer.install(installed)
-    pictures = Path(work.store.url(FOLDER).removeprefix("file://"))
+    images = Path(work.store.url(FOLDER).removeprefix("file://"))
     model = f"open_clip:{ARCHITECTURE}/{work.folder / WEIGHTS_FILE}"
     threads = torch.get_num_threads()
-    return lambda: peer.infer(installed, folder, pictures, model, len(work.wanted), work.batch, threads)
+    return lambda: peer.infer(installed, folder, images, model, len(work.wanted), work.batch, threads)
 
 
 def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--pictures", type=int, default=512)
-    made.add_argument("--as-shot", action="store_true", help="pictures of 500 to 1500 pixels, larger than stored ones")
+    made.add_argument("--as-shot", action="store_true", help="images of 500 to 1500 pixels, larger than stored ones")
     made.add_argument("--rounds", type=int, default=3)
     made.add_argument("--batch", type=int, default=64)
     made.add_argument("--decode-threads", type=int)

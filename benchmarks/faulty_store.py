@@ -211,8 +211,8 @@ def ride_outage(bench: Bench, seconds: float, seed: int = 0) -> Part:
         release, generation = bench.live(name)
         part.expect(generation == before[1] + 1, f"generation {generation} after the outage, expected {before[1] + 1}")
         again = embedded_again(first, third)
-        part.expect(again <= SHARD, f"{again} pictures embedded again, a shard is {SHARD}")
-        part.say(f"after {seconds:.0f} s the store is back: {release} live and whole, {again} pictures embedded again")
+        part.expect(again <= SHARD, f"{again} images embedded again, a shard is {SHARD}")
+        part.say(f"after {seconds:.0f} s the store is back: {release} live and whole, {again} images embedded again")
     return part
 
 

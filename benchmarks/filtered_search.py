@@ -3,7 +3,7 @@
 Made-up vectors with CLIP's modality gap, indexed with the defaults, saved, and opened as the app opens them. Filters
 allow 0.1 to 90 % of the rows: drawn at random (a price, a colour), or whole categories, either any of them, those
 around the query, those farthest from it, or the farthest and a few strays from everywhere. Queries are texts and
-pictures of products that are not in the index. Beside the search of the product stands what users would otherwise do:
+images of products that are not in the index. Beside the search of the product stands what users would otherwise do:
 drop the rows that are not allowed from an unfiltered search for ten times as many, or hand FAISS the filter as it is.
 Latency is the median of single queries on one thread, as a multiple of the unfiltered search of the same queries.
 
@@ -45,7 +45,7 @@ Way = Callable[[np.ndarray, np.ndarray, RowFilter], np.ndarray]
 
 @dataclass(frozen=True)
 class Shop:
-    """Vectors of the products, category of each, and texts and pictures of further products with theirs."""
+    """Vectors of the products, category of each, and texts and images of further products with theirs."""
 
     vectors: np.ndarray
     categories: np.ndarray
@@ -71,14 +71,14 @@ class Line:
 
 def make_shop(items: int, dim: int, seed: int) -> Shop:
     """``items`` products, and a twentieth as many that only ask."""
-    pictures, texts = (clip_like(items + int(items * _HELD_OUT), dim, seed, side) for side in ("image", "text"))
+    images, texts = (clip_like(items + int(items * _HELD_OUT), dim, seed, side) for side in ("image", "text"))
     kmeans = faiss.Kmeans(dim, max(8, items // _PER_CATEGORY), niter=10, seed=seed + 99, spherical=True)
-    kmeans.train(pictures[:items:2])
+    kmeans.train(images[:items:2])
     centers = np.asarray(kmeans.centroids)
-    _, categories = faiss.knn(pictures, centers, 1, metric=faiss.METRIC_INNER_PRODUCT)
+    _, categories = faiss.knn(images, centers, 1, metric=faiss.METRIC_INNER_PRODUCT)
     categories = categories[:, 0]
-    asked = {"text": texts[items:], "picture": pictures[items:]}
-    return Shop(pictures[:items], categories[:items], centers, texts[:items], asked, categories[items:])
+    asked = {"text": texts[items:], "picture": images[items:]}
+    return Shop(images[:items], categories[:items], centers, texts[:items], asked, categories[items:])
 
 
 def draw_filter(shop: Shop, kind: str, share: float, home: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Hostile input: no answer is a server's fault, none hangs, memory stays bounded, and the next good query is answered.
 
-python -m benchmarks.hostile_input                          # 3000 mutated pictures and more, thrice: ten minutes
+python -m benchmarks.hostile_input                          # 3000 mutated images and more, thrice: ten minutes
 python -m benchmarks.hostile_input --pictures 200 --short   # a minute
 
 The app runs as it does in production, in a process of its own over a made-up shop, under the limits of its settings.
-It is sent: what schemathesis makes of the served OpenAPI; pictures that mean harm, to every route that takes one and to
+It is sent: what schemathesis makes of the served OpenAPI; images that mean harm, to every route that takes one and to
 the page's own upload; JSON, addresses, forms and HTTP bent in every way; and calls of the page that name other people's
 files. 503 is an answer where it says when to come back. Exits with 1 where the bar is missed.
 """
@@ -33,7 +33,7 @@ from benchmarks.hostile.openapi_examples import check_openapi
 from benchmarks.hostile.requests import posted, requests
 
 CLIENTS, DECODE_SECONDS, DECODERS = 4, 3.0, 2
-#: A picture waits for a decoder, is decoded, and is encoded; beside it run three others and this benchmark.
+#: An image waits for a decoder, is decoded, and is encoded; beside it run three others and this benchmark.
 LONGEST_ANSWER = 30.0
 _SLACK_MB = 300.0  # what threads keep of the memory they used, and the state of the most sessions that Gradio keeps
 _AGAIN_MB = 60.0  # what is left of a leak when caches and the allocator's pools are full
@@ -82,7 +82,7 @@ def _text(path: Path) -> str:
 
 
 def send_all(port: int, uploads: Iterable[Upload], everywhere: bool) -> list[Seen]:
-    """Send pictures by several clients at once: each to every route, or each to the next one."""
+    """Send images by several clients at once: each to every route, or each to the next one."""
     routes = itertools.cycle(_ROUTES)
     jobs = ((upload, route) for upload in uploads for route in (_ROUTES if everywhere else (next(routes),)))
     visitors = itertools.cycle([Visitor(port, f"visitor{number}") for number in range(2 * CLIENTS)])
@@ -139,9 +139,9 @@ def measure(shop: MadeUpShop, chosen: argparse.Namespace) -> tuple[list[Seen], l
 
 def _everything(shop: MadeUpShop, port: int, pid: int, visitor: Visitor, chosen: argparse.Namespace) -> list[Seen]:
     by_hand = itertools.islice(crafted(slow=not chosen.short), 0, None, 4 if chosen.short else 1)
-    seen = _timed(pid, "pictures made by hand", lambda: send_all(port, by_hand, everywhere=not chosen.short))
-    seen += _timed(pid, "mutated pictures", lambda: send_all(port, mutated(chosen.seed, chosen.pictures), False))
-    seen += _timed(pid, "requests", lambda: _send_requests(port, "all-000001", shop.pictures[1]))
+    seen = _timed(pid, "images made by hand", lambda: send_all(port, by_hand, everywhere=not chosen.short))
+    seen += _timed(pid, "mutated images", lambda: send_all(port, mutated(chosen.seed, chosen.pictures), False))
+    seen += _timed(pid, "requests", lambda: _send_requests(port, "all-000001", shop.images[1]))
     seen += _timed(pid, "calls of the page", lambda: list(visitor.name_other_files(shop.root)))
     return seen + _timed(pid, "sessions", lambda: [hold_open(port), *flood_sessions(port, chosen.sessions)])
 
@@ -153,10 +153,10 @@ def _timed(pid: int, name: str, work: Callable[[], list[Seen]]) -> list[Seen]:
     return seen
 
 
-def _send_requests(port: int, item: str, picture: str) -> list[Seen]:
+def _send_requests(port: int, item: str, image: str) -> list[Seen]:
     sent = [
         partial(send_raw, port, raw.family, raw.name, raw.content, broken=raw.broken, pause=raw.pause)
-        for raw in requests(item, picture)
+        for raw in requests(item, image)
     ]
     with ThreadPoolExecutor(CLIENTS) as pool:
         return [future.result() for future in [pool.submit(one) for one in sent]]
@@ -206,7 +206,7 @@ def _most_mb(before: float, limits: AppSettings) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=3000, help="mutated pictures")
+    parser.add_argument("--pictures", type=int, default=3000, help="mutated images")
     parser.add_argument("--sessions", type=int, default=2500, help="calls whose answers nobody fetches")
     parser.add_argument(
         "--rounds", type=int, default=3, help="how often everything is sent; memory settles in the first"

@@ -6,7 +6,7 @@ python -m benchmarks.index_quality --items 1000000          # an hour, most of i
 Made-up vectors with CLIP's modality gap lie in one file. Each contender builds from it in a process of its own, tuning
 and saving included, with the same number of threads; then all are searched by one FAISS in turns, the product's through
 its own search, as it is served: single queries on one thread, all queries at once on every thread. Recall is against
-exact search, on texts and pictures of products that are not in the index and that nothing was tuned on. Plain FAISS is
+exact search, on texts and images of products that are not in the index and that nothing was tuned on. Plain FAISS is
 given the least effort that reaches the recall on those very queries, which nobody can know before. Where FAISS sees a
 GPU, the product builds twice: with it and without.
 Autofaiss chooses its effort by the clock: on a busy machine it takes less, and its latency comes out too good.
@@ -146,7 +146,7 @@ class Bench:
         return one
 
     def _write(self, side: str, dim: int, seed: int) -> np.ndarray:
-        """Write pictures of all products, or texts of the last of them to tune on. Returns those of further ones."""
+        """Write images of all products, or texts of the last of them to tune on. Returns those of further ones."""
         rows, first = self.items + _ASKED, 0 if side == "image" else max(0, self.items - _TUNED_ON)
         path = self.folder / ("vectors/vectors.npy" if side == "image" else "texts.npy")
         written = open_memmap(path, "w+", np.float32, (self.items - first, dim))

@@ -117,7 +117,7 @@ class Matrix:
                 faults.append(f"live is {found} in the end, expected {self.new}")
             repeated = embedded_again(killed, again)
             if repeated > self.config.embed.shard_size:
-                faults.append(f"{repeated} pictures embedded again, a shard is {self.config.embed.shard_size}")
+                faults.append(f"{repeated} images embedded again, a shard is {self.config.embed.shard_size}")
         except (BadRelease, TimeoutError) as error:
             faults.append(str(error))
         return Outcome(self.place.name, self.flow, point, live, repeated, time.monotonic() - began, tuple(faults))
@@ -142,8 +142,8 @@ def _evenly(points: list[Point], wanted: int) -> list[Point]:
 
 
 def embedded_again(killed: FlowProcess, again: FlowProcess) -> int:
-    """How many pictures went through the model twice, over both runs."""
-    names = [sha256 for run in (killed, again) for entry in run.journal() for sha256 in entry.get("pictures", ())]
+    """How many images went through the model twice, over both runs."""
+    names = [sha256 for run in (killed, again) for entry in run.journal() for sha256 in entry.get("images", ())]
     return len(names) - len(set(names))
 
 
@@ -222,7 +222,7 @@ def main() -> int:
     held = sum(not outcome.faults for outcome in outcomes)
     lives = Counter(outcome.live for outcome in outcomes)
     most = max(outcome.repeated for outcome in outcomes)
-    print(f"\nafter the kill live was: {dict(lives)}; most pictures embedded again: {most} (a night's shard: {SHARD})")
+    print(f"\nafter the kill live was: {dict(lives)}; most images embedded again: {most} (a night's shard: {SHARD})")
     print(f"{time.monotonic() - began:.0f} s in all")
     print(f"kill_matrix: {held}/{len(outcomes)} points held: {'PASS' if held == len(outcomes) else 'FAIL'}")
     return 0 if held == len(outcomes) else 1

@@ -1,4 +1,4 @@
-"""A picture and words together: how often the answer has the picture's kind and the words' colour.
+"""An image and words together: how often the answer has the image's kind and the words' colour.
 
 STORE_URI=... python -m benchmarks.mixed_queries                # over the live release: a minute
 python -m benchmarks.mixed_queries --queries 50
@@ -21,7 +21,7 @@ from app.serving.live import Live
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 from tasks.retrieval.search import RowFilter
-from tasks.store.artifacts.images import read_picture
+from tasks.store.artifacts.images import read_image
 from tasks.store.objects.store import Store, open_store
 
 TOP = 10
@@ -64,12 +64,12 @@ def plain_sum(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def precision(
-    snapshot: Snapshot, asked: list[Asked], pictures: np.ndarray, words: np.ndarray, mix: Mix, weight: float
+    snapshot: Snapshot, asked: list[Asked], images: np.ndarray, words: np.ndarray, mix: Mix, weight: float
 ) -> float:
     """Mean share of right products among the first ten (of as many as are right, where fewer are)."""
     shares = []
-    for one, picture, text in zip(asked, pictures, words, strict=True):
-        query = mix(np.stack([picture, text]), np.array([1.0, one.sign * weight]))
+    for one, image, text in zip(asked, images, words, strict=True):
+        query = mix(np.stack([image, text]), np.array([1.0, one.sign * weight]))
         allowed = np.ones(snapshot.items.rows, np.bool_)
         allowed[one.row] = False
         _, rows = snapshot.searcher.search(query, TOP, RowFilter(allowed))
@@ -86,7 +86,7 @@ def measure(store: Store, wanted: int) -> bool:
     with live.acquire() as snapshot:
         asked = list(questions(snapshot, wanted))
         hashes = [snapshot.items.product(one.row).image_sha256 for one in asked]
-        vectors = snapshot.encoder.encode_images([read_picture(store, sha256) for sha256 in hashes])
+        vectors = snapshot.encoder.encode_images([read_image(store, sha256) for sha256 in hashes])
         words = snapshot.encoder.encode_texts([one.words for one in asked])
         print(f"{len(asked)} questions of release {snapshot.label}, precision at {TOP}; chance is about 0.02")
         print(f"{'':30}" + "".join(f"{f'weight {weight:g}':>14}" for weight in WEIGHTS))

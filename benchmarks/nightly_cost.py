@@ -3,10 +3,10 @@
 python -m benchmarks.nightly_cost [--items 100000] [--models ViT-B-32 small]
 
 The night is the real `reindex` flow on a real Prefect server, with a real encoder. The night before it is made up as
-far as the pictures go: their vectors are synthesised, and one byte stands for each picture that nobody is to read. A
-full build is the same flow, measured with those vectors stored, plus reading and embedding every picture, measured on a
+far as the images go: their vectors are synthesised, and one byte stands for each image that nobody is to read. A
+full build is the same flow, measured with those vectors stored, plus reading and embedding every image, measured on a
 sample and multiplied. Exits with 1 where the night of the first model costs more than 5 % of its full build, or another
-picture than a changed one was embedded.
+image than a changed one was embedded.
 """
 
 import argparse
@@ -36,8 +36,8 @@ from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from flows.reindex import ReindexConfig, reindex
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.image_reader import PictureReader, SourcePicture, StoredPicture
-from tasks.catalog.images import PictureLimits
+from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
+from tasks.catalog.images import ImageLimits
 from tasks.catalog.sources import sources_id, sources_table
 from tasks.clip.config import SHARD_SIZE, EmbedConfig
 from tasks.clip.pretrained import materialise
@@ -52,7 +52,7 @@ from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.commit import commit
-from tasks.store.artifacts.images import has_pictures, picture_path, picture_writer, read_pictures, write_sources
+from tasks.store.artifacts.images import has_images, image_path, image_writer, read_images, write_sources
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import open_store
 from tasks.store.releases.releases import read_release
@@ -77,7 +77,7 @@ class Shop:
         return self.folder / "shop.csv"
 
     def open(self) -> None:
-        """Yesterday: every picture is a stand-in."""
+        """Yesterday: every image is a stand-in."""
         rows = [synthetic.listing(number) for number in range(self.items)]
         for folder in {Path(row["image"]).parent for row in rows}:
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
@@ -86,31 +86,31 @@ class Shop:
         synthetic.write_table(self.table, rows)
 
     def change(self) -> None:
-        """Today: products came and went, pictures, words and prices were replaced."""
+        """Today: products came and went, images, words and prices were replaced."""
         counts = {kind: max(1, round(share * self.items)) for kind, share in CHANGED.items()}
         rows = [synthetic.listing(number) for number in range(self.items)]
         step = self.items // (sum(counts.values()) - counts["new"])
         spread = iter(range(0, self.items, step))  # over every department of the shop
         gone = {next(spread) for _ in range(counts["gone"])}
         for _ in range(counts["image_changed"]):
-            self._picture(next(spread), rows)
+            self._image(next(spread), rows)
         for _ in range(counts["text_changed"]):
             rows[next(spread)]["description"] += " Now lighter."
         for _ in range(counts["metadata_only"]):
             rows[next(spread)]["price"] = "1.00"
         for number in range(self.items, self.items + counts["new"]):
             rows.append(synthetic.listing(number))
-            self._picture(number, rows)
+            self._image(number, rows)
         synthetic.write_table(self.table, (row for number, row in enumerate(rows) if number not in gone))
         kept = self.items - sum(counts.values()) + counts["new"]
         self.counts = {"unchanged": kept, **counts}
 
-    def _picture(self, number: int, rows: list[dict[str, Any]]) -> None:
+    def _image(self, number: int, rows: list[dict[str, Any]]) -> None:
         (self.folder / rows[number]["image"]).write_bytes(synthetic.draw(number))
 
 
-def remember_pictures(shop: Shop) -> list[str]:
-    """What a night that read every picture would have left in the store; returns the pictures' hashes."""
+def remember_images(shop: Shop) -> list[str]:
+    """What a night that read every image would have left in the store; returns the images' hashes."""
     config = CatalogConfig(source=str(shop.table))
     files, store = open_source(config.root), open_store()
     top = Path(store.root.removeprefix("file://"))
@@ -119,10 +119,8 @@ def remember_pictures(shop: Shop) -> list[str]:
     known, hashes = {}, []
     for number in range(shop.items):
         sha256, location = synthetic.placeholder_sha256(number), synthetic.image_of(number)
-        synthetic.placeholder(top / picture_path(sha256), YESTERDAY)
-        known[location] = SourcePicture(
-            files.read_changed(location, "").version, StoredPicture(sha256, 256, 256, sha256)
-        )
+        synthetic.placeholder(top / image_path(sha256), YESTERDAY)
+        known[location] = SourceImage(files.read_changed(location, "").version, StoredImage(sha256, 256, 256, sha256))
         hashes.append(sha256)
     write_sources(store, sources_id(config, files.root), sources_table(known))
     return hashes
@@ -145,7 +143,7 @@ def store_model(name: str, folder: Path) -> ArtifactRef:
 
 
 def store_vectors(model: ArtifactRef, hashes: list[str]) -> None:
-    """A synthesised vector for each picture, in shards of the usual size."""
+    """A synthesised vector for each image, in shards of the usual size."""
     store = open_store()
     dim = load_manifest(store, model).summary["embed_dim"]
     written = 0
@@ -164,7 +162,7 @@ def channel_of(model: ArtifactRef) -> str:
 
 @flow(name="first_night")
 def first_night(source: str, model: ArtifactRef) -> None:
-    """The steps of a night with nothing live yet: the full build but for the pictures."""
+    """The steps of a night with nothing live yet: the full build but for the images."""
     catalog = prepare_catalog(CatalogConfig(source=source))
     index = build_index(BuildIndexConfig(model=model.id, catalog=catalog.id, embed=EMBED, gate=False))
     parts = ReleaseParts(catalog=catalog, model=model, index=index)
@@ -202,24 +200,24 @@ def _task_runs(client: Any) -> list[TaskRun]:
     return found
 
 
-def seconds_a_picture(model: ArtifactRef, sample: int) -> tuple[float, float]:
-    """Seconds to read one picture of the shop and store it, and to embed one: the product's own code, on a sample."""
+def seconds_per_image(model: ArtifactRef, sample: int) -> tuple[float, float]:
+    """Seconds to read one image of the shop and store it, and to embed one: the product's own code, on a sample."""
     store = open_store()
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(sample):
             (Path(scratch) / f"{number}.jpg").write_bytes(synthetic.draw(10**9 + number))
         locations = [f"{number}.jpg" for number in range(sample)]
         began = time.perf_counter()
-        with picture_writer(store) as write:
+        with image_writer(store) as write:
             config = CatalogConfig(source="unused.csv")
-            reader = PictureReader(open_source(scratch), write, PictureLimits(), config.picture_threads)
+            reader = ImageReader(open_source(scratch), write, ImageLimits(), config.picture_threads)
             found = reader.read_all(locations, lambda *_: None)
         reading = (time.perf_counter() - began) / sample
-    hashes = [picture.found.sha256 for picture in found.values() if isinstance(picture.found, StoredPicture)]
+    hashes = [image.found.sha256 for image in found.values() if isinstance(image.found, StoredImage)]
     encoder = load_encoder(model, EMBED.precision)
-    list(encoder.embed(zip(hashes[:64], read_pictures(store, hashes[:64]), strict=True), EMBED.batch_size))  # warm
+    list(encoder.embed(zip(hashes[:64], read_images(store, hashes[:64]), strict=True), EMBED.batch_size))  # warm
     began = time.perf_counter()
-    for _ in encoder.embed(zip(hashes, read_pictures(store, hashes), strict=True), EMBED.batch_size):
+    for _ in encoder.embed(zip(hashes, read_images(store, hashes), strict=True), EMBED.batch_size):
         pass
     return reading, (time.perf_counter() - began) / sample
 
@@ -231,14 +229,14 @@ class Cost:
     model: str
     items: int
     first: float
-    reading: float  # of one picture
-    embedding: float  # of one picture
+    reading: float  # of one image
+    embedding: float  # of one image
     night: float
     stages: dict[str, float]
     changes: dict[str, int]
     expected_changes: dict[str, int]
     embedded: list[str]
-    changed_pictures: set[str]
+    changed_images: set[str]
 
     @property
     def full(self) -> float:
@@ -250,19 +248,19 @@ class Cost:
 
     @property
     def is_exact(self) -> bool:
-        """Each changed picture was embedded, once, and no other; and the plan tells what was done to the shop."""
-        return sorted(self.embedded) == sorted(self.changed_pictures) and self.changes == self.expected_changes
+        """Each changed image was embedded, once, and no other; and the plan tells what was done to the shop."""
+        return sorted(self.embedded) == sorted(self.changed_images) and self.changes == self.expected_changes
 
 
 def measure(names: Sequence[str], folder: Path, items: int, sample: int) -> Iterator[Cost]:
     """Run the night before and the night itself with each model, in the store that the environment names.
 
-    Only the first model's night reads the changed pictures; the others find them read.
+    Only the first model's night reads the changed images; the others find them read.
     """
     (folder / "shop").mkdir(parents=True)
     shop = Shop(folder / "shop", items)
     shop.open()
-    hashes = remember_pictures(shop)
+    hashes = remember_images(shop)
     models = {name: store_model(name, folder / name) for name in names}
     first = {}
     for name, model in models.items():
@@ -270,22 +268,22 @@ def measure(names: Sequence[str], folder: Path, items: int, sample: int) -> Iter
         load_encoder(model)  # a worker's first load is in neither figure
         _, first[name], _ = stages(lambda: first_night(str(shop.table), model))  # noqa: B023
     shop.change()
-    pictures = has_pictures(open_store())
+    images = has_images(open_store())
     for name, model in models.items():
-        yield _measure_night(name, model, shop, first[name], pictures, sample)
+        yield _measure_night(name, model, shop, first[name], images, sample)
 
 
-def _measure_night(name: str, model: ArtifactRef, shop: Shop, first: float, pictures: set[str], sample: int) -> Cost:
+def _measure_night(name: str, model: ArtifactRef, shop: Shop, first: float, images: set[str], sample: int) -> Cost:
     before = _rows_by_shard(model)
     result, night, spent = stages(lambda: reindex(ReindexConfig(channel=channel_of(model), embed=EMBED)))
     embedded = [sha for shard, rows in _rows_by_shard(model).items() if shard not in before for sha in rows]
     store = open_store()
     catalog = read_release(store, result["release"]).catalog
     of_items = set(fetch_table(store, catalog, "items.parquet", ["image_sha256"])["image_sha256"].to_pylist())
-    reading, embedding = seconds_a_picture(model, sample)
+    reading, embedding = seconds_per_image(model, sample)
     return Cost(
         name, shop.items, first, reading, embedding, night, spent, result["changes"], shop.counts, embedded,
-        changed_pictures=of_items - pictures,
+        changed_images=of_items - images,
     )  # fmt: skip
 
 
@@ -301,15 +299,15 @@ def tell(cost: Cost) -> None:
     print(f"\n{cost.model}: {cost.items:,} products, {changed:,} changed ({changed / cost.items:.1%})")
     for kind, count in cost.changes.items():
         print(f"  {kind:<16}{count:>9,}")
-    print(f"  pictures changed {len(cost.changed_pictures):,}, embedded {len(cost.embedded):,}")
+    print(f"  images changed {len(cost.changed_images):,}, embedded {len(cost.embedded):,}")
     print("  the night, measured")
     for stage, seconds in cost.stages.items():
         print(f"    {stage:<22}{seconds:>9.1f} s")
     print(f"    {'wall clock':<22}{cost.night:>9.1f} s")
     print("  a full build")
-    print(f"    {'all but pictures':<22}{cost.first:>9.1f} s   measured")
-    for what, seconds in (("reading pictures", cost.reading), ("embedding pictures", cost.embedding)):
-        told = f"extrapolated: {1000 * seconds:.1f} ms a picture, measured on a sample"
+    print(f"    {'all but images':<22}{cost.first:>9.1f} s   measured")
+    for what, seconds in (("reading images", cost.reading), ("embedding images", cost.embedding)):
+        told = f"extrapolated: {1000 * seconds:.1f} ms an image, measured on a sample"
         print(f"    {what:<22}{cost.items * seconds:>9.1f} s   {told}")
     print(f"    {'in all':<22}{cost.full:>9.1f} s")
     print(f"  night / full build    {cost.ratio:>9.2%}   ({'exact' if cost.is_exact else 'NOT EXACT'})")
@@ -319,7 +317,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--models", nargs="+", default=["ViT-B-32", "small"], help="the bar is for the first")
-    parser.add_argument("--sample", type=int, default=256, help="pictures that the cost of one is measured on")
+    parser.add_argument("--sample", type=int, default=256, help="images that the cost of one is measured on")
     options = parser.parse_args()
     costs = []
     with tempfile.TemporaryDirectory(prefix="nightly-") as scratch, prefect_test_harness(server_startup_timeout=180):
@@ -330,7 +328,7 @@ def main() -> int:
     met = costs[0].ratio <= BAR and all(cost.is_exact for cost in costs)
     print(
         f"\n{'MET' if met else 'MISSED'}: a night of {costs[0].model} costs {costs[0].ratio:.2%} of a full build "
-        f"(bar {BAR:.0%}); pictures embedded = pictures changed: {all(cost.is_exact for cost in costs)}"
+        f"(bar {BAR:.0%}); images embedded = images changed: {all(cost.is_exact for cost in costs)}"
     )
     return 0 if met else 1
 

@@ -7,10 +7,10 @@ Both ways run the product's own flows, each in a process and over a store of its
 same files. Without Prefect its names are plain Python (`benchmarks/cost/without_prefect.py`), and the process may not
 open one connection. Prefect's server runs on the same machine.
 
-Pictures and model are tiny, so that the work is as little as it can be. What Prefect adds is taken from the run through
+Images and model are tiny, so that the work is as little as it can be. What Prefect adds is taken from the run through
 it: seconds in which no task's own code ran, and those that its process takes longer to start and to end. It depends on
 the number of shards and not on what they cost, so that it is a share of the same run that no real model reaches, and,
-with the pictures embedded by the default model (measured on a sample, multiplied), the share that is held to the bar.
+with the images embedded by the default model (measured on a sample, multiplied), the share that is held to the bar.
 Exits with 1 where a bar is missed.
 """
 
@@ -46,20 +46,20 @@ from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release
 
 YESTERDAY = 1_700_000_000.0
-_SIDE = 32  # pixels of a picture, and of what the model sees
+_SIDE = 32  # pixels of an image, and of what the model sees
 _FRESH = multiprocessing.get_context("forkserver")
 #: Few to measure on, for what is asked here is not how good the answers are.
 _SPLITS = {"train_share": 0.96, "val_share": 0.02, "test_share": 0.02}
 #: Files that say how long something took.
 _OF_THE_CLOCK = ("report.html", "training_log.json")
 PIPELINE, NIGHT = "flows.pipeline:pipeline", "flows.reindex:reindex"
-NIGHTS = {"no picture read": False, "every picture read": True}
+NIGHTS = {"no image read": False, "every image read": True}
 SMALL = ("nothing_below", "call_tasks", "map_tasks", "call_subflows")
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop whose every picture is there, and what the pipeline is told of it."""
+    """A shop whose every image is there, and what the pipeline is told of it."""
 
     folder: Path
     items: int
@@ -87,7 +87,7 @@ class Shop:
 
 
 def open_shop(folder: Path, items: int, shard_size: int, whole: bool) -> Shop:
-    """Draw every picture, as if yesterday."""
+    """Draw every image, as if yesterday."""
     rows = [synthetic.listing(number) for number in range(items)]
     for parent in {(folder / row["image"]).parent for row in rows}:
         parent.mkdir(parents=True, exist_ok=True)
@@ -173,18 +173,18 @@ def what_was_made(store: Path) -> dict[str, str]:
 
 
 def seconds_to_embed(folder: Path, sample: int) -> float:
-    """What one picture takes the default model, with random weights; in a process that the environment is for."""
+    """What one image takes the default model, with random weights; in a process that the environment is for."""
     with ProcessPoolExecutor(1, mp_context=_FRESH) as pool:
         return pool.submit(_embed_sample, folder, sample).result()
 
 
 def _embed_sample(folder: Path, sample: int) -> float:
     os.environ.update(environment_of(folder))
-    from benchmarks.nightly_cost import seconds_a_picture, store_model
+    from benchmarks.nightly_cost import seconds_per_image, store_model
 
     folder.mkdir()
     architecture = ModelConfig().pretrained.partition("/")[0]
-    return seconds_a_picture(store_model(architecture, folder / "model"), sample)[1]
+    return seconds_per_image(store_model(architecture, folder / "model"), sample)[1]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -193,7 +193,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--items", type=int, default=100_000)
     made.add_argument("--shard-size", type=int, default=SHARD_SIZE)
     made.add_argument("--rounds", type=int, default=1, help="of the pipeline, each way")
-    made.add_argument("--sample", type=int, default=64, help="pictures embedded with the default model")
+    made.add_argument("--sample", type=int, default=64, help="images embedded with the default model")
     made.add_argument("--tasks", type=int, default=50, help="tasks that the cost of one is measured on")
     made.add_argument("--tiny", action="store_true", help="200 products, no training; bars of time are not held")
     return made

@@ -29,7 +29,7 @@ from tasks.cluster.shards import ShardRun
 from tasks.cluster.worker_plan import Crew
 from tasks.stages.embedding import RemoteWork, ShardPlan, embed_remotely, shard_size
 from tasks.store.artifacts import embeddings
-from tasks.store.artifacts.images import read_pictures
+from tasks.store.artifacts.images import read_images
 
 HERE, ONE, TWO, WIDE = "here, all cores", "1 worker of 1 core", "2 workers of 1 core", "1 worker of 2 cores"
 CREWS = {ONE: Crew(1, 1, 0), TWO: Crew(2, 1, 0), WIDE: Crew(1, 2, 0)}
@@ -39,7 +39,7 @@ _EMPTY = 200
 
 @dataclass
 class Figures:
-    """Pictures per second by who computed, one for each round, and what else was found."""
+    """Images per second by who computed, one for each round, and what else was found."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
     starts: dict[str, list[float]] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Figures:
 
 @dataclass
 class Stage:
-    """The pictures of ``work`` in shards, embedded by crews of whatever size."""
+    """The images of ``work`` in shards, embedded by crews of whatever size."""
 
     work: Work
     scratch: Path
@@ -95,12 +95,12 @@ def _times(run: ShardRun) -> Iterator[float]:
 
 def embed_after_start(work: str, ready: str, workers: int, turn: int, given: tuple[int, list[str]]) -> int:
     """What a worker does: a shard, and after its first one wait until the other workers have done theirs."""
-    pictures = embed_remotely(work, *given)
+    images = embed_remotely(work, *given)
     if turn < workers:
         (Path(ready) / str(turn)).touch()
         while len(list(Path(ready).iterdir())) < workers:
             time.sleep(0.01)
-    return pictures
+    return images
 
 
 def do_nothing(shard: int, given: object) -> None:
@@ -109,21 +109,21 @@ def do_nothing(shard: int, given: object) -> None:
 
 def measure(stage: Stage, rounds: int, crews: dict[str, Crew]) -> Figures:
     """Everyone in turn, ``rounds`` times, on one cluster of this machine."""
-    figures, pictures, exact = Figures(), len(stage.work.wanted), None
+    figures, images, exact = Figures(), len(stage.work.wanted), None
     began = time.perf_counter()
     with connected(RaySettings()):
         figures.cluster = time.perf_counter() - began
         for _ in range(rounds):
             stage.forget()
-            stage.work.encoder.encode_images(read_pictures(stage.work.store, stage.parts[0]))  # as workers begin
+            stage.work.encoder.encode_images(read_images(stage.work.store, stage.parts[0]))  # as workers begin
             began = time.perf_counter()
             stage.work.embed()
-            _add(figures.rates, HERE, pictures / (time.perf_counter() - began), "pictures/s")
+            _add(figures.rates, HERE, images / (time.perf_counter() - began), "images/s")
             exact = stage.vectors() if exact is None else exact
             for name, crew in crews.items():
                 start, seconds = stage.embed(crew)
                 _add(figures.starts, name, start, "s to start")
-                _add(figures.rates, name, pictures / seconds, "pictures/s")
+                _add(figures.rates, name, images / seconds, "images/s")
                 cosine = (stage.vectors() * exact).sum(axis=1)
                 figures.distance = max(figures.distance, float((1 - cosine).max()))
         times = list(_times(ShardRun(do_nothing, lambda _: None, _EMPTY, CREWS[ONE])))
@@ -138,7 +138,7 @@ def _add(to: dict[str, list[float]], name: str, value: float, unit: str) -> None
 
 def report(figures: Figures, judge_time: bool = True) -> bool:
     """Print the figures and the verdict, and return it. ``judge_time`` False: bars of time are not held."""
-    print(f"\n{'':20} pictures/s (median; least to most)   times {ONE}   start, s")
+    print(f"\n{'':20} images/s (median; least to most)   times {ONE}   start, s")
     for name, rates in figures.rates.items():
         spread = f"{np.median(rates):8.1f} ({min(rates):.1f} to {max(rates):.1f})"
         start = f"{np.median(figures.starts[name]):.1f}" if name in figures.starts else ""
@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--pictures", type=int, default=256)
     made.add_argument("--rounds", type=int, default=3)
-    made.add_argument("--shard", type=int, default=32, help="pictures in a shard")
+    made.add_argument("--shard", type=int, default=32, help="images in a shard")
     made.add_argument("--tiny", action="store_true", help="a tiny model, shards of 4; bars of time are not held")
     return made
 

@@ -29,7 +29,7 @@ from tasks.clip.encoder import Encoder
 from tasks.retrieval.search import RowFilter, Searcher
 from tasks.schema.release import Release
 from tasks.store.artifacts.cache import fetch
-from tasks.store.artifacts.images import read_picture
+from tasks.store.artifacts.images import read_image
 from tasks.store.releases.removals import read_removals
 
 TOP_K, THREADS = 10, 4
@@ -70,7 +70,7 @@ def expected_answers(shop: MadeUpShop, release: Release) -> list[list[str]]:
     """Item ids that ``release`` alone answers to each of `queries`, best first."""
     folder = fetch(shop.store, release.index)
     table = pq.read_table(folder / "items.parquet")
-    ids, pictures = table["item_id"].to_pylist(), table["image_sha256"].to_pylist()
+    ids, images = table["item_id"].to_pylist(), table["image_sha256"].to_pylist()
     removed = set(read_removals(shop.store, release.removals)["item_id"].to_pylist())
     allowed = RowFilter(np.array([one not in removed for one in ids]))
     encoder = Encoder.load(fetch(shop.store, release.model), device="cpu")
@@ -81,7 +81,7 @@ def expected_answers(shop: MadeUpShop, release: Release) -> list[list[str]]:
         if like is None:
             vectors = encoder.encode_texts([query["text"]])
         else:
-            vectors = encoder.encode_images([read_picture(shop.store, pictures[ids.index(like)])])
+            vectors = encoder.encode_images([read_image(shop.store, images[ids.index(like)])])
         _, rows = searcher.search(vectors, TOP_K + 1, allowed)
         answers.append([ids[row] for row in rows[0] if ids[row] != like][:TOP_K])
     return answers

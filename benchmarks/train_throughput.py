@@ -1,4 +1,4 @@
-"""Fine-tuning beside open_clip_train: pictures a second, R@1 after the same time, and the memory of a large batch.
+"""Fine-tuning beside open_clip_train: images a second, R@1 after the same time, and the memory of a large batch.
 
 python -m benchmarks.train_throughput            # minutes on two cores, and the peer's installation once
 python -m benchmarks.train_throughput --peer none --tiny
@@ -8,7 +8,7 @@ by round; ratios are medians of those of each round. Two models of random weight
 for a few steps; both learn the sample shop's titles. The peer computes in the fastest precision that works for it
 here; what either spends on imports and on loading the model is left out, and the first step. For R@1 both train as
 long: the product is given as many steps as take it, at the rate measured before, the time that the peer took. Each
-augments and smooths as it does by default: the product shifts, mirrors and relights pictures and smooths labels, the
+augments and smooths as it does by default: the product shifts, mirrors and relights images and smooths labels, the
 peer crops at random. ViT-B-32 is cropped by both.
 Exits with 1 where a bar is missed.
 """
@@ -48,7 +48,7 @@ from tasks.sources.shop import open_source
 
 ARCHITECTURE = "ViT-B-32"
 _FASTER = 1.5
-_ADDED = 1 / 3  # the pictures of the whole batch, and of the next, lie in memory either way
+_ADDED = 1 / 3  # the images of the whole batch, and of the next, lie in memory either way
 _NOBODY = TrainingData([], [], [])
 Peer = Callable[..., peer.PeerRun]
 
@@ -83,7 +83,7 @@ class Work:
 
 @dataclass
 class Figures:
-    """``rates``: pictures/s by model and by who trained, one for each round. ``recall``: by who, with its interval."""
+    """``rates``: images/s by model and by who trained, one for each round. ``recall``: by who, with its interval."""
 
     rates: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Figures:
     def add(self, model: str, who: str, rate: float) -> None:
         """One more round."""
         self.rates.setdefault(model, {}).setdefault(who, []).append(rate)
-        print(f"  {model}, {who}: {rate:.2f} pictures/s", flush=True)
+        print(f"  {model}, {who}: {rate:.2f} images/s", flush=True)
 
     def ratio(self, model: str) -> float:
         """Median over the rounds of the product's rate over the peer's."""
@@ -105,24 +105,24 @@ def sample_data(shop: Path, items: int) -> tuple[TrainingData, TrainingData]:
     """The sample shop's products with their titles: to train on, and a fifth to measure with."""
     build_shop(shop, items)
     config = CatalogConfig(source=str(shop), train_share=0.8, val_share=0.2, test_share=0)
-    pictures: dict[str, bytes] = {}
-    rows = prepare_catalog(config, open_source(config.root), write_picture=pictures.__setitem__).items.to_pylist()
+    images: dict[str, bytes] = {}
+    rows = prepare_catalog(config, open_source(config.root), write_image=images.__setitem__).items.to_pylist()
 
     def split(name: str) -> TrainingData:
         chosen = [row for row in rows if row["split"] == name]
         return TrainingData(
             captions=[{"title": row["title"]} for row in chosen],
-            images=[pictures[row["image_sha256"]] for row in chosen],
+            images=[images[row["image_sha256"]] for row in chosen],
             groups=[row["group_id"] for row in chosen],
         )
 
     return split("train"), split("val")
 
 
-def drawn_data(pictures: int) -> TrainingData:
-    """Pictures of no meaning, made in no time."""
-    captions = [{"title": listing(number)["title"]} for number in range(pictures)]
-    return TrainingData(captions, [draw(number) for number in range(pictures)], [str(n) for n in range(pictures)])
+def drawn_data(images: int) -> TrainingData:
+    """Images of no meaning, made in no time."""
+    captions = [{"title": listing(number)["title"]} for number in range(images)]
+    return TrainingData(captions, [draw(number) for number in range(images)], [str(n) for n in range(images)])
 
 
 def prepare(folder: Path, data: TrainingData, config: FinetuneConfig, device: str = "cpu") -> Work:
@@ -138,19 +138,19 @@ def prepare(folder: Path, data: TrainingData, config: FinetuneConfig, device: st
 
 
 def write_table(folder: Path, data: TrainingData) -> Path:
-    """The pictures as files in ``folder``, and the table of them that the peer reads."""
+    """The images as files in ``folder``, and the table of them that the peer reads."""
     folder.mkdir()
     with (folder / "train.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, delimiter="\t")
         rows.writerow(["filepath", "title"])
-        for number, (picture, caption) in enumerate(zip(data.images, data.captions, strict=True)):
-            (folder / f"{number}.jpg").write_bytes(picture)
+        for number, (image, caption) in enumerate(zip(data.images, data.captions, strict=True)):
+            (folder / f"{number}.jpg").write_bytes(image)
             rows.writerow([folder / f"{number}.jpg", caption["title"]])
     return folder / "train.csv"
 
 
 def train(work: Work, steps: int, out: Path, **changes: Any) -> tuple[float, float]:
-    """The product: pictures/s without the first step, and seconds of all of them. The last weights are in ``out``."""
+    """The product: images/s without the first step, and seconds of all of them. The last weights are in ``out``."""
     config = work.config.model_copy(update={"steps": steps, "evaluations": 1, "patience": 0, **changes})
     ends: list[tuple[int, float]] = []
 
@@ -182,7 +182,7 @@ def best_precision(work: Work, theirs: Peer, candidates: list[str]) -> str:
     for precision in candidates:
         try:
             rates[precision] = theirs(work.model, work.table, work.options(1, precision)).rate
-            print(f"  {work.name}, open_clip_train in {precision}: {rates[precision]:.1f} pictures/s", flush=True)
+            print(f"  {work.name}, open_clip_train in {precision}: {rates[precision]:.1f} images/s", flush=True)
         except RuntimeError as error:
             print(f"  open_clip_train in {precision}: {str(error).splitlines()[-1]}", flush=True)
     return max(rates, key=lambda precision: rates[precision])
@@ -208,8 +208,8 @@ def measure_recall(
 def recall_at_1(folder: Path, val: TrainingData) -> tuple[float, float, float]:
     """R@1 of titles, with its interval, as the product evaluates a model."""
     encoder, titles = Encoder.load(folder, device="cpu"), [kinds["title"] for kinds in val.captions]
-    texts, pictures = encoder.encode_texts(titles), encoder.encode_images(val.images)
-    cell = evaluate(texts, pictures, titles, val.groups, EvaluationConfig()).metrics["text_to_image"]["strict"]
+    texts, images = encoder.encode_texts(titles), encoder.encode_images(val.images)
+    cell = evaluate(texts, images, titles, val.groups, EvaluationConfig()).metrics["text_to_image"]["strict"]
     return cell["recall@1"]["value"], cell["recall@1"]["low"], cell["recall@1"]["high"]
 
 
@@ -247,7 +247,7 @@ def report(figures: Figures, judge_time: bool = True) -> bool:
     for model, rates in figures.rates.items():
         print()
         for who, each in rates.items():
-            print(f"{model:9} {who:16} {np.median(each):8.2f} pictures/s ({min(each):.2f} to {max(each):.2f})")
+            print(f"{model:9} {who:16} {np.median(each):8.2f} images/s ({min(each):.2f} to {max(each):.2f})")
         if "open_clip_train" in rates:
             ratio = figures.ratio(model)
             print(f"{model:9} the product is {ratio:.2f} times as fast")
@@ -284,7 +284,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--peer", default="var/peers/open-clip-train", help="its environment, made if missing; or none")
     made.add_argument("--peer-precisions", nargs="+", default=["fp32", "amp_bf16"], help="the fastest of them is taken")
     made.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="on a GPU its own memory is measured")
-    made.add_argument("--tiny", action="store_true", help="few pictures, and only how fast; nothing is judged")
+    made.add_argument("--tiny", action="store_true", help="few images, and only how fast; nothing is judged")
     return made
 
 

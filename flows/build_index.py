@@ -1,4 +1,4 @@
-"""Embed every picture of a catalogue and build the FAISS index over the vectors.
+"""Embed every image of a catalogue and build the FAISS index over the vectors.
 
 python -m flows.build_index --model latest --catalog latest --index.kind auto
 """
@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.run_names import of_artifacts, run_name
-from flows.steps import embed_pictures, resolved
+from flows.steps import embed_images, resolved
 from tasks.build_index import build_index as build_index_task
 from tasks.clip.config import EmbedConfig
 from tasks.gate import gate_index
@@ -23,7 +23,7 @@ class BuildIndexConfig(Config):
     model: ArtifactName = Field("latest", description="Id of a model in the store, or 'latest'")
     catalog: ArtifactName = Field("latest", description="Id of a catalogue in the store, or 'latest'")
     embed: EmbedConfig | None = Field(
-        EmbedConfig(), description="How pictures without a stored vector are embedded; null: all have one already"
+        EmbedConfig(), description="How images without a stored vector are embedded; null: all have one already"
     )
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
     gate: bool = Field(True, description="Check the written files; off where a release's gates will do it")
@@ -35,7 +35,7 @@ def build_index(config: BuildIndexConfig) -> ArtifactRef:
     """Embed what is new, build the index, and let it pass its gate."""
     catalog, model = resolved("catalog", config.catalog), resolved("model", config.model)
     if config.embed:
-        embed_pictures(model, catalog, config.embed)
+        embed_images(model, catalog, config.embed)
     index = build_index_task(model, catalog, config.index, refresh=config.refresh)
     if config.gate:
         gate_index(index)

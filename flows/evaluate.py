@@ -10,7 +10,7 @@ from prefect.futures import wait
 from pydantic import Field
 
 from flows.run_names import of_artifacts, run_name
-from flows.steps import embed_pictures, resolved
+from flows.steps import embed_images, resolved
 from tasks.clip.config import EmbedConfig
 from tasks.evaluate import measure, report
 from tasks.retrieval.config import EvaluationConfig
@@ -30,7 +30,7 @@ class EvaluateConfig(Config):
     splits: tuple[Split, ...] = Field(("val", "test"), min_length=1, description="Splits to measure on")
     metrics: EvaluationConfig = Field(EvaluationConfig(), description="Cut-offs and intervals")
     embed: EmbedConfig | None = Field(
-        EmbedConfig(), description="How pictures without a stored vector are embedded; null: all have one already"
+        EmbedConfig(), description="How images without a stored vector are embedded; null: all have one already"
     )
     refresh: bool = Field(False, description="Measure again even where a result is stored")
 
@@ -48,7 +48,7 @@ def evaluate(config: EvaluateConfig) -> ArtifactRef:
 
 def _measure_splits(model: ArtifactRef, catalog: ArtifactRef, config: EvaluateConfig) -> list[ArtifactRef]:
     if config.embed:
-        embed_pictures(model, catalog, config.embed, splits=config.splits)
+        embed_images(model, catalog, config.embed, splits=config.splits)
     futures = [measure.submit(model, catalog, split, config.metrics, refresh=config.refresh) for split in config.splits]
     wait(futures)
     return [future.result() for future in futures]

@@ -14,7 +14,7 @@ from flows.finetune import FinetuneRun, finetune
 from flows.prepare_catalog import prepare_catalog
 from flows.publish import PromoteConfig, promote
 from flows.run_names import run_name
-from flows.steps import embed_pictures
+from flows.steps import embed_images
 from flows.train_classifier import TrainClassifierConfig, train_classifier
 from tasks.catalog.config import CatalogConfig
 from tasks.classifier.config import ClassifierConfig
@@ -36,7 +36,7 @@ class PipelineConfig(Config):
     model: ModelConfig = Field(ModelConfig(), description="Phase 0: the pretrained model to measure and start from")
     fine_tune: bool = Field(True, description="Phase 1: fine-tune on the catalogue; off serves the pretrained model")
     training: FinetuneConfig = Field(FinetuneConfig(), description="Phase 1: how to fine-tune")
-    embed: EmbedConfig = Field(EmbedConfig(), description="Phase 2: how pictures are embedded")
+    embed: EmbedConfig = Field(EmbedConfig(), description="Phase 2: how images are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Phase 2: kind of index and recall target")
     classify: bool = Field(True, description="Phase 3: train the category classifier")
     classifier: ClassifierConfig = Field(ClassifierConfig(), description="Phase 3: head, loss and schedule")
@@ -59,7 +59,7 @@ def pipeline(config: PipelineConfig) -> dict[str, Any]:
     model = baseline
     if config.fine_tune:
         model = finetune(config.part(FinetuneRun, baseline=baseline, catalog=catalog))
-    embed_pictures(model, catalog, config.embed)
+    embed_images(model, catalog, config.embed)
     made_of = {"model": model, "catalog": catalog, "embed": None}  # every vector is stored by now
     if config.fine_tune:
         evaluation = evaluate(config.part(EvaluateConfig, baseline=baseline, **made_of))

@@ -1,7 +1,7 @@
 """Move what is live: promote a release, or roll back. Read what was live, and pin a release that must stay.
 
 python -m flows.publish promote --release 0123456789abcdef
-python -m flows.publish roll_back --reason "wrong pictures in shoes"
+python -m flows.publish roll_back --reason "wrong images in shoes"
 python -m flows.publish history
 python -m flows.publish pin --release 0123456789abcdef --reason "the figures of the report"
 """

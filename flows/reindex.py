@@ -31,9 +31,9 @@ class ReindexConfig(Config):
         None, description="The shop's table or ABO folder; empty: where the live release's catalogue came from"
     )
     reread_pictures: bool = Field(
-        False, description="Read every picture of the shop again, also where size and time, or ETag, are as last night"
+        False, description="Read every image of the shop again, also where size and time, or ETag, are as last night"
     )
-    embed: EmbedConfig = Field(EmbedConfig(), description="How new pictures are embedded")
+    embed: EmbedConfig = Field(EmbedConfig(), description="How new images are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
     gates: GateConfig = Field(GateConfig(), description="What the release has to prove before it may go live")
     publish_anyway: bool = Field(False, description="Publish even if a gate refuses: the release records that it did")

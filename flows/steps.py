@@ -18,8 +18,8 @@ def resolved(kind: Kind, name: ArtifactName) -> ArtifactRef:
     return as_ref(kind, name) or resolve(kind, name)
 
 
-def embed_pictures(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()) -> None:
-    """Embed every picture of the catalogue (or of the splits) that has no stored vector, in shards.
+def embed_images(model: ArtifactRef, catalog: ArtifactRef, config: EmbedConfig, splits: Sequence[str] = ()) -> None:
+    """Embed every image of the catalogue (or of the splits) that has no stored vector, in shards.
 
     Here, each shard is a task; on Ray, one task drives them all. Both leave the same objects.
     """

@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.run_names import of_artifacts, run_name
-from flows.steps import embed_pictures, resolved
+from flows.steps import embed_images, resolved
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import EmbedConfig
 from tasks.schema.command import run_from_terminal
@@ -23,7 +23,7 @@ class TrainClassifierConfig(Config):
     catalog: ArtifactName = Field("latest", description="Id of a catalogue in the store, or 'latest'")
     classifier: ClassifierConfig = Field(ClassifierConfig(), description="Head, loss and schedule")
     embed: EmbedConfig | None = Field(
-        EmbedConfig(), description="How pictures without a stored vector are embedded; null: all have one already"
+        EmbedConfig(), description="How images without a stored vector are embedded; null: all have one already"
     )
     refresh: bool = Field(False, description="Train again even where the head is stored")
 
@@ -33,7 +33,7 @@ def train_classifier(config: TrainClassifierConfig) -> ArtifactRef:
     """Train one head and report it."""
     catalog, model = resolved("catalog", config.catalog), resolved("model", config.model)
     if config.embed:
-        embed_pictures(model, catalog, config.embed)
+        embed_images(model, catalog, config.embed)
     return train_classifier_task(model, catalog, config.classifier, refresh=config.refresh)
 
 

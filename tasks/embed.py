@@ -1,4 +1,4 @@
-"""Tasks: embed pictures in shards. A finished shard is found by its object and skipped."""
+"""Tasks: embed images in shards. A finished shard is found by its object and skipped."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -24,11 +24,11 @@ _one_shard = Lock()
 
 @io_task()
 def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...], config: EmbedConfig) -> ShardPlan:
-    """Cut the pictures (of ``splits``, or all) that no stored vector covers into shards."""
+    """Cut the images (of ``splits``, or all) that no stored vector covers into shards."""
     plan = embedding.plan_shards(open_store(), model, catalog, splits, config)
     show_markdown(
         "embedding-plan",
-        f"{plan.wanted} pictures wanted, {plan.wanted - plan.pictures} have a stored vector, "
+        f"{plan.wanted} images wanted, {plan.wanted - plan.pictures} have a stored vector, "
         f"**{plan.pictures} to embed** in {plan.shards} shard(s) with model `{model.id}`.",
         "What is embedded and what is reused",
     )
@@ -37,7 +37,7 @@ def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...
 
 @compute_task(task_run_name="embed_shard-{shard}")
 def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedConfig) -> int:
-    """Embed one shard and store it as one object; returns how many pictures were embedded (0 if it was there).
+    """Embed one shard and store it as one object; returns how many images were embedded (0 if it was there).
 
     One at a time in a process. Its flow holds the accelerator's limit, for all shards.
     """
@@ -50,13 +50,13 @@ def embed_shard(model: ArtifactRef, plan: ShardPlan, shard: int, config: EmbedCo
         # In here, for every shard is a thread: outside, each would read the plan before the first had remembered it.
         hashes = embedding.shard_hashes(model, plan, shard)
         embedding.make_shard(store, model.id, name, hashes, encoder, config, progress)
-    get_run_logger().info("Embedded %d pictures as %s", len(hashes), name)
+    get_run_logger().info("Embedded %d images as %s", len(hashes), name)
     return len(hashes)
 
 
 @compute_task()
 def embed_on_ray(model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> int:
-    """Embed every shard by worker processes on Ray, as the same objects; returns how many pictures were embedded.
+    """Embed every shard by worker processes on Ray, as the same objects; returns how many images were embedded.
 
     Workers find the store by the environment of their own machine: no setting of it travels. The accelerator's limit is
     held where the cluster is this machine, whose device it guards. Elsewhere this process computes nothing, and Ray
@@ -74,6 +74,6 @@ def embed_on_ray(model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> in
         crew = choose_crew(nodes, config.compute)
         get_run_logger().info("%s, on %s", crew, ", ".join(map(str, nodes)))
         run = ShardRun(partial(embedding.embed_remotely, work), hashes, plan.shards, crew, progress)
-        embedded = sum(pictures for _, pictures in run.results())
-    get_run_logger().info("Embedded %d pictures in %d shards on Ray", embedded, plan.shards)
+        embedded = sum(images for _, images in run.results())
+    get_run_logger().info("Embedded %d images in %d shards on Ray", embedded, plan.shards)
     return embedded

@@ -19,7 +19,7 @@ _SHOWN_REJECTS = 500
 
 @io_task()
 def prepare_catalog(config: CatalogConfig, parent: ArtifactRef | None = None) -> ArtifactRef:
-    """Read the shop, store every good picture once, and write items and rejects. Items of ``parent`` keep their split.
+    """Read the shop, store every good image once, and write items and rejects. Items of ``parent`` keep their split.
 
     The id follows from the content: an unchanged shop gives the catalogue that is already stored.
     """

@@ -45,8 +45,8 @@ SHAPES = ("mug", "chair", "lamp")
 
 def draw_product(color: str, shape: str, side: int = 160) -> bytes:
     """JPEG of one made-up product on white."""
-    picture = Image.new("RGB", (side, side), "white")
-    pen, paint = ImageDraw.Draw(picture), COLORS[color]
+    image = Image.new("RGB", (side, side), "white")
+    pen, paint = ImageDraw.Draw(image), COLORS[color]
     if shape == "mug":
         pen.rounded_rectangle((40, 50, 105, 125), 10, fill=paint)
         pen.arc((90, 65, 130, 108), -90, 90, fill=paint, width=9)
@@ -59,7 +59,7 @@ def draw_product(color: str, shape: str, side: int = 160) -> bytes:
         pen.rectangle((76, 80, 84, 130), fill="#555555")
         pen.ellipse((55, 122, 105, 136), fill="#555555")
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
+    image.save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
 
 
@@ -99,7 +99,7 @@ class TinyShop:
     _encoders: dict[int, Any] = field(default_factory=dict)
 
     @staticmethod
-    def picture(color: str, shape: str) -> bytes:
+    def image(color: str, shape: str) -> bytes:
         """JPEG of the product in that colour and shape; its id is ``color-shape``."""
         return draw_product(color, shape)
 
@@ -123,7 +123,7 @@ class TinyShop:
         return ref
 
     def classifier(self) -> ArtifactRef:
-        """A classifier of the three shapes, trained on the shop's own pictures and stored."""
+        """A classifier of the three shapes, trained on the shop's own images and stored."""
         from tasks.classifier.config import ClassifierConfig
         from tasks.classifier.train import train_head
         from tasks.clip.encoder import Encoder
@@ -131,7 +131,7 @@ class TinyShop:
         from tasks.store.artifacts.commit import commit
 
         encoder = self._encoder(Encoder, fetch(self.store, self.model()), 0)
-        vectors = encoder.encode_images([self.picture(color, shape) for color in COLORS for shape in SHAPES])
+        vectors = encoder.encode_images([self.image(color, shape) for color in COLORS for shape in SHAPES])
         labels = [shape for _ in COLORS for shape in SHAPES]
         config = ClassifierConfig(text_init=False, min_items_per_class=1, epochs=200, learning_rate=0.05)
         splits = ["train"] * len(labels) + ["val"] * len(labels)
@@ -154,7 +154,7 @@ class TinyShop:
         from tasks.retrieval.index import build_index, save_index
         from tasks.store.artifacts.cache import fetch
         from tasks.store.artifacts.commit import commit
-        from tasks.store.artifacts.images import read_picture, write_picture
+        from tasks.store.artifacts.images import read_image, write_image
         from tasks.store.releases.live import read_live
         from tasks.store.releases.releases import write_release
         from tasks.store.releases.swap import swap_live
@@ -162,11 +162,11 @@ class TinyShop:
         rows = self.rows() if rows is None else rows
         for color in COLORS:
             for shape in SHAPES:
-                picture = draw_product(color, shape)
-                write_picture(self.store, hashlib.sha256(picture).hexdigest(), picture)
+                image = draw_product(color, shape)
+                write_image(self.store, hashlib.sha256(image).hexdigest(), image)
         model = self.model(seed)
         encoder = self._encoder(Encoder, fetch(self.store, model), seed)
-        vectors = encoder.encode_images([read_picture(self.store, row["image_sha256"]) for row in rows])
+        vectors = encoder.encode_images([read_image(self.store, row["image_sha256"]) for row in rows])
         queries = encoder.encode_texts([row["title"] for row in rows])
         built = build_index(vectors, queries, IndexConfig(kind="flat"))
         folder = Path(self.settings.store_cache) / f"index-{name}"

@@ -1,4 +1,4 @@
-"""Products and their pictures. Only what the live release holds: no path of a caller reaches a file or the store."""
+"""Products and their images. Only what the live release holds: no path of a caller reaches a file or the store."""
 
 from typing import Annotated, Any
 
@@ -8,9 +8,9 @@ from app.http.problems import problems
 from app.query.search import Search
 from app.serving.items import Product
 
-_PICTURE: dict[int | str, dict[str, Any]] = {
+_IMAGE: dict[int | str, dict[str, Any]] = {
     200: {"description": "JPEG", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
-    304: {"description": "What `If-None-Match` names is still the picture"},
+    304: {"description": "What `If-None-Match` names is still the image"},
 }
 
 
@@ -18,15 +18,15 @@ def item_routes(search: Search) -> APIRouter:
     """Routes under ``/v1/items``."""
     routes = APIRouter(prefix="/v1/items", tags=["items"])
 
-    @routes.get("/{item_id:path}/image", response_class=Response, responses=_PICTURE | problems(404, 422, 502, 503))
+    @routes.get("/{item_id:path}/image", response_class=Response, responses=_IMAGE | problems(404, 422, 502, 503))
     def picture(item_id: str, v: str | None = None, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        """Picture of a product. With ``v`` (its hash) the answer may be kept for ever."""
-        sha256 = search.picture_hash(item_id, shown=v)
+        """Image of a product. With ``v`` (its hash) the answer may be kept for ever."""
+        sha256 = search.image_hash(item_id, shown=v)
         forever = "public, max-age=31536000, immutable"
         headers = {"ETag": f'"{sha256}"', "Cache-Control": forever if v == sha256 else "no-cache"}
         if if_none_match and sha256 in if_none_match:
             return Response(status_code=304, headers=headers)
-        return Response(search.pictures.read(sha256), media_type="image/jpeg", headers=headers)
+        return Response(search.images.read(sha256), media_type="image/jpeg", headers=headers)
 
     @routes.get("/{item_id:path}", responses=problems(404, 422, 503))
     def product(item_id: str) -> Product:

@@ -28,7 +28,7 @@ def search_routes(search: Search) -> APIRouter:
 
     @routes.post("/search", response_model=Answer, responses=problems(400, 404, 408, 413, 422, 502, 503))
     def search_products(body: SearchRequest) -> Response:
-        """Products by words, by picture, like another product, or by any weighted mix of these."""
+        """Products by words, by image, like another product, or by any weighted mix of these."""
         return _told(search.answer(body.question(settings, search.uploads)))
 
     @routes.post("/search/batch", response_model=Answers, responses=problems(400, 404, 408, 413, 422, 502, 503))
@@ -41,20 +41,20 @@ def search_routes(search: Search) -> APIRouter:
     @routes.post("/search/image", response_model=Answer, responses=problems(400, 408, 413, 422, 502, 503))
     def search_by_upload(
         image: Upload,
-        text: Annotated[str | None, Form(description="Words beside the picture: this, but in red")] = None,
-        text_weight: Annotated[float, Form(ge=-10, le=10, description="Weight of the words; the picture's is 1")] = 1.0,
+        text: Annotated[str | None, Form(description="Words beside the image: this, but in red")] = None,
+        text_weight: Annotated[float, Form(ge=-10, le=10, description="Weight of the words; the image's is 1")] = 1.0,
         filter: Annotated[Json[Filter] | None, Form(description="As in /v1/search, as JSON")] = None,
         top_k: Annotated[int | None, Form()] = None,
         offset: Annotated[int, Form()] = 0,
     ) -> Response:
-        """Products that look like an uploaded picture, with words beside it if you like."""
+        """Products that look like an uploaded image, with words beside it if you like."""
         words = () if text is None or text_weight == 0 else (Part(text, text_weight),)
         question = Question((Part(decoded(image)), *words), where=filter, top_k=top_k, offset=offset)
         return _told(search.answer(question))
 
     @routes.post("/classify", responses=problems(400, 408, 409, 413, 422, 503))
     def classify(image: Upload, top_k: Annotated[int, Form(ge=1, le=100)] = 5) -> Categories:
-        """Likely categories of an uploaded picture."""
+        """Likely categories of an uploaded image."""
         return search.classify(decoded(image), top_k)
 
     return routes

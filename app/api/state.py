@@ -12,7 +12,7 @@ from app.query.search import Search
 from app.serving.reports import Reports
 from app.serving.status import Refused
 
-#: The report is the shop's words and pictures on a page of ours: it runs nothing, sends nothing and loads nothing.
+#: The report is the shop's words and images on a page of ours: it runs nothing, sends nothing and loads nothing.
 _REPORT_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"

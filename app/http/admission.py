@@ -16,7 +16,7 @@ _AGAIN_SECONDS = "1"  # what is turned away may come back soon: most queries tak
 class ApiKey:
     """Answers 401 to requests under ``/v1/`` without the key.
 
-    Open stay the page, which asks in this process and is kept by whoever puts it on a network; the pictures and the
+    Open stay the page, which asks in this process and is kept by whoever puts it on a network; the images and the
     report that a browser shows on it, and to which it cannot send a key; and what tells operators the state.
     """
 
@@ -46,8 +46,8 @@ class ApiKey:
 def _is_open(scope: Scope) -> bool:
     path: str = scope["path"]
     seen = scope["method"] in ("GET", "HEAD")
-    picture = path.startswith("/v1/items/") and path.endswith("/image")
-    return not path.startswith("/v1/") or (seen and (picture or path == "/v1/release/report"))
+    image = path.startswith("/v1/items/") and path.endswith("/image")
+    return not path.startswith("/v1/") or (seen and (image or path == "/v1/release/report"))
 
 
 class Admission:

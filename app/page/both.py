@@ -1,4 +1,4 @@
-"""Search by a picture and words together: this, but in red, and without stripes."""
+"""Search by an image and words together: this, but in red, and without stripes."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ EMPTY = state(
 
 
 class BothTab(SearchTab):
-    """A picture or a product, words, words to keep away from, and how much each counts."""
+    """An image or a product, words, words to keep away from, and how much each counts."""
 
     name, offers_words = "both", False
 
@@ -55,12 +55,12 @@ class BothTab(SearchTab):
 
     @property
     def outputs(self) -> list[Any]:
-        """Also the product that stands in for a picture."""
+        """Also the product that stands in for an image."""
         return [*super().outputs, self.product]
 
     @property
     def asking(self) -> list[Any]:
-        """Enter, the button, a picture that arrives and the slider (by its release, the keyboard would not count)."""
+        """Enter, the button, an image that arrives and the slider (by its release, the keyboard would not count)."""
         return [self.words.submit, self.minus.submit, self.go.click, self.upload.input, self.mix.input]
 
     @property
@@ -70,16 +70,16 @@ class BothTab(SearchTab):
 
     def read(self, asked: Asked, *values: Any) -> Asked:
         """What the fields say, the same filters."""
-        like, picture, words, minus, mix = values
+        like, image, words, minus, mix = values
         asked = replace(asked, words=str(words or ""), minus=str(minus or ""), mix=int(mix), shown=0)
-        return replace(asked, like="" if picture else like, picture=picture or "")
+        return replace(asked, like="" if image else like, image=image or "")
 
     def fill(self, asked: Asked) -> Updates:
         """A whole question."""
         words = {self.words: asked.words, self.minus: asked.minus, self.mix: asked.mix}
         return {
             self.like: asked.like,
-            self.upload: asked.picture or None,
+            self.upload: asked.image or None,
             self.product: self._drawn(asked.like),
             **words,
         }
@@ -88,13 +88,13 @@ class BothTab(SearchTab):
         """Also: take the product away."""
         match press:
             case {"drop": _}:
-                return replace(asked, like="", picture="", shown=0), {self.like: "", self.product: ""}
+                return replace(asked, like="", image="", shown=0), {self.like: "", self.product: ""}
         return super().change(asked, press)
 
     def ask(self, asked: Asked, *values: Any) -> Updates:
         """An upload takes the place of the product."""
         now = self.read(asked, *values)
-        return ({self.like: "", self.product: ""} if now.picture else {}) | self.show(now)
+        return ({self.like: "", self.product: ""} if now.image else {}) | self.show(now)
 
     def _drawn(self, like: str) -> str:
         if not like:

@@ -27,8 +27,8 @@ def numbered() -> str:
     return f'data-answer="{next(_answers)}"'
 
 
-def picture_url(product: Product) -> str:
-    """Address of a product's picture, with its hash, so that a browser may keep it."""
+def image_url(product: Product) -> str:
+    """Address of a product's image, with its hash, so that a browser may keep it."""
     return f"v1/items/{quote(product.item_id, safe='')}/image?v={product.image_sha256}"
 
 
@@ -45,7 +45,7 @@ def card(hit: Hit, best: float) -> str:
     meta = " · ".join(escape(part) for part in (product.brand, category) if part)
     title, like = escape(product.title), quote(product.item_id, safe="")
     return f"""<article class="card">
-<div class="frame">{picture(product)}</div>
+<div class="frame">{image(product)}</div>
 <h3 title="{title}">{title}</h3>
 <p class="meta"><span>{meta or "&nbsp;"}</span>{price(product)}</p>
 {score(hit, best)}
@@ -72,8 +72,8 @@ def amount(value: float) -> str:
 
 
 def banner(product: Product | None, title: str, actions: str) -> str:
-    """What the results below are like: a product of the catalogue, or the visitor's own picture."""
-    shown = picture(product, eager=True) if product else ""
+    """What the results below are like: a product of the catalogue, or the visitor's own image."""
+    shown = image(product, eager=True) if product else ""
     name = f"<strong>{escape(product.title)}</strong>" if product else ""
     return f'<div class="banner">{shown}<div><small>{escape(title)}</small>{name}</div>{actions}</div>'
 
@@ -96,8 +96,8 @@ def chips(queries: tuple[str, ...]) -> str:
     return f'<div class="chips"><span>Try</span>{buttons}</div>' if buttons else ""
 
 
-def picture(product: Product, eager: bool = False) -> str:
-    """The picture of a product; a lazy one is loaded when it comes into sight."""
+def image(product: Product, eager: bool = False) -> str:
+    """The image of a product; a lazy one is loaded when it comes into sight."""
     size = f'width="{product.image_width}" height="{product.image_height}"'
     loading = "" if eager else 'loading="lazy"'
-    return f'<img src="{escape(picture_url(product))}" alt="{escape(product.title)}" {size} {loading} decoding="async">'
+    return f'<img src="{escape(image_url(product))}" alt="{escape(product.title)}" {size} {loading} decoding="async">'

@@ -132,7 +132,7 @@ def _side(title: str, answer: Answer, hits: list[Moved]) -> str:
 def _row(moved: Moved, best: float) -> str:
     hit, product = moved.hit, moved.hit.product
     return f"""<li class="{moved.change}"><span class="rank">{hit.rank}</span>
-<div class="frame">{cards.picture(product)}</div>
+<div class="frame">{cards.image(product)}</div>
 <div class="what"><h3 title="{escape(product.title)}">{escape(product.title)}</h3>
 {cards.score(hit, best)}</div>
 <span class="mark">{_mark(moved)}</span></li>"""

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.page import both, cards, notices, picture, words
+from app.page import both, cards, image, notices, words
 from app.page.about import AboutTab
 from app.page.compare import CompareTab
 from app.page.presenter import Answering
@@ -40,7 +40,7 @@ class Page:
                 with gr.Tab("Words", id="words"):
                     self._words = words.WordsTab(answering, words.EMPTY)
                 with gr.Tab("Picture", id="picture"):
-                    self._picture = picture.PictureTab(answering, picture.EMPTY)
+                    self._image = image.ImageTab(answering, image.EMPTY)
                 with gr.Tab("Both", id="both"):
                     self._both = both.BothTab(answering, both.EMPTY)
                 with gr.Tab("Compare", id="compare") as self._compared:
@@ -52,7 +52,7 @@ class Page:
 
     @property
     def _searching(self) -> tuple[SearchTab, ...]:
-        return (self._words, self._picture, self._both)
+        return (self._words, self._image, self._both)
 
     def _connect(self) -> None:
         outputs = [self._tabs, *(part for tab in self._searching for part in tab.outputs)]
@@ -80,14 +80,14 @@ class Page:
         return pressed
 
     def _lead(self, press: Any, asked: Asked) -> tuple[SearchTab, Asked] | None:
-        """A chip searches, a card opens what is like it, a picture may be refined in words."""
+        """A chip searches, a card opens what is like it, an image may be refined in words."""
         match press:
             case {"query": str(query)}:
                 return self._words, Asked(words=query)
             case {"like": str(item_id)}:
-                return self._picture, Asked(like=item_id)
+                return self._image, Asked(like=item_id)
             case {"refine": _}:
-                return self._both, Asked(like=asked.like, picture=asked.picture, chosen=asked.chosen)
+                return self._both, Asked(like=asked.like, image=asked.image, chosen=asked.chosen)
         return None
 
     def _opened(self, tab: SearchTab, asked: Asked) -> Updates:
@@ -99,7 +99,7 @@ class Page:
         if not asked.anything:
             return {self._tabs: gr.skip()}
         if asked.like and not asked.words and not asked.minus:
-            return self._opened(self._picture, asked)
+            return self._opened(self._image, asked)
         return self._opened(self._both if asked.like or asked.minus else self._words, asked)
 
     def _connect_looks(self) -> None:

@@ -29,7 +29,7 @@ class Answering:
         self.search = search
 
     def find(self, asked: Asked, offers_words: bool = True) -> Found:
-        """Filters and cards for a question, or why there are none; a picture's with an offer to add words."""
+        """Filters and cards for a question, or why there are none; an image's with an offer to add words."""
         status = self.search.live.status()
         if status.snapshot:
             asked = asked.known(status.snapshot.choices.columns.text)
@@ -78,7 +78,7 @@ def _nothing(asked: Asked) -> str:
 
 
 def _banner(answer: Answer, asked: Asked) -> str:
-    if not (asked.like or asked.picture):
+    if not (asked.like or asked.image):
         return ""
     refine = {"like": asked.like} if asked.like else {"picture": True}
     action = f'<button type="button" class="soft" {pressed(refine=refine)}>Refine with words</button>'

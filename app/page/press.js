@@ -39,7 +39,7 @@ element.addEventListener('toggle', ({target}) => {
   if (target.matches('.filters') && wide.matches) return;
   opened[target.open ? 'add' : 'delete'](target.dataset.key);
 }, true);
-// a picture whose product has left the catalogue meanwhile says so instead of showing a torn icon
+// an image whose product has left the catalogue meanwhile says so instead of showing a torn icon
 element.addEventListener('error', (event) => event.target.closest?.('.frame')?.classList.add('gone'), true);
 
 const sameQuery = (one, other) => new URLSearchParams(one).toString() === new URLSearchParams(other).toString();

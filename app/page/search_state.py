@@ -1,4 +1,4 @@
-"""What a visitor asks for on one tab: words, a picture, what must not be there, and the filters chosen."""
+"""What a visitor asks for on one tab: words, an image, what must not be there, and the filters chosen."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from app.serving.columns import PRICE
 
 _OWN = ("q", "like", "minus", "mix", "price_from", "price_to")  # names in an address that are no column's
 _MOST_FILTERS = 64
-_MINUS = -0.7  # beside picture and words, whose weights together are 1
+_MINUS = -0.7  # beside image and words, whose weights together are 1
 _HALF = 50
 
 
@@ -22,13 +22,13 @@ _HALF = 50
 class Asked:
     """One tab's question in plain values, so that a session can keep it. Every change makes a new one.
 
-    picture: where Gradio put the upload; like: id of a product instead. mix: share of the words beside a picture, in %.
+    image: where Gradio put the upload; like: id of a product instead. mix: share of the words beside an image, in %.
     chosen: (column, value) pairs; shown: how many results the visitor asked to see, 0 for the setting.
     """
 
     words: str = ""
     minus: str = ""
-    picture: str = ""
+    image: str = ""
     like: str = ""
     mix: int = _HALF
     chosen: tuple[tuple[str, str], ...] = ()
@@ -55,7 +55,7 @@ class Asked:
     @property
     def anything(self) -> bool:
         """Whether there is a question at all."""
-        return bool(self.words.strip() or self.picture or self.like or self.minus.strip())
+        return bool(self.words.strip() or self.image or self.like or self.minus.strip())
 
     @property
     def filtered(self) -> bool:
@@ -65,7 +65,7 @@ class Asked:
     @property
     def address(self) -> str:
         """Query string that asks the same, "" for an upload: nobody else has the file."""
-        if self.picture or not self.anything:
+        if self.image or not self.anything:
             return ""
         said = {"q": self.words, "like": self.like, "minus": self.minus}
         pairs: list[tuple[str, object]] = [(name, value) for name, value in said.items() if value]
@@ -77,15 +77,15 @@ class Asked:
         return f"?{urlencode(pairs)}"
 
     def question(self, uploads: Uploads, top_k: int) -> Question:
-        """The question for `Search.answer`. Raises BadPicture, Busy, OSError."""
+        """The question for `Search.answer`. Raises BadImage, Busy, OSError."""
         return Question(tuple(self._parts(uploads)), where=self._where(), top_k=top_k, facets=(USEFUL,))
 
     def _parts(self, uploads: Uploads) -> Iterable[Part]:
-        words, minus, shows = self.words.strip(), self.minus.strip(), bool(self.picture or self.like)
+        words, minus, shows = self.words.strip(), self.minus.strip(), bool(self.image or self.like)
         share = self.mix / 100 if words and shows else 1.0
         seen = 1 - share if words else 1.0
-        if self.picture and seen:
-            yield Part(uploads.decode(Path(self.picture).read_bytes()), seen)
+        if self.image and seen:
+            yield Part(uploads.decode(Path(self.image).read_bytes()), seen)
         elif self.like and seen:
             yield Part(self.like, seen, item=True)
         if words and share:

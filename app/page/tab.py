@@ -26,7 +26,7 @@ class SearchTab:
     """One tab that searches. Built inside its ``gr.Tab``; ``connect`` once every tab is built."""
 
     name: str
-    offers_words = True  # whether a search by picture may go on in words, on another tab
+    offers_words = True  # whether a search by image may go on in words, on another tab
 
     def __init__(self, answering: Answering, empty: str) -> None:
         """``empty``: HTML while nothing was asked."""
@@ -118,7 +118,7 @@ class SearchTab:
 
 
 def upload_field(**options: Any) -> gr.Image:
-    """Gradio's picture field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
+    """Gradio's image field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
 
     `app.http.allow_list` has checked that the path is that of an upload.
     """

@@ -11,7 +11,7 @@ class _Answer(BaseModel):
 
 
 class Hit(_Answer):
-    """One product found: its place (from 1) and the cosine between query and picture."""
+    """One product found: its place (from 1) and the cosine between query and image."""
 
     rank: int
     score: float
@@ -48,7 +48,7 @@ class Answers(_Answer):
 
 
 class Categories(_Answer):
-    """Likely categories of a picture, best first."""
+    """Likely categories of an image, best first."""
 
     release: str
     generation: int

@@ -13,7 +13,7 @@ import numpy as np
 from app.errors import Busy
 from app.metrics import Metrics
 
-#: What encodes: a method of one encoder, for texts or for pictures. Only queries with the same one share a batch.
+#: What encodes: a method of one encoder, for texts or for images. Only queries with the same one share a batch.
 Encode = Callable[[list[Any]], np.ndarray]
 
 

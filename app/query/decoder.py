@@ -1,8 +1,8 @@
-"""The process that decodes strangers' pictures: ``python -m app.query.decoder MAX_PIXELS MEMORY_BYTES``.
+"""The process that decodes strangers' images: ``python -m app.query.decoder MAX_PIXELS MEMORY_BYTES``.
 
 A megabyte of crafted EXIF costs Pillow a gigabyte, some comments in a GIF or some thousand scans in a JPEG cost it
-minutes, and no size of the picture tells. So it happens here, under a memory limit, and `app.query.uploads` ends the
-process when the time is up; what the visitors of the app meet is one refused picture.
+minutes, and no size of the image tells. So it happens here, under a memory limit, and `app.query.uploads` ends the
+process when the time is up; what the visitors of the app meet is one refused image.
 
 Reads from stdin, again and again: 8 bytes with a length, and an upload of that many bytes. Answers on stdout with
 `HEAD` and as many bytes as it says: RGB pixels where the status is 0, else the reason that the caller is told.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from app.errors import BadPicture
+from app.errors import BadImage
 
 LENGTH = struct.Struct(">Q")
 #: Status (0, or that of the problem), width, height, and how many bytes follow.
@@ -32,33 +32,33 @@ _LEAST, _THINNEST = 8, 100
 
 
 def decode(content: bytes, max_pixels: int) -> Image.Image:
-    """An upright RGB picture of 1024 pixels a side at most (a GIF's first frame, transparency on white).
+    """An upright RGB image of 1024 pixels a side at most (a GIF's first frame, transparency on white).
 
-    Raises BadPicture: 413 where it has too many pixels, 422 otherwise. Never anything else but MemoryError.
+    Raises BadImage: 413 where it has too many pixels, 422 otherwise. Never anything else but MemoryError.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit below is ours, and lower
             return _decode(content, max_pixels)
-    except (BadPicture, MemoryError):
+    except (BadImage, MemoryError):
         raise
     except Image.DecompressionBombError:
-        raise BadPicture(f"The picture has more than {max_pixels:,} pixels. Send a smaller one.", 413) from None
+        raise BadImage(f"The picture has more than {max_pixels:,} pixels. Send a smaller one.", 413) from None
     except Exception:
         # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error ... on hostile bytes: all mean the same
-        raise BadPicture(
+        raise BadImage(
             f"The upload cannot be read as a picture: it is damaged, or another kind of file. {ADVICE}"
         ) from None
 
 
 def _decode(content: bytes, max_pixels: int) -> Image.Image:
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-        _check_size(picture, max_pixels)
-        picture.draft(None, (2 * _SIDE, 2 * _SIDE))  # a JPEG may be decoded at half, a quarter or an eighth
-        picture.load()
-        clear = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        _check_size(image, max_pixels)
+        image.draft(None, (2 * _SIDE, 2 * _SIDE))  # a JPEG may be decoded at half, a quarter or an eighth
+        image.load()
+        clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
         mode = "RGBA" if clear else "RGB"
-        small = picture if picture.mode == mode else picture.convert(mode)
+        small = image if image.mode == mode else image.convert(mode)
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     with contextlib.suppress(OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
         small = ImageOps.exif_transpose(small)  # damaged EXIF says nothing about the pixels
@@ -67,15 +67,15 @@ def _decode(content: bytes, max_pixels: int) -> Image.Image:
     return small.convert("RGB")
 
 
-def _check_size(picture: Image.Image, max_pixels: int) -> None:
-    width, height = picture.size
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
     found = f"The picture has {width} x {height} pixels"
     if width * height > max_pixels:  # known from the header, before a pixel is decoded
-        raise BadPicture(f"{found}, the limit is {max_pixels:,}. Send a smaller one.", 413)
+        raise BadImage(f"{found}, the limit is {max_pixels:,}. Send a smaller one.", 413)
     if min(width, height) < _LEAST:
-        raise BadPicture(f"{found}: too few to recognise anything. Send a larger one.")
+        raise BadImage(f"{found}: too few to recognise anything. Send a larger one.")
     if max(width, height) > _THINNEST * min(width, height):  # models scale the short side up to their size
-        raise BadPicture(f"{found}: too thin to recognise anything. Send a part of it.")
+        raise BadImage(f"{found}: too thin to recognise anything. Send a part of it.")
 
 
 def _limit_memory(more: int) -> None:
@@ -89,16 +89,16 @@ def _limit_memory(more: int) -> None:
 
 def _answer(content: bytes, max_pixels: int) -> tuple[bytes, bytes]:
     try:
-        picture = decode(content, max_pixels)
-    except BadPicture as error:
+        image = decode(content, max_pixels)
+    except BadImage as error:
         told = str(error).encode()
         return HEAD.pack(error.status, 0, 0, len(told)), told
-    pixels = picture.tobytes()
-    return HEAD.pack(0, *picture.size, len(pixels)), pixels
+    pixels = image.tobytes()
+    return HEAD.pack(0, *image.size, len(pixels)), pixels
 
 
 def main() -> None:
-    """Answer until stdin ends. A picture beyond the memory limit ends the process."""
+    """Answer until stdin ends. An image beyond the memory limit ends the process."""
     max_pixels, memory = (int(given) for given in sys.argv[1:])
     _limit_memory(memory)
     source, sink = sys.stdin.buffer, sys.stdout.buffer

@@ -1,4 +1,4 @@
-"""Words and pictures to vectors of a release's model: from memory, or together with what else waits for that model."""
+"""Words and images to vectors of a release's model: from memory, or together with what else waits for that model."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from PIL import Image
 from app.metrics import Metrics
 from app.query.batches import Batches
 from app.query.vectors import Vectors
-from app.serving.images import Pictures
+from app.serving.images import ImageCache
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 
@@ -19,8 +19,8 @@ class Encoding:
     Page and API share it. Thread-safe; a call waits for its vectors.
     """
 
-    def __init__(self, pictures: Pictures, settings: AppSettings, metrics: Metrics) -> None:
-        self._pictures, self._metrics = pictures, metrics
+    def __init__(self, images: ImageCache, settings: AppSettings, metrics: Metrics) -> None:
+        self._images, self._metrics = images, metrics
         self._batches = Batches(settings.encode_batch, settings.max_in_flight, metrics)
         self._vectors = Vectors(settings.vector_cache)
 
@@ -29,22 +29,22 @@ class Encoding:
         encode = snapshot.encoder.encode_texts
         return self._remembered(snapshot, "text", texts, lambda new: self._batches.encode(encode, new))
 
-    def pictures(self, snapshot: Snapshot, pictures: list[Image.Image]) -> np.ndarray:
-        """(n, d) float32, L2-normalised, of decoded pictures. Raises Busy."""
-        return self._looked_at(snapshot, pictures)
+    def images(self, snapshot: Snapshot, images: list[Image.Image]) -> np.ndarray:
+        """(n, d) float32, L2-normalised, of decoded images. Raises Busy."""
+        return self._looked_at(snapshot, images)
 
     def products(self, snapshot: Snapshot, hashes: list[str]) -> np.ndarray:
-        """(n, d) float32, L2-normalised, of pictures in the store. Raises Busy, ArtifactMissing, StoreUnavailable."""
+        """(n, d) float32, L2-normalised, of images in the store. Raises Busy, ArtifactMissing, StoreUnavailable."""
         return self._remembered(
             snapshot,
             "product",
             hashes,
-            lambda new: self._looked_at(snapshot, [self._pictures.read(one) for one in new]),
+            lambda new: self._looked_at(snapshot, [self._images.read(one) for one in new]),
         )
 
-    def _looked_at(self, snapshot: Snapshot, pictures: list[Image.Image] | list[bytes]) -> np.ndarray:
+    def _looked_at(self, snapshot: Snapshot, images: list[Image.Image] | list[bytes]) -> np.ndarray:
         # made small by the caller's thread: what waits in the queue is as small as the model takes it
-        pixels = [snapshot.encoder.pixels(picture) for picture in pictures]
+        pixels = [snapshot.encoder.pixels(image) for image in images]
         return self._batches.encode(snapshot.encoder.encode_pixels, pixels)
 
     def _remembered(

@@ -1,4 +1,4 @@
-"""What is asked of a release: words, pictures and products in any weighted mix, and which products may answer."""
+"""What is asked of a release: words, images and products in any weighted mix, and which products may answer."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from app.query.filters import Filter
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a question. ``asked`` is words, a decoded picture, or the id of a product (``item=True``).
+    """One part of a question. ``asked`` is words, a decoded image, or the id of a product (``item=True``).
 
     weight: how much it counts beside the others; below zero it is what the answer should not look like.
     """
@@ -35,7 +35,7 @@ class Question:
         return tuple(str(part.asked) for part in self.parts if part.item and part.weight > 0)
 
     @property
-    def shows_a_picture(self) -> bool:
-        """Whether its first part is a picture, of a visitor or of a product: it has a category then."""
+    def shows_an_image(self) -> bool:
+        """Whether its first part is an image, of a visitor or of a product: it has a category then."""
         first = self.parts[0]
         return (first.item or isinstance(first.asked, Image.Image)) and first.weight > 0

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
-from app.errors import BadPicture
+from app.errors import BadImage
 from app.query.filters import Filter
 from app.query.question import Part, Question
 from app.query.request_model import Strict
@@ -21,7 +21,7 @@ class Term(Strict):
 
     text: str | None = Field(None, description="What the product looks like, in words")
     item_id: str | None = Field(None, description="Products like this one of the catalogue")
-    image: str | None = Field(None, description="A picture, base64-encoded (or a data: URI)")
+    image: str | None = Field(None, description="An image, base64-encoded (or a data: URI)")
     weight: FiniteFloat = Field(
         1.0, ge=-10, le=10, description="How much it counts; below zero: what the product should not look like"
     )
@@ -36,7 +36,7 @@ class Term(Strict):
         return self
 
     def part(self, uploads: Uploads) -> Part:
-        """The part of a question. Raises BadPicture, Busy."""
+        """The part of a question. Raises BadImage, Busy."""
         if self.text is not None:
             return Part(self.text, self.weight)
         if self.item_id is not None:
@@ -59,7 +59,7 @@ class SearchRequest(Strict):
 
     text: str | None = Field(None, description="What the product looks like, in words")
     item_id: str | None = Field(None, description="Products like this one of the catalogue")
-    image: str | None = Field(None, description="A picture, base64-encoded (or a data: URI)")
+    image: str | None = Field(None, description="An image, base64-encoded (or a data: URI)")
     terms: tuple[Term, ...] | None = Field(None, description="Several parts, mixed by their weights")
     filter: Filter | None = Field(None, description="Which products may answer: and, or, not, in, ranges")
     top_k: int | None = Field(None, description="How many results")
@@ -76,7 +76,7 @@ class SearchRequest(Strict):
         return self
 
     def question(self, settings: AppSettings, uploads: Uploads) -> Question:
-        """The question it asks, with every picture decoded. Raises BadPicture, Busy."""
+        """The question it asks, with every image decoded. Raises BadImage, Busy."""
         single = {name: getattr(self, name) for name in _KINDS if getattr(self, name) is not None}
         terms = self.terms if self.terms is not None else (Term.model_validate(single),)
         return Question(
@@ -101,4 +101,4 @@ def _from_base64(text: str) -> bytes:
     try:
         return base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise BadPicture("`image` is not base64. Encode the file's bytes, or send it to /v1/search/image.") from None
+        raise BadImage("`image` is not base64. Encode the file's bytes, or send it to /v1/search/image.") from None

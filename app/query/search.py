@@ -18,7 +18,7 @@ from app.query.uploads import Uploads
 from app.serving.choices import Chosen
 from app.serving.comparison import Guests
 from app.serving.history import History
-from app.serving.images import Pictures
+from app.serving.images import ImageCache
 from app.serving.items import Product
 from app.serving.live import Live
 from app.serving.snapshot import Snapshot
@@ -34,19 +34,19 @@ class Search:
     def __init__(self, store: Store, live: Live, settings: AppSettings, metrics: Metrics | None = None) -> None:
         self.live, self.settings = live, settings
         self.metrics = metrics or Metrics()
-        self.pictures = Pictures(store, settings.picture_cache_mb * 1_000_000)
+        self.images = ImageCache(store, settings.picture_cache_mb * 1_000_000)
         self.history = History(store, settings.channel)
         self._guests = Guests(store, settings, live)
         self.uploads = Uploads(settings, self.metrics)
-        self._encoding = Encoding(self.pictures, settings, self.metrics)
+        self._encoding = Encoding(self.images, settings, self.metrics)
 
     def by_text(self, words: str, top_k: int | None = None) -> Answer:
-        """Products whose pictures fit the words. Raises BadRequest, NothingPublished."""
+        """Products whose images fit the words. Raises BadRequest, NothingPublished."""
         return self.answer(Question((Part(words),), top_k=top_k))
 
-    def by_picture(self, picture: Image.Image, top_k: int | None = None) -> Answer:
-        """Products that look like the picture, and its category where the release has a classifier."""
-        return self.answer(Question((Part(picture),), top_k=top_k))
+    def by_image(self, image: Image.Image, top_k: int | None = None) -> Answer:
+        """Products that look like the image, and its category where the release has a classifier."""
+        return self.answer(Question((Part(image),), top_k=top_k))
 
     def like_item(self, item_id: str, top_k: int | None = None) -> Answer:
         """Products that look like a product of the catalogue, without itself. Raises UnknownItem."""
@@ -84,14 +84,14 @@ class Search:
             after, before = (self.answers_from(snapshot, [question]).answers[0] for snapshot in (live, other))
         return compared(before, after)
 
-    def classify(self, picture: Image.Image, top_k: int = 5) -> Categories:
-        """Likely categories of a picture. Raises NoClassifier, NothingPublished."""
+    def classify(self, image: Image.Image, top_k: int = 5) -> Categories:
+        """Likely categories of an image. Raises NoClassifier, NothingPublished."""
         with self.live.acquire() as snapshot:
             if snapshot.head is None:
                 raise NoClassifier(
                     f"Release {snapshot.release.id} was made without a classifier, so it knows no categories."
                 )
-            found = _categories(snapshot, self._encoding.pictures(snapshot, [picture]), top_k)
+            found = _categories(snapshot, self._encoding.images(snapshot, [image]), top_k)
             return Categories(
                 release=snapshot.release.id, generation=snapshot.pointer.generation, categories=found or []
             )
@@ -101,12 +101,12 @@ class Search:
         with self.live.acquire() as snapshot:
             return snapshot.items.product(_row_of(snapshot, item_id))
 
-    def picture_hash(self, item_id: str, shown: str | None = None) -> str:
-        """Hash of a product's picture. ``shown``: the hash an open page asks for, which a newer release may lack."""
+    def image_hash(self, item_id: str, shown: str | None = None) -> str:
+        """Hash of a product's image. ``shown``: the hash an open page asks for, which a newer release may lack."""
         with self.live.acquire() as snapshot:
             _refuse_taken_down(snapshot, item_id)  # an open page may not show it either
-            current = snapshot.items.picture_of(item_id)
-        if shown and shown != current and self.live.departed_picture(item_id, shown):
+            current = snapshot.items.image_of(item_id)
+        if shown and shown != current and self.live.departed_image(item_id, shown):
             return shown
         if current is None:
             raise UnknownItem(f"The live release has no product {item_id[:80]!r}.")
@@ -139,16 +139,16 @@ class Search:
         return [f"the query has {length} characters, the limit is {limit}"] if length > limit else []
 
     def _encode(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[np.ndarray]:
-        """(parts, d) float32 for each question; all words in one batch, all pictures in another."""
+        """(parts, d) float32 for each question; all words in one batch, all images in another."""
         parts = [part for question in questions for part in question.parts]
         vectors = np.empty((len(parts), snapshot.encoder.dim), np.float32)
         words = [at for at, part in enumerate(parts) if isinstance(part.asked, str) and not part.item]
-        pictures = [at for at, part in enumerate(parts) if isinstance(part.asked, Image.Image)]
+        images = [at for at, part in enumerate(parts) if isinstance(part.asked, Image.Image)]
         items = [at for at, part in enumerate(parts) if part.item]
         if words:
             vectors[words] = self._encoding.texts(snapshot, [_words(parts[at]) for at in words])
-        if pictures:
-            vectors[pictures] = self._encoding.pictures(snapshot, [_picture(parts[at]) for at in pictures])
+        if images:
+            vectors[images] = self._encoding.images(snapshot, [_image(parts[at]) for at in images])
         if items:
             products = snapshot.items.products([_row_of(snapshot, str(parts[at].asked)) for at in items])
             vectors[items] = self._encoding.products(snapshot, [product.image_sha256 for product in products])
@@ -172,7 +172,7 @@ class Search:
             offset=question.offset,
             hits=hits,
             facets=_facets(snapshot, question, rows[:_NEAR]) if question.facets else None,
-            categories=_categories(snapshot, vectors[:1]) if question.shows_a_picture else None,
+            categories=_categories(snapshot, vectors[:1]) if question.shows_an_image else None,
             like=snapshot.items.product(hidden[0]) if hidden else None,
             milliseconds=round(1000 * (time.perf_counter() - started), 1),
         )
@@ -218,7 +218,7 @@ def _words(part: Part) -> str:
     return " ".join(str(part.asked).split())
 
 
-def _picture(part: Part) -> Image.Image:
+def _image(part: Part) -> Image.Image:
     assert isinstance(part.asked, Image.Image)
     return part.asked
 

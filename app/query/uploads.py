@@ -1,4 +1,4 @@
-"""Turns a stranger's upload into a picture, or says in one sentence why it is none."""
+"""Turns a stranger's upload into an image, or says in one sentence why it is none."""
 
 import os
 import queue
@@ -9,7 +9,7 @@ from typing import IO
 
 from PIL import Image
 
-from app.errors import BadPicture, Busy
+from app.errors import BadImage, Busy
 from app.metrics import Metrics
 from app.query.decoder import ADVICE, HEAD, LENGTH
 from app.settings import AppSettings
@@ -31,17 +31,17 @@ class Uploads:
             self._free.put(None)
 
     def decode(self, content: bytes) -> Image.Image:
-        """Decode an upload to an upright, small RGB picture (a GIF's first frame, transparency on white).
+        """Decode an upload to an upright, small RGB image (a GIF's first frame, transparency on white).
 
-        Raises BadPicture: 413 where bytes, pixels or memory exceed the limits, 422 otherwise; Busy where no decoder
+        Raises BadImage: 413 where bytes, pixels or memory exceed the limits, 422 otherwise; Busy where no decoder
         became free in time. Never anything else.
         """
         limits = self._settings
         if not content:
-            raise BadPicture(f"The upload is empty. {ADVICE}")
+            raise BadImage(f"The upload is empty. {ADVICE}")
         if len(content) > limits.max_upload_bytes:
             found = f"The picture has {len(content) / 1e6:.1f} MB"
-            raise BadPicture(f"{found}, the limit is {limits.max_upload_bytes / 1e6:g} MB. Send a smaller one.", 413)
+            raise BadImage(f"{found}, the limit is {limits.max_upload_bytes / 1e6:g} MB. Send a smaller one.", 413)
         decoder = self._take()
         try:
             with self._metrics.stage("decode"):
@@ -70,7 +70,7 @@ class Uploads:
 
 
 class _Decoder:
-    """One process, for one picture at a time."""
+    """One process, for one image at a time."""
 
     def __init__(self, max_pixels: int, memory: int) -> None:
         command = [sys.executable, "-m", "app.query.decoder", str(max_pixels), str(memory)]
@@ -83,20 +83,20 @@ class _Decoder:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be given the next picture."""
+        """Whether it can be given the next image."""
         return not self._late and self._process.poll() is None
 
     def decode(self, content: bytes, seconds: float) -> Image.Image:
-        """The picture. Raises BadPicture; the process is ended where it took too long."""
+        """The image. Raises BadImage; the process is ended where it took too long."""
         watch = threading.Timer(seconds, self._end)
         watch.start()
         try:
             return self._exchange(content)
-        except (OSError, EOFError):  # it died of this picture
+        except (OSError, EOFError):  # it died of this image
             self.close()
             if self._late:
-                raise BadPicture(f"The picture takes more than {seconds:g} s to decode. Save it anew.") from None
-            raise BadPicture("The picture takes too much memory to decode. Save it anew, or smaller.", 413) from None
+                raise BadImage(f"The picture takes more than {seconds:g} s to decode. Save it anew.") from None
+            raise BadImage("The picture takes too much memory to decode. Save it anew, or smaller.", 413) from None
         finally:
             watch.cancel()
 
@@ -124,7 +124,7 @@ class _Decoder:
         status, width, height, size = HEAD.unpack(_read(source, HEAD.size))
         told = _read(source, size)
         if status:
-            raise BadPicture(told.decode(), status)
+            raise BadImage(told.decode(), status)
         return Image.frombytes("RGB", (width, height), told)
 
 

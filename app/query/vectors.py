@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-#: The model's verified folder, what kind of thing was asked, and the thing: words, or the hash of a picture.
+#: The model's verified folder, what kind of thing was asked, and the thing: words, or the hash of an image.
 Key = tuple[Path, str, str]
 
 

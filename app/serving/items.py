@@ -104,16 +104,16 @@ class Items:
         """Products at ``rows``, in their order."""
         return [Product(**row) for row in self._table.take(pa.array(rows, pa.int64())).to_pylist()]
 
-    def picture_of(self, item_id: str) -> str | None:
-        """Hash of the product's picture, or None."""
+    def image_of(self, item_id: str) -> str | None:
+        """Hash of the product's image, or None."""
         row = self.row_of(item_id)
         return None if row is None else self._table["image_sha256"][row].as_py()
 
-    def pictures_not_in(self, other: "Items") -> dict[str, str]:
-        """item_id -> picture hash of the products that ``other`` lacks or shows with another picture."""
-        return {} if self._table is other._table else dict(self._pictures() - other._pictures())
+    def images_not_in(self, other: "Items") -> dict[str, str]:
+        """item_id -> image hash of the products that ``other`` lacks or shows with another image."""
+        return {} if self._table is other._table else dict(self._images() - other._images())
 
-    def _pictures(self) -> set[tuple[str, str]]:
+    def _images(self) -> set[tuple[str, str]]:
         return set(zip(_values(self._table, "item_id"), _values(self._table, "image_sha256"), strict=True))
 
 

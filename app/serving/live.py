@@ -59,10 +59,10 @@ class Live:
                 raise NothingPublished(self._why_nothing())
             yield snapshot
 
-    def departed_picture(self, item_id: str, sha256: str) -> bool:
-        """Whether a page may still show this picture for this item: of a recently replaced release, or one compared."""
+    def departed_image(self, item_id: str, sha256: str) -> bool:
+        """Whether a page may still show this image for this item: of a recently replaced release, or one compared."""
         guest = self.residents.guest
-        if guest and guest.items.picture_of(item_id) == sha256:
+        if guest and guest.items.image_of(item_id) == sha256:
             return True
         with self._telling:
             return any(gone.get(item_id) == sha256 for gone in self._departed)
@@ -183,7 +183,7 @@ class Live:
 
     def _swap(self, snapshot: Snapshot) -> None:
         before = self.residents.current
-        gone = before.items.pictures_not_in(snapshot.items) if before else {}
+        gone = before.items.images_not_in(snapshot.items) if before else {}
         with self._telling:
             self.residents.settle(snapshot)
             self._seen.loading = None

@@ -1,4 +1,4 @@
-"""Tells the store which releases this process holds, so that garbage collection leaves them and their pictures."""
+"""Tells the store which releases this process holds, so that garbage collection leaves them and their images."""
 
 import logging
 import os

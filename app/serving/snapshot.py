@@ -158,7 +158,7 @@ def _model_name(manifest: Manifest, encoder: Encoder) -> str:
 
 
 def self_test(snapshot: Snapshot) -> None:
-    """Ask it what a visitor would, before any visitor can: words, a picture, a category. Also warms it up.
+    """Ask it what a visitor would, before any visitor can: words, an image, a category. Also warms it up.
 
     Raises ArtifactCorrupt naming what does not fit.
     """

@@ -21,7 +21,7 @@ class Assumptions(Config):
     """What was not measured here. Round figures, not a vendor's: put in your own."""
 
     gpu_pictures: float = Field(
-        6000, gt=0, description="ViT-B-32 pictures per second on one GPU (an H100 beside 16 cores, which decode: 6,200)"
+        6000, gt=0, description="ViT-B-32 images per second on one GPU (an H100 beside 16 cores, which decode: 6,200)"
     )
     gpu_hour: float = Field(3.0, ge=0, description="Dollars for one GPU for an hour, its machine included")
     core_hour: float = Field(0.05, ge=0, description="Dollars for a core for an hour")
@@ -128,7 +128,7 @@ def _night(figures: Figures, items: float, given: Assumptions) -> tuple[float, f
 
 
 def _stored_bytes(figures: Figures, items: int) -> float:
-    """One release: pictures, catalogue, vectors, and the index of two nights, of which one is being replaced."""
+    """One release: images, catalogue, vectors, and the index of two nights, of which one is being replaced."""
     parts = {name: figures.note("publish", f"{name}_bytes") for name in ("catalogs", "embeddings", "sources")}
     tables = extended({size: held - index for size, held, index in _index_folder(figures)})(items)
     rows = sum(extended(points)(items) for points in parts.values())
@@ -144,7 +144,7 @@ def _index_folder(figures: Figures) -> list[tuple[int, float, float]]:
 def table(estimates: Sequence[Estimate]) -> str:
     """Markdown: a column for each number of products."""
     lines: list[tuple[str, Callable[[Estimate], str]]] = [
-        ("read and check the pictures, core-hours", lambda one: number(one.reading_hours)),
+        ("read and check the images, core-hours", lambda one: number(one.reading_hours)),
         ("embed them, GPU-hours", lambda one: number(one.gpu_hours)),
         ("or, without a GPU, core-hours", lambda one: number(one.embedding_hours)),
         ("catalogue, core-hours", lambda one: number(one.catalog_hours)),

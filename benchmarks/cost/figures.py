@@ -25,7 +25,7 @@ class Spent(BaseModel):
 
 
 class Prices(BaseModel):
-    """What one picture costs, measured on a sample: wall and processor seconds, bytes as stored, MB of embedding."""
+    """What one image costs, measured on a sample: wall and processor seconds, bytes as stored, MB of embedding."""
 
     pictures: int
     reading: float

@@ -31,7 +31,7 @@ class Figures:
     pipeline: dict[Way, list[Measured]] = field(default_factory=lambda: {"plain": [], "prefect": []})
     nights: dict[str, dict[Way, Measured]] = field(default_factory=dict)
     small: dict[str, tuple[int, Measured]] = field(default_factory=dict)
-    embedding: float = 0.0  # seconds of one picture with the product's own model
+    embedding: float = 0.0  # seconds of one image with the product's own model
     idle: float = 0.0  # the server's seconds of processor in a second
     differs: list[str] = field(default_factory=list)
 
@@ -50,7 +50,7 @@ class Figures:
 
     @property
     def share(self) -> float:
-        """Their share of all other seconds, had the pictures been embedded with the product's own model."""
+        """Their share of all other seconds, had the images been embedded with the product's own model."""
         return self.added / (self._others + self.items * self.embedding)
 
     @property
@@ -110,7 +110,7 @@ def _tell_pipeline(figures: Figures) -> None:
     )
     print(f"By the clock one way took {figures.slower:+.1%} of the other, in CPU {cpu - 1:+.1%}.")
     if figures.embedding:
-        print(f"With the default model, {1000 * figures.embedding:.1f} ms a picture: {figures.share:.2%}.")
+        print(f"With the default model, {1000 * figures.embedding:.1f} ms an image: {figures.share:.2%}.")
     print(f"Its server idles at {figures.idle:.1%} of a core. {prefect.use.flow_runs} flow runs, "
           f"{prefect.use.bytes / 1e6:.1f} MB in the server's database, requests by kind:")  # fmt: skip
     for kind, count in sorted(prefect.cost.requests.items(), key=lambda item: -item[1])[:8]:

@@ -52,12 +52,12 @@ def _power(exponent: float | None) -> str:
     return "" if exponent is None else f"n^{exponent:.2f}"
 
 
-def of_one_picture(figures: Figures) -> str:
+def of_one_image(figures: Figures) -> str:
     """One line."""
     prices = figures.prices
     reading, embedding = (1000 * cores for cores in (prices.reading_cores, prices.embedding_cores))
     return (
-        f"A picture, on a sample of {prices.pictures}: {reading:.0f} processor ms to read, check and store it "
+        f"An image, on a sample of {prices.pictures}: {reading:.0f} processor ms to read, check and store it "
         f"({prices.stored_bytes / 1000:.0f} kB), {embedding:.0f} to embed it with {figures.model}, "
         f"{prices.embedding_mb:.0f} MB beside the model however many there are."
     )
@@ -86,7 +86,7 @@ def report(figures: Figures, given: Assumptions) -> dict[str, str]:
     """The parts of the document that are computed, by the name of their place in it."""
     return {
         "machine": figures.machine,
-        "measured": f"{measured(figures)}\n\n{of_one_picture(figures)}\n\n{_PLOT}",
+        "measured": f"{measured(figures)}\n\n{of_one_image(figures)}\n\n{_PLOT}",
         "assumed": "\n".join(
             f"- {field.description}: **{number(getattr(given, name))}** (`--{name.replace('_', '-')}`)"
             for name, field in Assumptions.model_fields.items()

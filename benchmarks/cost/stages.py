@@ -20,7 +20,7 @@ from benchmarks.harness import synthetic
 from benchmarks.harness.app_process import pss_mb
 from benchmarks.harness.flow_process import context, import_first, prefect_settings
 from benchmarks.harness.memory import status_mb
-from benchmarks.nightly_cost import Shop, remember_pictures, store_vectors
+from benchmarks.nightly_cost import Shop, remember_images, store_vectors
 from tasks.catalog.config import CatalogConfig
 from tasks.clip.config import EmbedConfig
 from tasks.retrieval.config import GateConfig, IndexConfig
@@ -35,7 +35,7 @@ CHANNEL = "production"
 _ASKED, _ENCODED = 200, 50  # text queries whose median is a replica's latency
 _TOP_K = 10
 _INDEX = IndexConfig(refine_from=100_000_000)  # whole vectors at every size: points of one curve are of one kind
-_WARM = 64  # pictures that the model sees before it is measured
+_WARM = 64  # images that the model sees before it is measured
 
 
 class Meter:
@@ -63,7 +63,7 @@ class Meter:
 class SizedShop:
     """A shop of ``items`` products below ``folder``, its store, and where a Prefect server answers.
 
-    ``photographs``: every picture is a real one, to be read; else one byte stands for each, known to the store.
+    ``photographs``: every image is a real one, to be read; else one byte stands for each, known to the store.
     """
 
     folder: Path
@@ -74,7 +74,7 @@ class SizedShop:
 
     @property
     def shop(self) -> Shop:
-        """The table and the pictures."""
+        """The table and the images."""
         return Shop(self.folder / "shop", self.items)
 
     @property
@@ -107,13 +107,13 @@ def _open(shop: SizedShop, meter: Meter) -> None:
     shop.shop.folder.mkdir(parents=True)
     if not shop.photographs:
         shop.shop.open()
-        remember_pictures(shop.shop)
+        remember_images(shop.shop)
         return
     rows = [synthetic.listing(number) for number in range(shop.items)]
     for number, row in enumerate(rows):
-        picture = shop.shop.folder / row["image"]
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(synthetic.photograph(number))
+        image = shop.shop.folder / row["image"]
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(synthetic.photograph(number))
     synthetic.write_table(shop.shop.table, rows)
 
 
@@ -132,7 +132,7 @@ def _plan(shop: SizedShop, meter: Meter) -> None:
 
 
 def _embed(shop: SizedShop, meter: Meter) -> None:
-    """A real plan and real shards. The model is loaded before: once a worker, whatever the number of pictures."""
+    """A real plan and real shards. The model is loaded before: once a worker, whatever the number of images."""
     from tasks.embed import embed_shard, plan_shards
     from tasks.stages.encoders import load_encoder
 

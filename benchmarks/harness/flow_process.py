@@ -75,7 +75,7 @@ class FlowProcess:
         return self.start().wait(seconds)
 
     def journal(self) -> list[dict[str, Any]]:
-        """What it did to the store, and which pictures it embedded."""
+        """What it did to the store, and which images it embedded."""
         return read_journal(self.folder / "journal.jsonl")
 
     def tail(self, characters: int = 3000) -> str:
@@ -129,14 +129,14 @@ def prefect_settings(api: str) -> Any:
 
 
 def _note_embedded(journal: Journal) -> None:
-    """Write down every batch of pictures that went through the model."""
+    """Write down every batch of images that went through the model."""
     from tasks.clip.encoder import Encoder
 
     embed = Encoder.embed
 
-    def embed_and_note(self: Any, pictures: Any, *options: int) -> Any:
-        for names, vectors in embed(self, pictures, *options):
-            journal.note("embedded", pictures=names)
+    def embed_and_note(self: Any, images: Any, *options: int) -> Any:
+        for names, vectors in embed(self, images, *options):
+            journal.note("embedded", images=names)
             yield names, vectors
 
     Encoder.embed = embed_and_note  # type: ignore[assignment,method-assign]

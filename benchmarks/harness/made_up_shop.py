@@ -29,7 +29,7 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import LivePointer, Release
 from tasks.schema.tables import ITEMS, REMOVALS
 from tasks.store.artifacts.commit import commit
-from tasks.store.artifacts.images import write_picture
+from tasks.store.artifacts.images import write_image
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store
 from tasks.store.releases.live import read_live
@@ -38,7 +38,7 @@ from tasks.store.releases.removals import store_removals, with_removals
 from tasks.store.releases.swap import swap_live
 
 CHANNEL = "production"
-_PICTURES = 16
+_IMAGES = 16
 _TINY: dict[str, Any] = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
@@ -53,15 +53,15 @@ class MadeUpShop:
     root: Path
     items: int
     architecture: dict[str, Any] = field(default_factory=lambda: _TINY)
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Store the pictures that all products share."""
-        for number in range(_PICTURES):
+        """Store the images that all products share."""
+        for number in range(_IMAGES):
             buffer = io.BytesIO()
             Image.effect_noise((48, 48), 20 + 10 * number).convert("RGB").save(buffer, "JPEG")
-            self.pictures.append(hashlib.sha256(buffer.getvalue()).hexdigest())
-            write_picture(self.store, self.pictures[-1], buffer.getvalue())
+            self.images.append(hashlib.sha256(buffer.getvalue()).hexdigest())
+            write_image(self.store, self.images[-1], buffer.getvalue())
 
     @property
     def settings(self) -> StoreSettings:
@@ -146,7 +146,7 @@ class MadeUpShop:
                 "product_type": "mug",
                 "captions": {"title": f"Product {row}", "type": "mug"},
                 "attributes": {},
-                "image_sha256": self.pictures[row % _PICTURES],
+                "image_sha256": self.images[row % _IMAGES],
                 "image_width": 48,
                 "image_height": 48,
             }

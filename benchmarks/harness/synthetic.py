@@ -21,12 +21,12 @@ _BLOCK = 32_768  # vectors made at once
 
 
 def image_of(number: int) -> str:
-    """Where the picture of row ``number`` lies, relative to the table."""
+    """Where the image of row ``number`` lies, relative to the table."""
     return f"images/{number % 256:02x}/{number:07}.jpg"
 
 
 def listing(number: int) -> dict[str, Any]:
-    """Row ``number`` of the shop; its picture lies at ``image``. Three in a row are one design in three colours."""
+    """Row ``number`` of the shop; its image lies at ``image``. Three in a row are one design in three colours."""
     design = number // 3
     kind, material = TYPES[design % len(TYPES)], MATERIALS[design % 7]
     color, brand = COLORS[number % len(COLORS)], f"Brand {_word(design % 97)}"
@@ -59,14 +59,14 @@ def draw(number: int, side: int = 256) -> bytes:
     """A JPEG that no other ``number`` has: a few shapes on a soft background."""
     rng = np.random.default_rng(number)
     corners = rng.integers(120, 256, (2, 2, 3), dtype=np.uint8)
-    picture = Image.fromarray(corners).resize((side, side), Image.Resampling.BILINEAR)
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(corners).resize((side, side), Image.Resampling.BILINEAR)
+    pen = ImageDraw.Draw(image)
     for _ in range(6):
         x, y, width, height = (int(value) for value in rng.integers(0, side // 2, 4))
         paint = tuple(int(value) for value in rng.integers(0, 256, 3))
         (pen.ellipse if rng.random() < 0.5 else pen.rectangle)((x, y, x + width + 8, y + height + 8), fill=paint)
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=90)
+    image.save(out, "JPEG", quality=90)
     return out.getvalue()
 
 
@@ -86,13 +86,13 @@ def photograph(number: int, sides: tuple[int, int] = (500, 1500)) -> bytes:
 
 
 def placeholder(path: Path, at: float) -> None:
-    """A file of one byte, last written ``at``: stands for a picture that nobody is to read."""
+    """A file of one byte, last written ``at``: stands for an image that nobody is to read."""
     path.write_bytes(b"x")
     os.utime(path, (at, at))
 
 
 def placeholder_sha256(number: int) -> str:
-    """The hash that the stand-in of picture ``number`` claims."""
+    """The hash that the stand-in of image ``number`` claims."""
     return hashlib.sha256(b"picture %d" % number).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""A night small enough to be run a hundred times: 64 drawn products, half of whose pictures change until the next day.
+"""A night small enough to be run a hundred times: 64 drawn products, half of whose images change until the next day.
 
 What it shares with a real night is the flow, every task and every object; only the shop and the model are tiny.
 """
@@ -19,7 +19,7 @@ from tasks.schema.errors import ProductSearchError
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts.cache import fetch, fetch_table
 from tasks.store.artifacts.embeddings import load_vectors
-from tasks.store.artifacts.images import read_picture
+from tasks.store.artifacts.images import read_image
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
 from tasks.store.releases.live import read_live
@@ -93,7 +93,7 @@ def make_tiny_night(folder: Path) -> TinyNight:
 def check_live(store: Store, channel: str = "production") -> LivePointer | None:
     """Prove that what is live is whole, and return its pointer (None: nothing is live). Raises BadRelease.
 
-    Every file of every part is read and hashed against its manifest, every picture against its name, and the index
+    Every file of every part is read and hashed against its manifest, every image against its name, and the index
     is asked for every item: row i must be item i.
     """
     try:
@@ -130,7 +130,7 @@ def _check_rows(store: Store, release: Release) -> None:
     if wrong:
         raise BadRelease(f"{len(wrong)} items do not find themselves, the first is row {wrong[0]}")
     for sha256 in set(hashes):
-        read_picture(store, sha256)  # raises where its bytes are not those of its name
+        read_image(store, sha256)  # raises where its bytes are not those of its name
 
 
 def _write_shop(folder: Path, day: int) -> None:
@@ -151,12 +151,12 @@ def _write_shop(folder: Path, day: int) -> None:
 
 def _draw(seed: str) -> bytes:
     chance = random.Random(seed)
-    picture = Image.new("RGB", (96, 96), "white")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (96, 96), "white")
+    pen = ImageDraw.Draw(image)
     for _ in range(6):
         left, top = chance.randrange(70), chance.randrange(70)
         color = tuple(chance.randrange(256) for _ in range(3))
         pen.rectangle((left, top, left + chance.randrange(10, 50), top + chance.randrange(10, 50)), fill=color)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

@@ -56,7 +56,7 @@ def form(field: str, upload: Upload) -> tuple[bytes, str]:
 
 
 def send_upload(port: int, route: str, upload: Upload) -> Seen:
-    """Send a picture as a form, or as base64 where the route takes JSON."""
+    """Send an image as a form, or as base64 where the route takes JSON."""
     body, kind = form("image", upload)
     if route == "/v1/search":
         body, kind = json.dumps({"image": base64.b64encode(upload.content).decode()}).encode(), "application/json"
@@ -98,26 +98,26 @@ def send_raw(
 
 
 class Visitor:
-    """What the page does in a browser: uploads a picture, calls a function, and reads the events of its session."""
+    """What the page does in a browser: uploads an image, calls a function, and reads the events of its session."""
 
     def __init__(self, port: int, session: str) -> None:
         self._port, self._session, self._calls = port, session, itertools.count()
         config = json.loads(ask(port, "GET", "/config")[2])
         kinds = {component["id"]: component["type"] for component in config["components"]}
         calls = config["dependencies"]
-        self._picture = next(call for call in calls if "image" in {kinds[one] for one in call["inputs"]})
+        self._image = next(call for call in calls if "image" in {kinds[one] for one in call["inputs"]})
         self._words = next(call for call in calls if "textbox" in {kinds[one] for one in call["inputs"]})
         self._kinds = kinds
 
     def look_for(self, upload: Upload) -> Seen:
-        """Upload a picture and search by it, as the page does."""
+        """Upload an image and search by it, as the page does."""
         began, name = time.monotonic(), f"{upload.name} to the page"
         body, kind = form("files", upload)
         try:
             status, headers, told = ask(self._port, "POST", "/gradio_api/upload", body, kind)
             if status != 200:
                 return judged(upload.family, name, began, status, headers, told)
-            return self._call(upload.family, name, began, self._picture, {"path": json.loads(told)[0], "meta": _FILE})
+            return self._call(upload.family, name, began, self._image, {"path": json.loads(told)[0], "meta": _FILE})
         except (OSError, http.client.HTTPException) as error:
             fault = "" if len(body) > 10_000_000 and isinstance(error, ConnectionError) else repr(error)
             return Seen(upload.family, name, 0, time.monotonic() - began, fault)
@@ -155,7 +155,7 @@ class Visitor:
             for meta in ways:
                 began = time.monotonic()
                 seen = self._call(
-                    "other files", f"{place} {meta}", began, self._picture, {"path": place, "url": place, **meta}
+                    "other files", f"{place} {meta}", began, self._image, {"path": place, "url": place, **meta}
                 )
                 yield (
                     seen if seen.status != 200 else Seen(*(seen.family, seen.name, 200, seen.seconds), "it was opened")
@@ -172,7 +172,7 @@ class Visitor:
         return judged("unread sessions", self._session, began, *self._join(self._session, self._words, "red mug"))
 
     def answers(self) -> list[Any]:
-        """What the app answers to good queries, by words, by picture and on the page."""
+        """What the app answers to good queries, by words, by image and on the page."""
         upload = Upload("good", "good", encoded("BMP", "RGB", (1200, 1000)))
         body, kind = form("image", upload)
         told = [ask(self._port, "POST", "/v1/search", b'{"text": "red mug"}')]

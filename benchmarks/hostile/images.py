@@ -1,4 +1,4 @@
-"""Uploads that mean harm, or merely are what no shop has: made by hand, and by mutating good pictures with a seed."""
+"""Uploads that mean harm, or merely are what no shop has: made by hand, and by mutating good images with a seed."""
 
 import io
 import random
@@ -30,16 +30,16 @@ class Upload:
 
 
 def encoded(kind: str, mode: str = "RGB", size: tuple[int, int] = (96, 64), **options: object) -> bytes:
-    """A good picture of noise, or a plain one where it is large."""
+    """A good image of noise, or a plain one where it is large."""
     buffer = io.BytesIO()
     plain = size[0] * size[1] > 1_000_000 or mode in ("I;16", "F", "1")
-    picture = Image.new(mode, size) if plain else _noise(size, size[0]).convert(mode)
-    picture.save(buffer, kind, **options)
+    image = Image.new(mode, size) if plain else _noise(size, size[0]).convert(mode)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def good() -> dict[str, bytes]:
-    """Good pictures to mutate, of every format that is taken, plain and with all that a format can carry."""
+    """Good images to mutate, of every format that is taken, plain and with all that a format can carry."""
     turned = Image.Exif()
     turned[0x0112] = 6
     frames = [_noise((48, 48), number).convert("RGB") for number in range(3)]
@@ -66,21 +66,21 @@ def crafted(slow: bool = True) -> Iterator[Upload]:
         yield from _slow()
     yield from _polyglots()
     yield from _other_files()
-    yield from _odd_pictures()
+    yield from _odd_images()
     yield from _cut()
 
 
 def mutated(seed: int, count: int) -> Iterator[Upload]:
-    """``count`` pictures with bits flipped, pieces moved and numbers made extreme, and random bytes behind a header."""
-    chance, pictures = random.Random(seed), good()
+    """``count`` images with bits flipped, pieces moved and numbers made extreme, and random bytes behind a header."""
+    chance, images = random.Random(seed), good()
     for number in range(count):
         if number % 10 == 0:
             kind = chance.choice(sorted(_SIGNATURES))
             noise = chance.randbytes(chance.choice((1, 40, 3000)))
             yield Upload("noise behind a header", f"{kind} {number}", _SIGNATURES[kind] + noise)
             continue
-        kind = chance.choice(sorted(pictures))
-        content = bytearray(pictures[kind])
+        kind = chance.choice(sorted(images))
+        content = bytearray(images[kind])
         for _ in range(chance.choice((1, 1, 2, 8, 40))):
             _mutate(content, chance)
         yield Upload("mutated", f"{kind} {number}", bytes(content), chance.choice(("image/png", "text/html", "x")))
@@ -204,7 +204,7 @@ def _other_files() -> Iterator[Upload]:
             yield Upload("another kind of file", name, content, claims)
 
 
-def _odd_pictures() -> Iterator[Upload]:
+def _odd_images() -> Iterator[Upload]:
     for kind, modes in {
         "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
         "JPEG": ("L", "CMYK"),

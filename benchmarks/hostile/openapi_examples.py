@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-#: Whether bytes are a picture, words say something and an id is a product's is not for a schema to say.
+#: Whether bytes are an image, words say something and an id is a product's is not for a schema to say.
 _NOT_ASKED = "positive_data_acceptance"
 
 

@@ -35,8 +35,8 @@ def gotten(path: str, *more: str, method: str = "GET") -> bytes:
     return "\r\n".join(head).encode("latin-1")
 
 
-def requests(item: str, picture: str) -> Iterator[Raw]:
-    """All of them. ``item``: a product's id; ``picture``: the hash of its picture."""
+def requests(item: str, image: str) -> Iterator[Raw]:
+    """All of them. ``item``: a product's id; ``image``: the hash of its image."""
     for body in _bodies():
         for path in ("/v1/search", "/v1/search/batch", "/gradio_api/queue/join", "/gradio_api/cancel"):
             yield Raw("JSON", f"{path} {body[:40]!r}", posted(path, body))
@@ -46,7 +46,7 @@ def requests(item: str, picture: str) -> Iterator[Raw]:
         clause = {"text": "mug", "filter": {"column": text, "in": [text]}}
         yield Raw("text", f"{clause}"[:60], posted("/v1/search", json.dumps(clause).encode()))
     yield from _addresses(item)
-    yield from _headers(item, picture)
+    yield from _headers(item, image)
     yield from _bent_http()
     yield from _forms()
 
@@ -149,7 +149,7 @@ def _addresses(item: str) -> Iterator[Raw]:
         yield Raw("Gradio's other routes", path, posted(f"/gradio_api/{path}", b"{}"))
 
 
-def _headers(item: str, picture: str) -> Iterator[Raw]:
+def _headers(item: str, image: str) -> Iterator[Raw]:
     path = f"/v1/items/{item}/image"
     for value in (
         "bytes=0-",
@@ -163,7 +163,7 @@ def _headers(item: str, picture: str) -> Iterator[Raw]:
     ):
         yield Raw("headers", f"Range: {value[:30]}", gotten(path, f"Range: {value}"))
         yield Raw("headers", f"Range: {value[:30]}", gotten("/assets/x.js", f"Range: {value}"))
-    for value in ("*", '"', f'W/"{picture}"', '"x", ' * 5000, "\xff\xfe", f'"{picture}'):
+    for value in ("*", '"', f'W/"{image}"', '"x", ' * 5000, "\xff\xfe", f'"{image}'):
         yield Raw("headers", f"If-None-Match: {value[:30]}", gotten(path, f"If-None-Match: {value}"))
     for header in (
         "Accept-Encoding: " + "gzip," * 9999,

@@ -95,8 +95,8 @@ def running_back(installed: Path, folder: Path, model: str, hits: int) -> Iterat
         process.wait(timeout=30)
 
 
-def infer(installed: Path, folder: Path, pictures: Path, model: str, expected: int, batch: int, threads: int) -> float:
-    """Let ``inference`` embed a folder of ``expected`` pictures; returns its seconds from the loaded model to the end.
+def infer(installed: Path, folder: Path, images: Path, model: str, expected: int, batch: int, threads: int) -> float:
+    """Let ``inference`` embed a folder of ``expected`` images; returns its seconds from the loaded model to the end.
 
     ``threads``: of the forward pass, and processes that decode. model: as for ``running_back``.
     """
@@ -104,7 +104,7 @@ def infer(installed: Path, folder: Path, pictures: Path, model: str, expected: i
     folder.mkdir(parents=True)
     (folder / "inference.py").write_text(_INFERENCE)
     command = [
-        str((installed / "bin" / "python").absolute()), "inference.py", "--input_dataset", str(pictures),
+        str((installed / "bin" / "python").absolute()), "inference.py", "--input_dataset", str(images),
         "--output_folder", "out", "--enable_text", "False", "--use_jit", "False", "--clip_model", model,
         "--batch_size", str(batch), "--num_prepro_workers", str(threads),
     ]  # fmt: skip

@@ -36,7 +36,7 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class PeerRun:
-    """``rate``: pictures/s by its own log, the first step left out. ``seconds``: of all epochs. ``peak_mb``: memory."""
+    """``rate``: images/s by its own log, the first step left out. ``seconds``: of all epochs. ``peak_mb``: memory."""
 
     rate: float
     seconds: float
@@ -73,7 +73,7 @@ def train(
     if done.returncode or not (folder / "done.json").exists():
         raise RuntimeError(f"open_clip_train failed: {(done.stdout + done.stderr)[-2000:]}")
     steps = [float(seconds) for seconds in _STEP.findall(done.stdout + done.stderr)][1:]
-    pictures = int(options["batch-size"]) * int(options.get("accum-freq", 1))
+    images = int(options["batch-size"]) * int(options.get("accum-freq", 1))
     found = json.loads((folder / "done.json").read_text())
-    rate = len(steps) * pictures / sum(steps) if steps else 0.0
+    rate = len(steps) * images / sum(steps) if steps else 0.0
     return PeerRun(rate, found["seconds"], found["peak_mb"], folder / "weights.safetensors")

@@ -1,4 +1,4 @@
-"""A stand-in for a real shop: a made-up catalogue with rendered pictures, in the layout of Amazon Berkeley Objects."""
+"""A stand-in for a real shop: a made-up catalogue with rendered images, in the layout of Amazon Berkeley Objects."""
 
 from .export import ShopSummary, build_shop
 

@@ -30,9 +30,7 @@ def main() -> None:
         summary = build_shop(arguments.out, arguments.items, arguments.seed, arguments.day, arguments.workers)
         verb = "is already there" if summary.up_to_date else f"rendered in {summary.seconds:.1f} s"
         broken = sum(summary.defects.values())
-        print(
-            f"{summary.out}: {summary.items} listings ({broken} broken on purpose), {summary.images} pictures, {verb}"
-        )
+        print(f"{summary.out}: {summary.items} listings ({broken} broken on purpose), {summary.images} images, {verb}")
     if arguments.contact_sheet is not None:
         write_contact_sheet(arguments.contact_sheet, arguments.items, arguments.seed, arguments.day)
         print(f"{arguments.contact_sheet}: contact sheet")

@@ -1,4 +1,4 @@
-"""Pictures on products: art prints, clock dials, watch faces and what a mirror shows."""
+"""Images on products: art prints, clock dials, watch faces and what a mirror shows."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ _TILE, _LABEL = 128, 20
 
 
 def write_contact_sheet(path: Path, items: int, seed: int, day: int, columns: int = 10, rows: int = 10) -> None:
-    """Draw `columns` x `rows` random products of the shop into the picture file `path`."""
+    """Draw `columns` x `rows` random products of the shop into the image file `path`."""
     entries, _ = shop_on(day, items, seed)
     order = np.random.default_rng([seed, 103]).permutation(len(entries))[: columns * rows]
     draw_sheet(path, [entries[i].product for i in order], columns)
 
 
 def draw_sheet(path: Path, products: list[Product], columns: int = 10) -> None:
-    """Draw the main pictures of `products` with a line of text below each."""
+    """Draw the main images of `products` with a line of text below each."""
     rows = -(-len(products) // columns)
     sheet = Image.new("RGB", (columns * _TILE, rows * (_TILE + _LABEL)), "white")
     pen = ImageDraw.Draw(sheet)

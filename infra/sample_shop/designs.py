@@ -19,7 +19,7 @@ _PAINTS = (*PATTERNS, "striped", "striped", "polka dot", "floral")  # potters st
 
 @dataclass(frozen=True)
 class Product:
-    """One product: everything its picture shows and its listing may say."""
+    """One product: everything its image shows and its listing may say."""
 
     seed: int
     key: DesignKey

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .images import ImageJob, jobs_of, write_image
 from .listings import listing_of
-from .pictures import PictureJob, jobs_of, write_picture
 from .shop import Changes, Entry, shop_on
 
 RECIPE = 3  # raise when the same parameters no longer give the same bytes
@@ -50,7 +50,7 @@ def build_shop(out: Path, items: int = 3000, seed: int = 7, day: int = 0, worker
     _prepare(out, wanted)
     entries, changes = shop_on(day, items, seed)
     jobs = [job for entry in entries for job in jobs_of(entry)]
-    _write_pictures(out, jobs, workers)
+    _write_images(out, jobs, workers)
     _drop_strangers(out, jobs)
     _write_images_csv(out, jobs)
     _write_listings(out, entries)
@@ -72,7 +72,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _prepare(out: Path, wanted: dict[str, int]) -> None:
-    """Make `out` ready: keep pictures of the same seed and recipe, clear another shop's, refuse a stranger's folder."""
+    """Make `out` ready: keep images of the same seed and recipe, clear another shop's, refuse a stranger's folder."""
     before = _read(out / MARKER) or _read(out / PARTIAL)
     if out.is_dir() and not before and any(out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no sample shop; name an empty or new folder")
@@ -100,19 +100,19 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _write_pictures(out: Path, jobs: list[PictureJob], workers: int | None) -> None:
+def _write_images(out: Path, jobs: list[ImageJob], workers: int | None) -> None:
     """Render what is not on disk yet, on `workers` processes (one for each core if None)."""
     todo = [(out, job) for job in jobs if not (out / "images/small" / job.path).is_file()]
     workers = workers or os.cpu_count() or 1
     if workers == 1 or len(todo) < 8:
-        for _ in _progress((write_picture(job) for job in todo), len(todo)):
+        for _ in _progress((write_image(job) for job in todo), len(todo)):
             pass
         return
     # spawn, not fork: the caller may hold threads (Prefect, torch) whose locks a fork would copy.
     # An executor, not a Pool: it reports workers that die at start, where a Pool starts new ones for ever.
     context = multiprocessing.get_context("spawn")
     with _single_threaded_children(), ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for _ in _progress(pool.map(write_picture, todo, chunksize=16), len(todo)):
+        for _ in _progress(pool.map(write_image, todo, chunksize=16), len(todo)):
             pass
 
 
@@ -121,16 +121,16 @@ def _progress(steps: Iterable[str], total: int) -> Iterable[str]:
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(steps, total=total, unit="picture", desc="render")
+        yield from tqdm(steps, total=total, unit="image", desc="render")
         return
     for done, step in enumerate(steps, 1):
         if done % 1000 == 0:
-            print(f"rendered {done} of {total} pictures", file=sys.stderr, flush=True)
+            print(f"rendered {done} of {total} images", file=sys.stderr, flush=True)
         yield step
 
 
-def _drop_strangers(out: Path, jobs: list[PictureJob]) -> None:
-    """Delete pictures that belong to another day of the same shop."""
+def _drop_strangers(out: Path, jobs: list[ImageJob]) -> None:
+    """Delete images that belong to another day of the same shop."""
     wanted = {job.path for job in jobs}
     root = out / "images/small"
     for path in root.glob("*/*"):
@@ -146,7 +146,7 @@ def _gzip(text: str) -> bytes:
     return buffer.getvalue()
 
 
-def _write_images_csv(out: Path, jobs: list[PictureJob]) -> None:
+def _write_images_csv(out: Path, jobs: list[ImageJob]) -> None:
     rows = [f"{job.image_id},{job.size},{job.size},{job.path}" for job in jobs]
     target = out / "images/metadata/images.csv.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def _write_images_csv(out: Path, jobs: list[PictureJob]) -> None:
 
 def _line(entry: Entry) -> str:
     """One JSON line, broken where the entry says so."""
-    image_ids = [job.image_id for job in jobs_of(entry)] or [PictureJob(entry.product, 0, 0).image_id]
+    image_ids = [job.image_id for job in jobs_of(entry)] or [ImageJob(entry.product, 0, 0).image_id]
     listing = listing_of(entry.product, entry.text_revision, image_ids) | {"item_id": entry.item_id}
     if entry.defect == "missing_title":
         del listing["item_name"]
@@ -178,7 +178,7 @@ def _write_listings(out: Path, entries: list[Entry]) -> None:
         (folder / f"listings_{shard:x}.json.gz").write_bytes(_gzip("".join(line + "\n" for line in lines)))
 
 
-def _record(entries: list[Entry], changes: Changes, jobs: list[PictureJob]) -> dict[str, Any]:
+def _record(entries: list[Entry], changes: Changes, jobs: list[ImageJob]) -> dict[str, Any]:
     """What shop.json says: counts, the broken listings, groups and the changes of the day."""
     designs: dict[tuple[int, int], list[str]] = {}
     for entry in entries:

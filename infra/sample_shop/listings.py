@@ -135,7 +135,7 @@ def _nodes(product: Product, rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def listing_of(product: Product, text_revision: int, image_ids: list[str]) -> Listing:
-    """The listing of `product`; the first of `image_ids` is its main picture."""
+    """The listing of `product`; the first of `image_ids` is its main image."""
     rng = product.rng(_TEXT, text_revision)
     locale = product.rng(_LOCALE)
     language, domain, country = _ENGLISH[int(locale.choice(4, p=[0.66, 0.16, 0.12, 0.06]))]

@@ -86,7 +86,7 @@ def posts(
 
 
 def panel(s: Scene, center: Sequence[float], width: float, height: float, slot: str, image: Array) -> Part:
-    """A flat picture facing +z; `image` (h, w, 3), 0..1, is painted on it with its top up."""
+    """A flat image facing +z; `image` (h, w, 3), 0..1, is painted on it with its top up."""
     x, y = np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 9))
     points = np.stack([x * width, y * height, np.zeros_like(x)], -1)[None].astype(np.float32)
     normals = np.broadcast_to(vec([0, 0, 1]), points.shape).copy()
@@ -103,7 +103,7 @@ def panel(s: Scene, center: Sequence[float], width: float, height: float, slot: 
 
 
 def disc_panel(s: Scene, z: float, radius: float, slot: str, image: Array) -> Part:
-    """The middle of a square picture on a round face: the panel's square is pressed into the circle."""
+    """The middle of a square image on a round face: the panel's square is pressed into the circle."""
     part = panel(s, (0, 0, z), 2, 2, slot, image)
     a, b = part.points[..., 0], part.points[..., 1]
     x, y = a * np.sqrt(1 - b * b / 2), b * np.sqrt(1 - a * a / 2)

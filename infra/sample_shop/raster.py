@@ -115,7 +115,7 @@ def blur(image: Array, radius: int) -> Array:
     """Two box blurs of (h, w): close enough to a soft edge."""
     n = 2 * radius + 1
     for _ in range(2):
-        for _axis in range(2):  # blur along the rows, turn the picture, again
+        for _axis in range(2):  # blur along the rows, turn the image, again
             padded = np.concatenate(
                 [np.repeat(image[:, :1], radius + 1, 1), image, np.repeat(image[:, -1:], radius, 1)], 1
             )

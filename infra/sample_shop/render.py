@@ -1,4 +1,4 @@
-"""Take the picture of a product: camera, light, surfaces, shadow and background."""
+"""Take the image of a product: camera, light, surfaces, shadow and background."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VIEW = 31
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the product is seen from: degrees, share of the frame, shift and lighting of this picture."""
+    """Where the product is seen from: degrees, share of the frame, shift and lighting of this image."""
 
     yaw: float
     pitch: float
@@ -75,7 +75,7 @@ def _to_pixels(seen: Array, scale: float, offset: Array) -> Array:
 
 
 def render(product: Product, view: int, revision: int, size: int) -> NDArray[np.uint8]:
-    """The picture (size, size, 3) of a product; view 1 is its second picture, revision counts retakes."""
+    """The image (size, size, 3) of a product; view 1 is its second image, revision counts retakes."""
     scene = build_scene(product)
     camera = _camera(product, scene, view, revision)
     quads, names = gather(scene)
@@ -149,6 +149,6 @@ def _occlusion(pixel: NDArray[np.integer], near: Array, size: int) -> Array:
 
 
 def _develop(canvas: Array, size: int) -> NDArray[np.uint8]:
-    """Shrink the oversampled picture to its final size."""
+    """Shrink the oversampled image to its final size."""
     pixels = np.clip(canvas * 255 + 0.5, 0, 255).astype(np.uint8)
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.HAMMING))

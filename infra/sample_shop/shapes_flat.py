@@ -152,7 +152,7 @@ def _frame(s: Scene, w: float, h: float, bar: float, deep: float, slot: str = "m
 
 
 def wall_art(s: Scene, p: Product, rng: Rng) -> None:
-    """A framed print: frame of the main material, mat of the trim, a picture of the kind that the title names."""
+    """A framed print: frame of the main material, mat of the trim, an image of the kind that the title names."""
     s.stage, s.yaw, s.pitch, s.fill = "wall", float(rng.uniform(-22, 22)), 3, 0.9
     w, h = ((0.8, 1.05), (1.05, 0.8), (0.9, 0.9))[int(rng.integers(3))]
     bar = rng.uniform(0.045, 0.075)

@@ -25,7 +25,7 @@ NEW_SHARE, GONE_SHARE, TEXT_SHARE, IMAGE_SHARE = 0.01, 0.005, 0.01, 0.005
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the shop: a product, how often its text and its picture were changed, and what is wrong with it."""
+    """One line of the shop: a product, how often its text and its image were changed, and what is wrong with it."""
 
     product: Product
     text_revision: int = 0
@@ -60,7 +60,7 @@ def _first_day(items: int, seed: int) -> list[Entry]:
 
 
 def _copied_keys(entries: list[Entry]) -> set[DesignKey]:
-    """Designs that another listing's picture is copied from; they stay as they are."""
+    """Designs that another listing's image is copied from; they stay as they are."""
     return {entry.product.copy_of for entry in entries if entry.product.copy_of}
 
 
@@ -84,7 +84,7 @@ def _with_defects(entries: list[Entry], seed: int) -> list[Entry]:
 
 
 def _next_day(entries: list[Entry], seed: int, day: int) -> tuple[list[Entry], Changes]:
-    """The shop one day later: some listings gone, some edited, some with a new picture, some new."""
+    """The shop one day later: some listings gone, some edited, some with a new image, some new."""
     rng = np.random.default_rng([seed, day, 102])
     fixed = {entry.duplicate_of for entry in entries if entry.duplicate_of}
     copied = _copied_keys(entries)

@@ -19,7 +19,7 @@ _WALLS = ((0.82, 0.85, 0.84), (0.88, 0.86, 0.82), (0.80, 0.83, 0.88), (0.90, 0.8
 
 
 def draw_background(product: Product, scene: Scene, view: int, revision: int, size: int, screen: Array) -> Array:
-    """An empty picture (size, size, 3), 0..1: mostly white, sometimes tinted, sometimes a room."""
+    """An empty image (size, size, 3), 0..1: mostly white, sometimes tinted, sometimes a room."""
     rng = product.rng(_BACKGROUND, product.member, view, revision)
     roll = rng.random()
     fall = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
@@ -35,16 +35,16 @@ def _room(wall: Array, rng: np.random.Generator, size: int, screen: Array) -> Ar
     """A plain wall and a wooden floor that begins behind the product."""
     top, bottom = float(screen[..., 1].min()), float(screen[..., 1].max())
     line = int(np.clip(bottom - 0.34 * (bottom - top) - 4, size * 0.45, size * 0.8))
-    picture = np.broadcast_to(wall, (size, size, 3)).copy()
-    picture *= np.linspace(1.06, 0.96, size, dtype=np.float32)[:, None, None]
+    image = np.broadcast_to(wall, (size, size, 3)).copy()
+    image *= np.linspace(1.06, 0.96, size, dtype=np.float32)[:, None, None]
     rows, columns = np.mgrid[line:size, 0:size].astype(np.float32)
     depth = (rows - line) / (size - line) + 0.25
     across = (columns - size * 0.5) / depth
     grain = texture("planks")[(across * 0.42).astype(np.int32) % 128, (40 / depth).astype(np.int32) % 128]
     floor = vec([0.80, 0.66, 0.50]) if rng.random() < 0.5 else vec([0.66, 0.58, 0.50])
-    picture[line:] = floor * (0.72 + 0.28 * grain[..., None])
-    picture[line - 3 : line] = 0.97
-    return np.clip(picture, 0, 1)
+    image[line:] = floor * (0.72 + 0.28 * grain[..., None])
+    image[line - 3 : line] = 0.97
+    return np.clip(image, 0, 1)
 
 
 def _coverage(screen: Array, size: int) -> Array:

@@ -1,1 +1,1 @@
-"""Reads any shop as one catalogue: sources, captions, groups, splits, picture checks."""
+"""Reads any shop as one catalogue: sources, captions, groups, splits, image checks."""

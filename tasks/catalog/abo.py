@@ -1,4 +1,4 @@
-"""An Amazon Berkeley Objects export as listings: language-tagged JSON lines and a table of pictures.
+"""An Amazon Berkeley Objects export as listings: language-tagged JSON lines and a table of images.
 
 Layout and field names: https://amazon-berkeley-objects.s3.amazonaws.com/README.md
 """
@@ -35,7 +35,7 @@ _SEVERAL = 12  # bullets that are read of one listing
 
 @dataclass(slots=True)
 class _Line:
-    """One line that names an item. Its listing names the picture by image_id until the paths are known."""
+    """One line that names an item. Its listing names the image by image_id until the paths are known."""
 
     domain: str
     language_rank: int
@@ -56,7 +56,7 @@ def read_abo(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     rejects += repeated
     rejects += [_rejected(line.listing, *line.fault) for line in kept if line.fault[0]]
     whole = [line.listing for line in kept if not line.fault[0]]
-    paths = _picture_paths(files, {listing.image for listing in whole})
+    paths = _image_paths(files, {listing.image for listing in whole})
     results = [_located(listing, paths, config) for listing in whole]
     listings = [result for result in results if isinstance(result, Listing)]
     rejects += [result for result in results if isinstance(result, Reject)]
@@ -130,8 +130,8 @@ def _line(row: int, source: str, raw: bytes, languages: Sequence[str]) -> _Line 
 def _one_per_item(lines: Sequence[_Line]) -> tuple[list[_Line], int, list[Reject]]:
     """The line to keep of each item, how many lines of other marketplaces folded into it, and true repetitions.
 
-    Kept is a line with title and picture, in the preferred language, from the earliest row. The same id on the same
-    marketplace, or for a product of another type with another picture, is a repetition.
+    Kept is a line with title and image, in the preferred language, from the earliest row. The same id on the same
+    marketplace, or for a product of another type with another image, is a repetition.
     """
     by_item: dict[str, list[_Line]] = defaultdict(list)
     for line in lines:
@@ -157,12 +157,12 @@ def _same_product(line: _Line, first: _Line) -> bool:
     return line.raw_type == first.raw_type or line.listing.image == first.listing.image
 
 
-def _picture_paths(files: SourceFiles, wanted: set[str]) -> dict[str, str]:
+def _image_paths(files: SourceFiles, wanted: set[str]) -> dict[str, str]:
     """Path of each wanted image_id, relative to the folder of its size."""
     try:
         data = _unpacked(IMAGES_TABLE, files.read(IMAGES_TABLE))
     except SourceMissing as error:
-        raise CatalogError(f"The ABO export has no {IMAGES_TABLE}, which says where its pictures lie.") from error
+        raise CatalogError(f"The ABO export has no {IMAGES_TABLE}, which says where its images lie.") from error
     rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
     missing = {"image_id", "path"} - set(rows.fieldnames or ())
     if missing:
@@ -203,7 +203,7 @@ def _understood(row: int, source: str, item_id: str, entry: Mapping[str, Any], l
 
 
 def _located(listing: Listing, paths: Mapping[str, str], config: CatalogConfig) -> Listing | Reject:
-    """The listing with the path of its picture in the place of the image_id."""
+    """The listing with the path of its image in the place of the image_id."""
     path = paths.get(listing.image, "")
     if not path or ".." in path.split("/"):
         reason = "picture_outside_root" if path else "picture_not_found"

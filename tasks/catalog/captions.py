@@ -8,7 +8,7 @@ from tasks.catalog.text import first_sentence
 _CAPTION_CHARACTERS = 300
 _BULLET_WORDS = (3, 24)
 _SPOKEN = ("color", "pattern", "material")
-#: Values that a colour, pattern or material may have without saying anything a picture shows.
+#: Values that a colour, pattern or material may have without saying anything an image shows.
 _EMPTY_VALUES = {"other", "various", "assorted", "multiple", "unknown", "no color", "not applicable", "see description"}
 _PLAIN_PATTERNS = {"solid", "plain", "solid color", "solid colour", "none", "no pattern", "uni", "unifarben"}
 
@@ -43,7 +43,7 @@ def _lower(text: str) -> str:
 
 
 def _attribute(value: str) -> str:
-    """First of several values, in lower case: "Nylon, Polyester" -> "nylon". "" for what no picture shows."""
+    """First of several values, in lower case: "Nylon, Polyester" -> "nylon". "" for what no image shows."""
     first = re.split(r"\s*(?:[,;|/]|\s-\s)\s*", value.strip(), maxsplit=1)[0].lower()
     first = re.sub(r"^\d+(?:[.,]\d+)?\s*%\s*", "", first)
     return "" if first in _EMPTY_VALUES or len(first) > 40 else first

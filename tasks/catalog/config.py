@@ -1,4 +1,4 @@
-"""What a run is told about the shop: where it is, how its columns are called, what is a bad picture."""
+"""What a run is told about the shop: where it is, how its columns are called, what is a bad image."""
 
 import codecs
 import os
@@ -52,12 +52,12 @@ class CatalogConfig(Config):
     )
     images_root: str | None = Field(
         None,
-        description="Tables: folder or URI that picture paths start from; a relative one starts at the table's folder, "
+        description="Tables: folder or URI that image paths start from; a relative one starts at the table's folder, "
         "which is the default",
     )
     delimiter: str | None = Field(None, description="Tables: one character; default is sniffed from , ; tab |")
     encoding: str = Field("utf-8", description="Tables: encoding of a csv / tsv file")
-    abo_images: Literal["small", "original"] = Field("small", description="ABO: which of the two picture sizes")
+    abo_images: Literal["small", "original"] = Field("small", description="ABO: which of the two image sizes")
     languages: tuple[str, ...] = Field(
         ("en_US", "en_GB", "en_*", "en"), description="Language tags in order of preference; * stands for any ending"
     )
@@ -70,15 +70,15 @@ class CatalogConfig(Config):
     test_share: float = Field(0.1, ge=0, le=1, description="Share of the groups that only the final figures see")
     split_seed: str = Field("product-search", description="Another word gives another split")
     max_reject_share: float = Field(0.05, ge=0, le=1, description="More rows refused than this share stop the run")
-    picture_side: int = Field(320, ge=32, le=4096, description="Longest side of a stored picture, pixels")
-    picture_max_bytes: int = Field(25_000_000, ge=1, description="Largest picture file that is read, bytes")
+    picture_side: int = Field(320, ge=32, le=4096, description="Longest side of a stored image, pixels")
+    picture_max_bytes: int = Field(25_000_000, ge=1, description="Largest image file that is read, bytes")
     picture_max_pixels: int = Field(
-        50_000_000, ge=1, le=178_000_000, description="Largest picture that is decoded, pixels"
+        50_000_000, ge=1, le=178_000_000, description="Largest image that is decoded, pixels"
     )
     reread_pictures: bool = Field(
-        False, description="Read every picture again, also where size and time, or ETag, are as when it was last read"
+        False, description="Read every image again, also where size and time, or ETag, are as when it was last read"
     )
-    picture_threads: int = Field(8, ge=1, le=64, description="Pictures read at once")
+    picture_threads: int = Field(8, ge=1, le=64, description="Images read at once")
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> "CatalogConfig":
@@ -109,7 +109,7 @@ class CatalogConfig(Config):
 
     @property
     def anchor(self) -> "Anchor":
-        """Where the shop lies: the root to open, and the table and its pictures below it."""
+        """Where the shop lies: the root to open, and the table and its images below it."""
         return _anchor(self.source, self.images_root) if self.reads_table else Anchor(self.source, "", "")
 
     @property

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-_PICTURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_IMAGES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _OTHERS = {
     b"%PDF": "a PDF", b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "a gzip file", b"8BPS": "a Photoshop file",
     b"%!PS": "PostScript", b"\0\0\1\0": "an icon file", b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL",
@@ -12,8 +12,8 @@ _OTHERS = {
 
 
 def recognise(data: bytes) -> tuple[str, bool]:
-    """What ``data`` looks like, and whether that is a picture we read; ``("", False)`` for unknown bytes."""
-    for magic, name in _PICTURES.items():
+    """What ``data`` looks like, and whether that is an image we read; ``("", False)`` for unknown bytes."""
+    for magic, name in _IMAGES.items():
         if data.startswith(magic):
             return name, True
     for magic, name in _OTHERS.items():
@@ -93,7 +93,7 @@ def _boxes_end(data: bytes) -> int:
     at = 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
-        if size < 8:  # 0: to the end of the file; 1: a 64-bit size, which no picture needs
+        if size < 8:  # 0: to the end of the file; 1: a 64-bit size, which no image needs
             return len(data)
         at += size
     return max(at, len(data) + (at < len(data)))

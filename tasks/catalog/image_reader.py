@@ -1,4 +1,4 @@
-"""Reads every picture of a shop with several threads and bounded memory; a bad one is named, never fatal."""
+"""Reads every image of a shop with several threads and bounded memory; a bad one is named, never fatal."""
 
 import threading
 from collections import deque
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.catalog.images import PictureFault, PictureLimits, normalise
+from tasks.catalog.images import ImageFault, ImageLimits, normalise
 from tasks.catalog.text import showable
 from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles
@@ -14,8 +14,8 @@ from tasks.schema.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPicture:
-    """What is known of a picture once its bytes are written."""
+class StoredImage:
+    """What is known of an image once its bytes are written."""
 
     sha256: str
     width: int
@@ -24,15 +24,15 @@ class StoredPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class SourcePicture:
+class SourceImage:
     """What lies at one location, and the source's version tag of it ("" where it has none)."""
 
     version: str
-    found: StoredPicture | PictureFault
+    found: StoredImage | ImageFault
 
 
-class PictureReader:
-    """Reads, normalises and writes pictures. ``write_picture`` is called from several threads, once per hash.
+class ImageReader:
+    """Reads, normalises and writes images. ``write_image`` is called from several threads, once per hash.
 
     ``known`` is what lay at each location when it was last read; where its version still holds nothing is read.
     """
@@ -40,36 +40,36 @@ class PictureReader:
     def __init__(
         self,
         files: SourceFiles,
-        write_picture: Callable[[str, bytes], None],
-        limits: PictureLimits,
+        write_image: Callable[[str, bytes], None],
+        limits: ImageLimits,
         threads: int,
-        known: Mapping[str, SourcePicture] | None = None,
+        known: Mapping[str, SourceImage] | None = None,
     ) -> None:
         self._files = files
-        self._write_picture = write_picture
+        self._write_image = write_image
         self._limits = limits
         self._threads = threads
         self._known = known or {}
-        self.pictures_read = 0
+        self.images_read = 0
         self._written: set[str] = set()
         self._lock = threading.Lock()
 
-    def read_all(self, locations: Sequence[str], progress: Progress) -> dict[str, SourcePicture]:
-        """Each distinct location -> the stored picture, or why it cannot be used.
+    def read_all(self, locations: Sequence[str], progress: Progress) -> dict[str, SourceImage]:
+        """Each distinct location -> the stored image, or why it cannot be used.
 
         Raises TransientError (SourceUnavailable, StoreUnavailable) at once: then the whole reading is to be repeated.
         """
         distinct = list(dict.fromkeys(locations))
-        results: dict[str, SourcePicture] = {}
+        results: dict[str, SourceImage] = {}
         for location, result in self._in_order(distinct):
             results[location] = result
             if len(results) % 200 == 0 or len(results) == len(distinct):
-                progress(len(results) / len(distinct), f"picture {len(results):,} of {len(distinct):,}")
+                progress(len(results) / len(distinct), f"image {len(results):,} of {len(distinct):,}")
         return results
 
-    def _in_order(self, locations: Iterable[str]) -> Iterator[tuple[str, SourcePicture]]:
-        pending: deque[tuple[str, Future[SourcePicture]]] = deque()
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="picture")
+    def _in_order(self, locations: Iterable[str]) -> Iterator[tuple[str, SourceImage]]:
+        pending: deque[tuple[str, Future[SourceImage]]] = deque()
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="image")
         try:
             for location in locations:
                 pending.append((location, pool.submit(self._read_one, location)))
@@ -80,40 +80,40 @@ class PictureReader:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _read_one(self, location: str) -> SourcePicture:
+    def _read_one(self, location: str) -> SourceImage:
         known = self._known.get(location)
         try:
             reading = self._reading(location, known.version if known else "")
-        except PictureFault as fault:
-            return SourcePicture("", fault)
+        except ImageFault as fault:
+            return SourceImage("", fault)
         if known is not None and reading.data is None:
             return known
         with self._lock:
-            self.pictures_read += 1
-        return SourcePicture(reading.version, self._stored(reading.data or b""))
+            self.images_read += 1
+        return SourceImage(reading.version, self._stored(reading.data or b""))
 
-    def _stored(self, data: bytes) -> StoredPicture | PictureFault:
+    def _stored(self, data: bytes) -> StoredImage | ImageFault:
         try:
-            picture = normalise(data, self._limits)
-        except PictureFault as fault:
+            image = normalise(data, self._limits)
+        except ImageFault as fault:
             return fault
         with self._lock:
-            is_new = picture.sha256 not in self._written
-            self._written.add(picture.sha256)
+            is_new = image.sha256 not in self._written
+            self._written.add(image.sha256)
         if is_new:
-            self._write_picture(picture.sha256, picture.jpeg)
-        return StoredPicture(picture.sha256, picture.width, picture.height, picture.source_sha256)
+            self._write_image(image.sha256, image.jpeg)
+        return StoredImage(image.sha256, image.width, image.height, image.source_sha256)
 
     def _reading(self, location: str, version: str) -> Reading:
-        """What lies at ``location``; PictureFault for everything that trying again would not mend."""
+        """What lies at ``location``; ImageFault for everything that trying again would not mend."""
         try:
             return self._files.read_changed(location, version, limit_bytes=self._limits.max_bytes)
         except (SourceMissing, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise PictureFault("picture_not_found", showable(str(error))) from error
+            raise ImageFault("picture_not_found", showable(str(error))) from error
         except SourceRefused as error:
-            raise PictureFault(_refusal(error), showable(str(error))) from error
+            raise ImageFault(_refusal(error), showable(str(error))) from error
         except (OSError, ValueError) as error:
-            raise PictureFault("picture_unreadable", showable(f"{type(error).__name__}: {error}")) from error
+            raise ImageFault("picture_unreadable", showable(f"{type(error).__name__}: {error}")) from error
 
 
 def _refusal(error: SourceRefused) -> str:

@@ -1,4 +1,4 @@
-"""A shop's picture made into ours: checked, upright, RGB on white, small, without metadata."""
+"""A shop's image made into ours: checked, upright, RGB on white, small, without metadata."""
 
 import hashlib
 import io
@@ -29,8 +29,8 @@ _UPRIGHT = {
 
 
 @dataclass(frozen=True, slots=True)
-class PictureLimits:
-    """Largest file in bytes, largest picture in pixels, longest side of a stored picture in pixels."""
+class ImageLimits:
+    """Largest file in bytes, largest image in pixels, longest side of a stored image in pixels."""
 
     max_bytes: int = 25_000_000
     max_pixels: int = 50_000_000
@@ -38,8 +38,8 @@ class PictureLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture as it is stored. ``sha256`` is of ``jpeg``, ``source_sha256`` of the shop's bytes."""
+class NormalisedImage:
+    """An image as it is stored. ``sha256`` is of ``jpeg``, ``source_sha256`` of the shop's bytes."""
 
     jpeg: bytes
     sha256: str
@@ -48,8 +48,8 @@ class Picture:
     source_sha256: str
 
 
-class PictureFault(Exception):
-    """Raised for a picture that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found."""
+class ImageFault(Exception):
+    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -57,82 +57,82 @@ class PictureFault(Exception):
         self.detail = detail
 
 
-def normalise(data: bytes, limits: PictureLimits) -> Picture:
+def normalise(data: bytes, limits: ImageLimits) -> NormalisedImage:
     """``data`` as a small upright RGB JPEG (quality 90, 4:4:4, no metadata).
 
     A plain RGB JPEG that is small enough is kept byte for byte, after decoding it once to see that it is whole.
-    Raises PictureFault, and nothing else, for any bytes.
+    Raises ImageFault, and nothing else, for any bytes.
     """
     check_size(len(data), limits.max_bytes)
-    kind, is_picture = recognise(data)
-    if not is_picture and kind:
-        raise PictureFault("picture_wrong_type", f"{kind}, not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+    kind, is_image = recognise(data)
+    if not is_image and kind:
+        raise ImageFault("picture_wrong_type", f"{kind}, not an image (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
     check_pixels(*declared_size(data, kind), limits.max_pixels)
     try:
         with _open(data, kind) as image:
             jpeg, size = _normalised(image, data, limits)
-    except PictureFault:
+    except ImageFault:
         raise
     except Exception as error:  # decoders raise anything: struct.error, SyntaxError, KeyError, MemoryError ...
         raise _decoding_fault(error, data, kind) from error
     digest = hashlib.sha256(data).hexdigest()
     sha256 = digest if jpeg is data else hashlib.sha256(jpeg).hexdigest()
-    return Picture(jpeg, sha256, *size, digest)
+    return NormalisedImage(jpeg, sha256, *size, digest)
 
 
 def check_size(size: int, max_bytes: int) -> None:
-    """Raise PictureFault for a file of ``size`` bytes that is empty or over the limit."""
+    """Raise ImageFault for a file of ``size`` bytes that is empty or over the limit."""
     if size == 0:
-        raise PictureFault("picture_empty", "the file has no bytes")
+        raise ImageFault("picture_empty", "the file has no bytes")
     if size > max_bytes:
-        raise PictureFault("picture_too_large", f"{size:,} bytes, the limit is {max_bytes:,} (picture_max_bytes)")
+        raise ImageFault("picture_too_large", f"{size:,} bytes, the limit is {max_bytes:,} (picture_max_bytes)")
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Raise PictureFault for a picture of more than ``max_pixels``."""
+    """Raise ImageFault for an image of more than ``max_pixels``."""
     if width * height > max_pixels:
         found = f"{width:,} x {height:,} pixels, the limit is {max_pixels:,} in all (picture_max_pixels)"
-        raise PictureFault("picture_too_large", found)
+        raise ImageFault("picture_too_large", found)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureFault("picture_too_large", str(error)) from error
+        raise ImageFault("picture_too_large", str(error)) from error
     except Image.UnidentifiedImageError as error:
         if kind and looks_cut(data, kind):
-            raise PictureFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
+            raise ImageFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
         what = f"starts like a {kind} but has no readable header" if kind else f"unknown bytes {data[:8].hex(' ')} ..."
-        raise PictureFault("picture_unreadable", what) from error
+        raise ImageFault("picture_unreadable", what) from error
 
 
-def _decoding_fault(error: Exception, data: bytes, kind: str) -> PictureFault:
+def _decoding_fault(error: Exception, data: bytes, kind: str) -> ImageFault:
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     what = f"a {kind or 'file'} of {len(data):,} bytes"
     if isinstance(error, MemoryError):
-        return PictureFault("picture_too_large", "does not fit in memory")
+        return ImageFault("picture_too_large", "does not fit in memory")
     if "truncated" in message.lower() or looks_cut(data, kind):
-        return PictureFault("picture_truncated", f"{what} that is cut off ({message})")
-    return PictureFault("picture_unreadable", f"{what} ({message})")
+        return ImageFault("picture_truncated", f"{what} that is cut off ({message})")
+    return ImageFault("picture_unreadable", f"{what} ({message})")
 
 
-def _normalised(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
+def _normalised(image: Image.Image, data: bytes, limits: ImageLimits) -> tuple[bytes, tuple[int, int]]:
     width, height = image.size
     check_pixels(width, height, limits.max_pixels)
     frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED_FORMATS else 1
     if frames > 1:
-        raise PictureFault("picture_animated", f"an animated {image.format} of {frames} frames")
+        raise ImageFault("picture_animated", f"an animated {image.format} of {frames} frames")
     found = damage(data) if image.format == "PNG" else ""
     if found:
-        raise PictureFault("picture_truncated" if looks_cut(data, "PNG") else "picture_unreadable", found)
+        raise ImageFault("picture_truncated" if looks_cut(data, "PNG") else "picture_unreadable", found)
     if width * height > _BIG_PIXELS:
         with _BIG:
             return _decoded(image, data, limits)
     return _decoded(image, data, limits)
 
 
-def _decoded(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[bytes, tuple[int, int]]:
+def _decoded(image: Image.Image, data: bytes, limits: ImageLimits) -> tuple[bytes, tuple[int, int]]:
     profile = image.info.get("icc_profile")
     if _keepable(image, data, limits, profile):
         image.load()
@@ -147,7 +147,7 @@ def _decoded(image: Image.Image, data: bytes, limits: PictureLimits) -> tuple[by
     return out.getvalue(), flat.size
 
 
-def _keepable(image: Image.Image, data: bytes, limits: PictureLimits, profile: bytes | None) -> bool:
+def _keepable(image: Image.Image, data: bytes, limits: ImageLimits, profile: bytes | None) -> bool:
     if image.format != "JPEG" or image.mode != "RGB" or max(image.size) > limits.side:
         return False
     padded = len(data) > 3 * image.width * image.height + 16_384  # more than the raw pixels: metadata or cargo
@@ -192,7 +192,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float grey as 8 bits. Pillow's own conversion cuts every value above 255 to white."""
     values = np.asarray(image, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise PictureFault("picture_unreadable", f"a {image.format} with pixels that are not numbers")
+        raise ImageFault("picture_unreadable", f"a {image.format} with pixels that are not numbers")
     top = float(values.max(initial=0))
     full = 1.0 if image.mode == "F" and top <= 1 else 255.0 if image.mode == "F" and top <= 255 else 65535.0
     scaled = values * (255.0 / max(full, top if top > full else full))

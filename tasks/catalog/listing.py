@@ -1,4 +1,4 @@
-"""One row of a shop in our words, before its picture was read, and one row that was refused."""
+"""One row of a shop in our words, before its image was read, and one row that was refused."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ class Listing:
     source: str  # file and line
     item_id: str
     title: str
-    image: str  # where the picture lies: relative to the source's root, or a URI
+    image: str  # where the image lies: relative to the source's root, or a URI
     description: str = ""
     brand: str = ""
     category: tuple[str, ...] = ()

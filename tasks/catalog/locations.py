@@ -1,4 +1,4 @@
-"""Where a picture lies, from what a shop writes in its picture cell; nothing outside the shop's own folder."""
+"""Where an image lies, from what a shop writes in its image cell; nothing outside the shop's own folder."""
 
 import json
 import posixpath
@@ -15,7 +15,7 @@ _BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
 
 
 def first_image(value: object) -> str:
-    """The first picture a cell names: of a list, a JSON list, or several separated by comma, semicolon or bar."""
+    """The first image a cell names: of a list, a JSON list, or several separated by comma, semicolon or bar."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError):
             value = json.loads(value)
@@ -34,7 +34,7 @@ def first_image(value: object) -> str:
 
 
 def _first_of_paths(text: str) -> str:
-    """Commas and semicolons may also stand in a file name: only the one after a picture's ending separates."""
+    """Commas and semicolons may also stand in a file name: only the one after an image's ending separates."""
     for at in (match.start() for match in re.finditer(r"[,;]", text)):
         if _ENDING.search(text[:at].strip()):
             return text[:at]
@@ -42,15 +42,15 @@ def _first_of_paths(text: str) -> str:
 
 
 class OutsideShop(Exception):
-    """Raised for a picture path that leads out of the shop's folder."""
+    """Raised for an image path that leads out of the shop's folder."""
 
     def __init__(self, image: str, folder: str) -> None:
-        super().__init__(f"{image!r} leads out of {folder}; set images_root to the folder that holds the pictures")
+        super().__init__(f"{image!r} leads out of {folder}; set images_root to the folder that holds the images")
 
 
 @dataclass(frozen=True)
 class Base:
-    """The folder that relative picture paths start from, and the root that everything local must stay below.
+    """The folder that relative image paths start from, and the root that everything local must stay below.
 
     ``folder`` is relative to the source's root ("" is the root itself) or a URI in another store.
     """
@@ -95,6 +95,6 @@ class Base:
         return posixpath.relpath(wanted, posixpath.normpath(root))
 
 
-def pictures_base(config: CatalogConfig, root: str) -> Base:
-    """Where picture paths of a table start: ``images_root`` if set, else the table's folder."""
+def images_base(config: CatalogConfig, root: str) -> Base:
+    """Where image paths of a table start: ``images_root`` if set, else the table's folder."""
     return Base(root, config.anchor.images if config.images_root else posixpath.dirname(config.table))

@@ -13,8 +13,8 @@ from tasks.catalog.captions import captions_of
 from tasks.catalog.categories import class_of
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.groups import group_of
-from tasks.catalog.image_reader import PictureReader, SourcePicture, StoredPicture
-from tasks.catalog.images import PictureFault, PictureLimits
+from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
+from tasks.catalog.images import ImageFault, ImageLimits
 from tasks.catalog.listing import Listing, Reject, SourceRows
 from tasks.catalog.sources import known_sources, sources_table
 from tasks.catalog.splits import Known, Member, assign_splits
@@ -54,16 +54,16 @@ def prepare_catalog(
     config: CatalogConfig,
     files: SourceFiles,
     *,
-    write_picture: Callable[[str, bytes], None],
+    write_image: Callable[[str, bytes], None],
     parent: pa.Table | None = None,
     sources: pa.Table | None = None,
     progress: Progress = silent,
 ) -> PreparedCatalog:
     """Read the shop at ``files`` (opened at ``config.root``).
 
-    ``write_picture(sha256, jpeg)`` is called once for each distinct picture that is read, from several threads.
+    ``write_image(sha256, jpeg)`` is called once for each distinct image that is read, from several threads.
     ``parent`` is the previous catalogue's items: they keep their splits. ``sources`` is what lay at each location when
-    the shop was last read: a picture whose version still holds is not read. Raises CatalogError when the source is no
+    the shop was last read: an image whose version still holds is not read. Raises CatalogError when the source is no
     catalogue, TooManyRejects when too much of it was refused, TransientError when its server did not answer.
     """
     progress(0.0, f"reading {config.source}")
@@ -73,18 +73,18 @@ def prepare_catalog(
             listing.category, listing.product_type, config.category_level
         )
     picked = _picked(config, source.listings, parent)
-    limits = PictureLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
-    reader = PictureReader(files, write_picture, limits, config.picture_threads, known_sources(sources))
-    pictures = reader.read_all(
+    limits = ImageLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
+    reader = ImageReader(files, write_image, limits, config.picture_threads, known_sources(sources))
+    images = reader.read_all(
         [listing.image for listing in picked], lambda share, message: progress(0.05 + 0.9 * share, message)
     )
-    good, refused = _by_picture(picked, pictures)
+    good, refused = _by_image(picked, images)
     rejects = _rejects_table([*source.rejects, *refused])
     _check(config, source, len(picked), len(refused), rejects)
     items = _items_table(good, config, parent)
     progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
-    summary = _summary(config, source, len(picked), items, rejects) | {"pictures_read": reader.pictures_read}
-    return PreparedCatalog(items, rejects, sources_table(pictures), summary)
+    summary = _summary(config, source, len(picked), items, rejects) | {"pictures_read": reader.images_read}
+    return PreparedCatalog(items, rejects, sources_table(images), summary)
 
 
 def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | None) -> list[Listing]:
@@ -94,14 +94,14 @@ def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | N
     return choose_subset(listings, config.max_items, config.split_seed, incumbents)
 
 
-def _by_picture(
-    listings: Sequence[Listing], pictures: Mapping[str, SourcePicture]
-) -> tuple[list[tuple[Listing, StoredPicture]], list[Reject]]:
-    """Listings with their picture, sorted by item_id, and those whose picture cannot be used."""
+def _by_image(
+    listings: Sequence[Listing], images: Mapping[str, SourceImage]
+) -> tuple[list[tuple[Listing, StoredImage]], list[Reject]]:
+    """Listings with their image, sorted by item_id, and those whose image cannot be used."""
     good, refused = [], []
     for listing in listings:
-        found = pictures[listing.image].found
-        if isinstance(found, PictureFault):
+        found = images[listing.image].found
+        if isinstance(found, ImageFault):
             source = f"{listing.source} {listing.image}"
             refused.append(Reject(listing.row, listing.item_id, found.reason, found.detail, source))
         else:
@@ -132,11 +132,11 @@ def _check(config: CatalogConfig, source: SourceRows, picked: int, refused: int,
     )
 
 
-def reject_share(rows: int, row_rejects: int, picked: int, picture_rejects: int) -> float:
-    """Share of the source that was refused; of a subset's pictures, their share stands for the rest."""
+def reject_share(rows: int, row_rejects: int, picked: int, image_rejects: int) -> float:
+    """Share of the source that was refused; of a subset's images, their share stands for the rest."""
     of_rows = row_rejects / rows if rows else 1.0
-    of_pictures = picture_rejects / picked if picked else 0.0
-    return 1 - (1 - of_rows) * (1 - of_pictures)
+    of_images = image_rejects / picked if picked else 0.0
+    return 1 - (1 - of_rows) * (1 - of_images)
 
 
 def _commonest(rejects: pa.Table) -> list[str]:
@@ -154,17 +154,17 @@ def _commonest(rejects: pa.Table) -> list[str]:
 
 
 def _items_table(
-    good: Sequence[tuple[Listing, StoredPicture]], config: CatalogConfig, parent: pa.Table | None
+    good: Sequence[tuple[Listing, StoredImage]], config: CatalogConfig, parent: pa.Table | None
 ) -> pa.Table:
-    members = [Member(one.item_id, group_of(one), picture.sha256) for one, picture in good]
+    members = [Member(one.item_id, group_of(one), image.sha256) for one, image in good]
     splits = assign_splits(members, config.split_seed, config.train_share, config.val_share, _known(parent))
     rows = [(*pair, member.group_id, split) for pair, member, split in zip(good, members, splits, strict=True)]
     blocks = [_block(rows[start : start + _BLOCK], config.root) for start in range(0, len(rows), _BLOCK)]
     return pa.concat_tables([ITEMS.empty_table(), *blocks]).combine_chunks()  # one piece: the same bytes as ever
 
 
-def _block(rows: Sequence[tuple[Listing, StoredPicture, str, str]], root: str) -> pa.Table:
-    found = [_row(listing, picture, group_id, split, root) for listing, picture, group_id, split in rows]
+def _block(rows: Sequence[tuple[Listing, StoredImage, str, str]], root: str) -> pa.Table:
+    found = [_row(listing, image, group_id, split, root) for listing, image, group_id, split in rows]
     return pa.table({name: [row[name] for row in found] for name in ITEMS.names}, schema=ITEMS)
 
 
@@ -176,7 +176,7 @@ def _known(parent: pa.Table | None) -> Known | None:
     return Known.of(members, columns["split"])
 
 
-def _row(listing: Listing, picture: StoredPicture, group_id: str, split: str, root: str) -> dict[str, Any]:
+def _row(listing: Listing, image: StoredImage, group_id: str, split: str, root: str) -> dict[str, Any]:
     texts = {
         "title": listing.title,
         "description": listing.description,
@@ -196,11 +196,11 @@ def _row(listing: Listing, picture: StoredPicture, group_id: str, split: str, ro
         "language": listing.language,
         "captions": list(captions_of(listing).items()),
         "attributes": sorted(listing.attributes.items()),
-        "image_sha256": picture.sha256,
-        "image_width": picture.width,
-        "image_height": picture.height,
+        "image_sha256": image.sha256,
+        "image_width": image.width,
+        "image_height": image.height,
         "source_uri": listing.image if "://" in listing.image else f"{root.rstrip('/')}/{listing.image}",
-        "source_sha256": picture.source_sha256,
+        "source_sha256": image.source_sha256,
         "text_sha256": hashlib.sha256(canonical_json(texts).encode()).hexdigest(),
     }
 

@@ -1,4 +1,4 @@
-"""What lay at each place of a shop when it was last read, so that a picture nobody touched is not read again."""
+"""What lay at each place of a shop when it was last read, so that an image nobody touched is not read again."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.image_reader import SourcePicture, StoredPicture
-from tasks.catalog.images import PictureFault
+from tasks.catalog.image_reader import SourceImage, StoredImage
+from tasks.catalog.images import ImageFault
 from tasks.schema.manifest import canonical_json
 from tasks.schema.tables import SOURCES
 
-#: Raised when the same bytes would be judged or stored otherwise. Not the version of Pillow: a picture stored by an
+#: Raised when the same bytes would be judged or stored otherwise. Not the version of Pillow: an image stored by an
 #: older one is as good, and reading it again would change its hash and have it embedded again.
 RECIPE = 1
 
@@ -22,19 +22,19 @@ def sources_id(config: CatalogConfig, root: str) -> str:
     return hashlib.sha256(canonical_json([root, limits, RECIPE]).encode()).hexdigest()[:16]
 
 
-def sources_table(pictures: Mapping[str, SourcePicture]) -> pa.Table:
+def sources_table(images: Mapping[str, SourceImage]) -> pa.Table:
     """The SOURCES table of every location that has a version, sorted."""
-    rows = [_row(location, picture) for location, picture in sorted(pictures.items()) if picture.version]
+    rows = [_row(location, image) for location, image in sorted(images.items()) if image.version]
     return pa.table({name: [row[at] for row in rows] for at, name in enumerate(SOURCES.names)}, schema=SOURCES)
 
 
-def known_sources(table: pa.Table | None) -> dict[str, SourcePicture]:
+def known_sources(table: pa.Table | None) -> dict[str, SourceImage]:
     """Each location of a SOURCES table -> what lay there."""
     if table is None:
         return {}
     return {
-        location: SourcePicture(
-            version, PictureFault(reason, detail) if reason else StoredPicture(sha256, width, height, source_sha256)
+        location: SourceImage(
+            version, ImageFault(reason, detail) if reason else StoredImage(sha256, width, height, source_sha256)
         )
         for location, version, source_sha256, sha256, width, height, reason, detail in zip(
             *(table[name].to_pylist() for name in SOURCES.names), strict=True
@@ -42,8 +42,8 @@ def known_sources(table: pa.Table | None) -> dict[str, SourcePicture]:
     }
 
 
-def _row(location: str, picture: SourcePicture) -> tuple[object, ...]:
-    found = picture.found
-    if isinstance(found, PictureFault):
-        return location, picture.version, "", "", 0, 0, found.reason, found.detail
-    return location, picture.version, found.source_sha256, found.sha256, found.width, found.height, "", ""
+def _row(location: str, image: SourceImage) -> tuple[object, ...]:
+    found = image.found
+    if isinstance(found, ImageFault):
+        return location, image.version, "", "", 0, 0, found.reason, found.detail
+    return location, image.version, found.source_sha256, found.sha256, found.width, found.height, "", ""

@@ -1,6 +1,6 @@
 """Which items to train on, choose by, and measure on: stable as the shop grows, and without leaks.
 
-Two promises hold for the splits train, val and test: no group has items in two of them, and no picture has.
+Two promises hold for the splits train, val and test: no group has items in two of them, and no image has.
 What would break a promise becomes "unused": it can be searched, and is neither trained nor measured on.
 """
 
@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-#: Who keeps an item or a picture that two splits claim. Test first: it is the smallest and the figures rest on it.
+#: Who keeps an item or an image that two splits claim. Test first: it is the smallest and the figures rest on it.
 PRECEDENCE = ("test", "val", "train")
 
 
@@ -24,11 +24,11 @@ class Member:
 
 @dataclass(slots=True)
 class Known:
-    """Splits of the previous catalogue, by item, by group and by picture; items that have left count too."""
+    """Splits of the previous catalogue, by item, by group and by image; items that have left count too."""
 
     items: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, members: Iterable[Member], splits: Iterable[str]) -> "Known":
@@ -38,7 +38,7 @@ class Known:
             known.items[member.item_id] = split
             if split in PRECEDENCE:
                 known.groups[member.group_id] = split
-                known.pictures[member.image_sha256] = split
+                known.images[member.image_sha256] = split
         return known
 
 
@@ -59,7 +59,7 @@ def assign_splits(
 ) -> list[str]:
     """The split of each member, in their order.
 
-    An item of the previous catalogue keeps its split as long as no group or picture straddles. A new item takes the
+    An item of the previous catalogue keeps its split as long as no group or image straddles. A new item takes the
     split its group already has, else the one its group's hash falls in.
     """
     known = known or Known()
@@ -69,7 +69,7 @@ def assign_splits(
         before = known.items.get(member.item_id)
         wanted = groups[member.group_id]
         splits.append(wanted if before in (None, wanted) else "unused")
-    return _without_shared_pictures(members, splits, known)
+    return _without_shared_images(members, splits, known)
 
 
 def _group_splits(members: Sequence[Member], seed: str, train: float, val: float, known: Known) -> dict[str, str]:
@@ -89,26 +89,26 @@ def _winner(votes: Mapping[str, int]) -> str:
     return best if votes.get(best, 0) else ""
 
 
-def _without_shared_pictures(members: Sequence[Member], splits: list[str], known: Known) -> list[str]:
-    """Where one picture has items in several splits, one split keeps its items and the others' become unused.
+def _without_shared_images(members: Sequence[Member], splits: list[str], known: Known) -> list[str]:
+    """Where one image has items in several splits, one split keeps its items and the others' become unused.
 
-    The keeper is the split of the items that were there before, be it the one the picture had before; without such
-    items the one the picture had before; else by precedence.
+    The keeper is the split of the items that were there before, be it the one the image had before; without such
+    items the one the image had before; else by precedence.
     """
     claims: dict[str, set[tuple[bool, str]]] = defaultdict(set)
     for member, split in zip(members, splits, strict=True):
         if split in PRECEDENCE:
             claims[member.image_sha256].add((member.item_id in known.items, split))
-    keepers = {picture: _keeper(picture, claim, known) for picture, claim in claims.items()}
+    keepers = {image: _keeper(image, claim, known) for image, claim in claims.items()}
     return [
         split if split == keepers.get(member.image_sha256) else "unused"
         for member, split in zip(members, splits, strict=True)
     ]
 
 
-def _keeper(picture: str, claims: set[tuple[bool, str]], known: Known) -> str:
+def _keeper(image: str, claims: set[tuple[bool, str]], known: Known) -> str:
     older = {split for was_there, split in claims if was_there}
-    before = known.pictures.get(picture, "")
+    before = known.images.get(image, "")
     if before and (not older or before in older):
         return before
     candidates = older or {split for _, split in claims}
@@ -116,7 +116,7 @@ def _keeper(picture: str, claims: set[tuple[bool, str]], known: Known) -> str:
 
 
 def straddling(members: Sequence[Member], splits: Sequence[str], key: Callable[[Member], Hashable]) -> int:
-    """How many groups or pictures (by ``key``) have items in two of train, val and test. Zero, or a leak."""
+    """How many groups or images (by ``key``) have items in two of train, val and test. Zero, or a leak."""
     seen: dict[Hashable, set[str]] = defaultdict(set)
     for member, split in zip(members, splits, strict=True):
         if split in PRECEDENCE:

@@ -14,7 +14,7 @@ from tasks.catalog.categories import split_category, type_from_category, type_wo
 from tasks.catalog.columns import match_columns
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.listing import Listing, Reject, SourceRows
-from tasks.catalog.locations import Base, OutsideShop, first_image, pictures_base
+from tasks.catalog.locations import Base, OutsideShop, first_image, images_base
 from tasks.schema.errors import CatalogError
 from tasks.schema.files import SourceFiles
 
@@ -42,7 +42,7 @@ def read_table(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     found, rows = _parse(name, data, config)
     columns = match_columns(found, config.columns, name)
     extra = [column for column in found if column and column not in columns.values()]
-    reader = _RowReader(columns, extra, pictures_base(config, files.root))
+    reader = _RowReader(columns, extra, images_base(config, files.root))
     listings, rejects, count = [], [], 0
     for raw in rows:
         count += 1

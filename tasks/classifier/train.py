@@ -22,7 +22,7 @@ from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_IMAGES_TO_TRUST = 5  # from so many pictures on, a class starts between its text and its pictures
+_IMAGES_TO_TRUST = 5  # from so many images on, a class starts between its text and its images
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def _choose_rows(vectors: np.ndarray, labels: Sequence[str], split: Sequence[str
 def _starting_weights(rows: _Rows, prototypes: Mapping[str, np.ndarray], config: ClassifierConfig) -> np.ndarray | None:
     """Unit rows (classes, d) a cosine head starts from; None for random ones.
 
-    Text embeddings are centred by their own mean: texts and pictures lie in two cones. A class starts from its name;
-    with a few pictures, from the middle between name and pictures; without a name, from its pictures.
+    Text embeddings are centred by their own mean: texts and images lie in two cones. A class starts from its name;
+    with a few images, from the middle between name and images; without a name, from its images.
     """
     if config.head != "cosine" or not config.text_init:
         return None

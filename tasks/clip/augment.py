@@ -12,7 +12,7 @@ from tasks.clip.images import PixelReader, ahead
 from tasks.schema.errors import CatalogError
 from tasks.schema.progress import Progress, silent
 
-#: How far a picture is shifted at most, as a share of its side. Its edge is repeated, because cropping a larger picture
+#: How far an image is shifted at most, as a share of its side. Its edge is repeated, because cropping a larger image
 #: instead would show products at another scale than at search time.
 SHIFT = 1 / 24
 
@@ -31,7 +31,7 @@ class PixelBank:
             self._kept = self._decode_all((len(images), 3, height, width), threads, progress)
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 (n, 3, height, width) of those rows. Raises CatalogError naming a picture that cannot be read."""
+        """uint8 (n, 3, height, width) of those rows. Raises CatalogError naming an image that cannot be read."""
         if self._kept is not None:
             return self._kept[rows]
         return np.stack(list(self._pool.map(self._decode, rows.tolist())))
@@ -42,17 +42,17 @@ class PixelBank:
 
     def _decode(self, row: int) -> np.ndarray:
         try:
-            # in one order in memory whether kept or not: sums over a picture round by it
+            # in one order in memory whether kept or not: sums over an image round by it
             return np.ascontiguousarray(self._reader.pixels(self._images[row]).transpose(2, 0, 1))
         except Exception as error:
-            raise CatalogError(f"training picture {row} cannot be read: {first_line(error)}") from error
+            raise CatalogError(f"training image {row} cannot be read: {first_line(error)}") from error
 
     def _decode_all(self, shape: tuple[int, ...], threads: int, progress: Progress) -> np.ndarray:
         kept = np.empty(shape, np.uint8)
         for row, pixels in enumerate(ahead(self._decode, range(shape[0]), self._pool, depth=8 * threads)):
             kept[row] = pixels
             if row % 500 == 499:
-                progress(row / shape[0], f"decoded {row + 1} of {shape[0]} pictures")
+                progress(row / shape[0], f"decoded {row + 1} of {shape[0]} images")
         return kept
 
 
@@ -89,7 +89,7 @@ def _shifted(pixels: np.ndarray, flips: np.ndarray, random: np.random.Generator)
 def _resized_crops(
     pixels: np.ndarray, area_min: float, flips: np.ndarray, random: np.random.Generator, device: torch.device
 ) -> torch.Tensor:
-    """Crops of a random area, resampled on the device in one call; torchvision does it picture by picture."""
+    """Crops of a random area, resampled on the device in one call; torchvision does it image by image."""
     count = len(pixels)
     side = np.sqrt(random.uniform(area_min, 1, count))
     middle = random.uniform(-1, 1, (count, 2)) * (1 - side[:, None])

@@ -1,4 +1,4 @@
-"""A vision transformer's last block, computed for the one token that becomes the picture's vector."""
+"""A vision transformer's last block, computed for the one token that becomes the image's vector."""
 
 from types import MethodType
 
@@ -7,7 +7,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
 
 def spare_the_last_block(model: torch.nn.Module) -> None:
-    """Let the last block of ``model``'s picture tower compute its class token alone, where nothing else is read.
+    """Let the last block of ``model``'s image tower compute its class token alone, where nothing else is read.
 
     Same vectors and gradients up to rounding; of ViT-B-32's arithmetic 7 % less. Weights keep their names and places.
     Other towers, and those that pool over every token, stay as they are.

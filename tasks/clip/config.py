@@ -1,4 +1,4 @@
-"""What a person may set about the model: which weights, how they are fine-tuned, how pictures are embedded."""
+"""What a person may set about the model: which weights, how they are fine-tuned, how images are embedded."""
 
 from typing import Any, Literal
 
@@ -136,7 +136,7 @@ class FinetuneConfig(Config):
     positives: Literal["own", "caption", "group"] = Field(
         default="caption",
         description=(
-            "What counts as a match within a batch. own: the item's own picture. caption: also every picture whose "
+            "What counts as a match within a batch. own: the item's own image. caption: also every image whose "
             "item carries the same words. group: also every variant of the same design, even in another colour"
         ),
     )
@@ -145,14 +145,14 @@ class FinetuneConfig(Config):
         default=None,
         ge=0.1,
         le=1,
-        description="Smallest share of the picture a random crop keeps (blank: .8; small: 1)",
+        description="Smallest share of the image a random crop keeps (blank: .8; small: 1)",
     )
-    flip: bool = Field(default=True, description="Mirror half of the pictures")
+    flip: bool = Field(default=True, description="Mirror half of the images")
     jitter: float | None = Field(
         default=None, ge=0, le=0.5, description="Range of random brightness and contrast (blank: 0; small: 0.08)"
     )
     image_size: int | None = Field(
-        default=None, ge=16, le=1024, description="Side of the training picture in pixels (blank: the model's own)"
+        default=None, ge=16, le=1024, description="Side of the training image in pixels (blank: the model's own)"
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         default="auto", description="auto: bfloat16 where the device computes with it natively; the loss is fp32 always"
@@ -173,9 +173,9 @@ class FinetuneConfig(Config):
         default=4096,
         ge=0,
         le=1_000_000,
-        description="Decoded pictures are kept up to this size; above, decoded each time",
+        description="Decoded images are kept up to this size; above, decoded each time",
     )
-    threads: int = Field(default=4, ge=1, le=128, description="Threads that decode pictures")
+    threads: int = Field(default=4, ge=1, le=128, description="Threads that decode images")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Seed of order, captions and crops")
 
     @model_validator(mode="after")
@@ -244,20 +244,20 @@ SHARD_SIZE, GPU_SHARD_SIZE = 2048, 16_384
 
 
 class EmbedConfig(Config):
-    """How pictures become vectors."""
+    """How images become vectors."""
 
     batch_size: int | None = Field(
         default=None,
         ge=1,
         le=4096,
-        description="Pictures in one forward pass (blank: 64 on a CPU, 512 on a GPU). What is too many is halved",
+        description="Images in one forward pass (blank: 64 on a CPU, 512 on a GPU). What is too many is halved",
     )
     shard_size: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000,
         description=(
-            "Pictures in one stored shard: what a killed run repeats at most (blank: 2048, a minute's work of a "
+            "Images in one stored shard: what a killed run repeats at most (blank: 2048, a minute's work of a "
             "CPU; 16384, a few seconds' work, where this machine has a GPU or compute.gpus_per_worker is set)"
         ),
     )
@@ -273,7 +273,7 @@ class EmbedConfig(Config):
         ge=1,
         le=128,
         description=(
-            "Threads that decode and resize pictures (blank: 4). Beside a GPU, more than 4 are processes (blank: one a "
+            "Threads that decode and resize images (blank: 4). Beside a GPU, more than 4 are processes (blank: one a "
             "core), for the threads of one process keep no GPU busy"
         ),
     )

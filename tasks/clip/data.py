@@ -1,4 +1,4 @@
-"""What the model learns from: captions, pictures, and the order in which a run shows them."""
+"""What the model learns from: captions, images, and the order in which a run shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tasks.schema.errors import ConfigError
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Items of one split, aligned: ``captions[i]`` (kind -> words), ``images[i]`` (encoded picture), ``groups[i]``."""
+    """Items of one split, aligned: ``captions[i]`` (kind -> words), ``images[i]`` (encoded image), ``groups[i]``."""
 
     captions: list[dict[str, str]]
     images: Sequence[bytes]

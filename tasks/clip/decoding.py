@@ -1,5 +1,5 @@
-"""Pictures to pixels in processes of their own, for a GPU: Python lets the threads of one process decode a thousand
-pictures a second, however many cores there are; an H100 takes twenty times as many."""
+"""Images to pixels in processes of their own, for a GPU: Python lets the threads of one process decode a thousand
+images a second, however many cores there are; an H100 takes twenty times as many."""
 
 import json
 import mmap
@@ -27,7 +27,7 @@ _AHEAD = 3  # batches in memory: one that the device computes, two that are bein
 
 @dataclass(frozen=True)
 class Source:
-    """How named pictures are read: by ``read`` here, by ``reader(place)`` in a process that shares the environment."""
+    """How named images are read: by ``read`` here, by ``reader(place)`` in a process that shares the environment."""
 
     read: Read
     reader: Callable[[str], Read]
@@ -97,7 +97,7 @@ class DecodeCrew:
     def decoded(self, batches: Iterable[list[str]]) -> Iterator[tuple[list[str], np.ndarray]]:
         """(names, uint8 (n, height, width, 3)) of each batch, in order; the pixels hold until the next is asked for.
 
-        Raises what a process raised (CatalogError by picture, or the store's own), TransientError where one ended.
+        Raises what a process raised (CatalogError by image, or the store's own), TransientError where one ended.
         """
         waiting: deque[tuple[int, list[str]]] = deque()
         try:
@@ -122,7 +122,7 @@ class DecodeCrew:
         answer = self._answers.get()
         if answer is None:
             raise TransientError(
-                "a process that decodes pictures ended, perhaps for want of memory; lower embed.decode_threads or "
+                "a process that decodes images ended, perhaps for want of memory; lower embed.decode_threads or "
                 "embed.batch_size if it happens again"
             )
         if answer["error"]:

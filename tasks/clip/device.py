@@ -44,5 +44,5 @@ def autocast(precision: Number, device: torch.device) -> AbstractContextManager[
 
 
 def prefers_channels_last(model: "open_clip.CLIP") -> bool:
-    """Whether the picture tower is convolutional; a vision transformer has one patch convolution and gains nothing."""
+    """Whether the image tower is convolutional; a vision transformer has one patch convolution and gains nothing."""
     return sum(isinstance(module, torch.nn.Conv2d) for module in model.visual.modules()) > 2

@@ -1,4 +1,4 @@
-"""Words and pictures to vectors of one space."""
+"""Words and images to vectors of one space."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,17 +14,17 @@ from open_clip.model import convert_weights_to_lp
 from tasks.clip.class_token import spare_the_last_block
 from tasks.clip.decoding import DecodeCrew, Source
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
-from tasks.clip.folder import first_line, load_model, picture_size
-from tasks.clip.images import Picture, PixelReader, ahead, batches, decode
+from tasks.clip.folder import first_line, input_size, load_model
+from tasks.clip.images import ImageLike, PixelReader, ahead, batches, decode
 from tasks.clip.texts import text_features
 from tasks.schema.errors import CatalogError, ModelUnavailable
 
 THREADS = 4  # that decode: more of one process wait for each other
-_WORTH_PROCESSES = 4096  # pictures in a shard: threads have decoded three times as many when processes have started
+_WORTH_PROCESSES = 4096  # images in a shard: threads have decoded three times as many when processes have started
 
 
 class Encoder:
-    """A loaded model: texts and pictures to L2-normalised float32 vectors. Safe to use from many threads."""
+    """A loaded model: texts and images to L2-normalised float32 vectors. Safe to use from many threads."""
 
     def __init__(self, folder: Path, device: str = "auto", precision: Precision = "fp32") -> None:
         model, config = load_model(folder)
@@ -32,10 +32,10 @@ class Encoder:
         self.precision = choose_precision(precision, self.device)
         self.name: str = config.get("card", {}).get("name", folder.name)
         self.dim: int = config["model_cfg"]["embed_dim"]
-        self.image_size: int = picture_size(model)[0]
+        self.image_size: int = input_size(model)[0]
         self.logit_scale = float(model.logit_scale.detach().exp())
         self.batch_size = 512 if self.device.type == "cuda" else 64  # more than these is no faster
-        self._reader = PixelReader(config.get("preprocess_cfg", {}), picture_size(model))
+        self._reader = PixelReader(config.get("preprocess_cfg", {}), input_size(model))
         self._tokenize = load_tokenizer(folder)
         self._layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
         if self.precision == "bf16":
@@ -45,7 +45,7 @@ class Encoder:
         self._crew: DecodeCrew | None = None
         self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
         if self.device.type == "cuda":
-            # TF32 convolutions would move a picture's vector by 1e-3, differently in each batch size.
+            # TF32 convolutions would move an image's vector by 1e-3, differently in each batch size.
             torch.backends.cudnn.allow_tf32 = False
 
     @classmethod
@@ -61,29 +61,29 @@ class Encoder:
         return vectors
 
     def encode_pixels(self, pixels: list[np.ndarray], batch_size: int | None = None) -> np.ndarray:
-        """float32 (n, dim), L2-normalised, of pictures that `pixels` made small. Raises CatalogError."""
+        """float32 (n, dim), L2-normalised, of images that `pixels` made small. Raises CatalogError."""
         parts = [self._encode_what_fits(np.stack(part)) for part in batches(pixels, batch_size or self.batch_size)]
         vectors = np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
         _refuse_nonfinite(vectors, [str(row) for row in range(len(vectors))])
         return vectors
 
-    def pixels(self, picture: Picture) -> np.ndarray:
+    def pixels(self, image: ImageLike) -> np.ndarray:
         """uint8 (height, width, 3), upright, resized and cropped as the model takes it. Raises CatalogError."""
-        return self._decode(("", picture))[1]
+        return self._decode(("", image))[1]
 
-    def encode_images(self, pictures: Iterable[Picture], batch_size: int | None = None) -> np.ndarray:
-        """float32 (n, dim), L2-normalised, in the order of ``pictures`` (encoded bytes or PIL). Raises CatalogError."""
-        named = ((str(row), picture) for row, picture in enumerate(pictures))
+    def encode_images(self, images: Iterable[ImageLike], batch_size: int | None = None) -> np.ndarray:
+        """float32 (n, dim), L2-normalised, in the order of ``images`` (encoded bytes or PIL). Raises CatalogError."""
+        named = ((str(row), image) for row, image in enumerate(images))
         parts = [vectors for _, vectors in self.embed(named, batch_size)]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
     def embed(
-        self, pictures: Iterable[tuple[str, Picture]], batch_size: int | None = None, threads: int | None = None
+        self, images: Iterable[tuple[str, ImageLike]], batch_size: int | None = None, threads: int | None = None
     ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """(names, float32 (n, dim)) of each batch; ``threads`` decode. Raises CatalogError by picture."""
+        """(names, float32 (n, dim)) of each batch; ``threads`` decode. Raises CatalogError by image."""
         batch_size, threads = batch_size or self.batch_size, threads or THREADS
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-            for batch in batches(self._decoded(pictures, pool, batch_size, threads), batch_size):
+            for batch in batches(self._decoded(images, pool, batch_size, threads), batch_size):
                 names = [name for name, _ in batch]
                 vectors = self._encode_what_fits(np.stack([pixels for _, pixels in batch]))
                 _refuse_nonfinite(vectors, names)
@@ -95,7 +95,7 @@ class Encoder:
         """As `embed`, of what ``source`` has by these ``names``.
 
         Beside a GPU, ``workers`` are processes (blank: one a core), and threads until those have started; else threads.
-        Raises what reading raises, CatalogError by picture, and TransientError where such a process ended.
+        Raises what reading raises, CatalogError by image, and TransientError where such a process ended.
         """
         crew = self.decode_crew(source, batch_size, workers) if len(names) >= _WORTH_PROCESSES else None
         if crew is None:
@@ -126,17 +126,17 @@ class Encoder:
         return self._crew
 
     def _decoded(
-        self, pictures: Iterable[tuple[str, Picture]], pool: ThreadPoolExecutor, batch_size: int, threads: int
+        self, images: Iterable[tuple[str, ImageLike]], pool: ThreadPoolExecutor, batch_size: int, threads: int
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Pictures in order, decoded by ``pool``; memory stays bounded on any input."""
+        """Images in order, decoded by ``pool``; memory stays bounded on any input."""
         if self.device.type == "cpu":
             # In turns: decoding beside the forward pass takes cores from it at random, and all wait for the last one.
-            return chain.from_iterable(pool.map(self._decode, turn) for turn in batches(pictures, batch_size))
-        return ahead(self._decode, pictures, pool, depth=max(2 * batch_size, threads))
+            return chain.from_iterable(pool.map(self._decode, turn) for turn in batches(images, batch_size))
+        return ahead(self._decode, images, pool, depth=max(2 * batch_size, threads))
 
-    def _decode(self, named: tuple[str, Picture]) -> tuple[str, np.ndarray]:
-        name, picture = named
-        return name, decode(self._reader, name, picture)
+    def _decode(self, named: tuple[str, ImageLike]) -> tuple[str, np.ndarray]:
+        name, image = named
+        return name, decode(self._reader, name, image)
 
     def _encode_what_fits(self, pixels: np.ndarray) -> np.ndarray:
         """At once, or in halves where the device's memory does not hold it all; the next batch is tried whole."""

@@ -21,7 +21,7 @@ from tasks.clip.config import FinetuneConfig, Recipe
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
 from tasks.clip.device import choose_device, choose_precision, prefers_channels_last
 from tasks.clip.encoder import load_tokenizer
-from tasks.clip.folder import count_parameters, load_model, picture_size, save_model
+from tasks.clip.folder import count_parameters, input_size, load_model, save_model
 from tasks.clip.gradient import Batch, backward
 from tasks.clip.images import PixelReader, ahead
 from tasks.clip.losses import matches
@@ -53,7 +53,7 @@ def finetune(
     ``save(folder, step)`` gets a checkpoint folder every ``save_every_steps``; it is removed when ``save`` returns.
     ``resume`` is such a folder: the run goes on exactly as if it had not stopped. With fewer than 2 val items nothing
     is measured and the last weights win. Raises ConfigError (settings against data or checkpoint; the loss diverged),
-    ModelUnavailable, CatalogError (a picture cannot be read), ArtifactCorrupt (an incomplete checkpoint).
+    ModelUnavailable, CatalogError (an image cannot be read), ArtifactCorrupt (an incomplete checkpoint).
     """
     with torch.random.fork_rng():
         run = _Run(base, train, val, config, device, progress)
@@ -89,7 +89,7 @@ class _Run:
         self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
         self.model = model.to(self.device).to(memory_format=self.layout).train()
         self.optimizer = make_optimizer(self.model, self.recipe)
-        self._read_pictures(train, val)
+        self._read_images(train, val)
         self.log = TrainingLog(
             recipe=self.recipe.model_dump(mode="json"), device=str(self.device), precision=self.precision,
             items=len(train), batch_size=self.batch_size, steps_planned=self.steps,
@@ -109,9 +109,9 @@ class _Run:
         names = {name: row for row, name in enumerate(dict.fromkeys(train.groups))}
         self.groups = np.array([names[name] for name in train.groups])
 
-    def _read_pictures(self, train: TrainingData, val: TrainingData) -> None:
+    def _read_images(self, train: TrainingData, val: TrainingData) -> None:
         preprocess, memory = self.folder_config.get("preprocess_cfg", {}), self.recipe.picture_memory_mb * 2**20
-        self.reader = PixelReader(preprocess, picture_size(self.model))
+        self.reader = PixelReader(preprocess, input_size(self.model))
         self.bank = PixelBank(train.images, self.reader, self.recipe.threads, memory, self.progress)
         self.val_bank = PixelBank(val.images, self.reader, self.recipe.threads, memory)
 
@@ -216,7 +216,7 @@ class _Run:
         rate = self.log.pictures_per_second
         self.progress(
             step / self.steps,
-            f"step {step} of {self.steps}, loss {loss:.3f}{recall}, {rate:.0f} pictures/s, {left:.0f} s left",
+            f"step {step} of {self.steps}, loss {loss:.3f}{recall}, {rate:.0f} images/s, {left:.0f} s left",
         )
 
     def _save(self, save: Save, step: int) -> None:

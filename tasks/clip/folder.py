@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def load_model(folder: Path, image_size: int | None = None) -> tuple[open_clip.CLIP, dict[str, Any]]:
     """Model in eval mode, fp32, on the CPU, and the folder's whole config. Raises ModelUnavailable.
 
-    ``image_size``: another side of the picture in pixels; position embeddings are interpolated.
+    ``image_size``: another side of the image in pixels; position embeddings are interpolated.
     """
     config = read_config(folder)
     if image_size is not None:
@@ -84,8 +84,8 @@ def refuse_nonfinite(model: torch.nn.Module, source: str) -> None:
         raise ModelUnavailable(f"{source} is damaged: {len(bad)} tensors hold NaN or infinity, first {bad[0]!r}")
 
 
-def picture_size(model: open_clip.CLIP) -> tuple[int, int]:
-    """Height and width in pixels of the pictures the model expects."""
+def input_size(model: open_clip.CLIP) -> tuple[int, int]:
+    """Height and width in pixels of the images the model expects."""
     size = model.visual.image_size
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 

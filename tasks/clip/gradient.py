@@ -74,7 +74,7 @@ def _scale(model: open_clip.CLIP) -> torch.Tensor:
 
 @contextmanager
 def _statistics_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Batch-norm layers compute as in training but keep their statistics: no picture counts twice."""
+    """Batch-norm layers compute as in training but keep their statistics: no image counts twice."""
     layers = [
         module
         for module in model.modules()

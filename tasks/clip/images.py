@@ -1,4 +1,4 @@
-"""Picture bytes to pixels: OpenCLIP's own transform, in threads, a bounded number of batches ahead."""
+"""Image bytes to pixels: OpenCLIP's own transform, in threads, a bounded number of batches ahead."""
 
 import io
 import math
@@ -20,25 +20,25 @@ from tasks.schema.errors import CatalogError
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-Picture = bytes | Image.Image
+ImageLike = bytes | Image.Image
 
 #: Sides of a reduced JPEG in sides of the result. At 1 the decoder's coarse averaging would show in the vectors.
 _SPARE = 1.5
 
 
-def open_picture(picture: Picture, side: int = 0) -> Image.Image:
-    """RGB picture from encoded bytes or a PIL picture of any mode, upright by its EXIF tag.
+def open_image(image: ImageLike, side: int = 0) -> Image.Image:
+    """RGB image from encoded bytes or a PIL image of any mode, upright by its EXIF tag.
 
     Transparent parts become white, as in a shop; OpenCLIP's own conversion makes them black. ``side``: pixels that its
     shorter side needs; a JPEG of several times that is decoded at a half, a quarter or an eighth of its size.
     """
-    if isinstance(picture, Image.Image):
-        opened = picture
+    if isinstance(image, Image.Image):
+        opened = image
     else:
-        opened = Image.open(io.BytesIO(picture))
+        opened = Image.open(io.BytesIO(image))
         if side:
             opened.draft(None, (side, side))
-    if opened.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # without it, exif_transpose copies the picture
+    if opened.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # without it, exif_transpose copies the image
         opened = ImageOps.exif_transpose(opened)
     if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
         opened = opened.convert("RGBA")
@@ -47,7 +47,7 @@ def open_picture(picture: Picture, side: int = 0) -> Image.Image:
 
 
 class PixelReader:
-    """Pictures to tensors as the model expects them: ``preprocess`` is OpenCLIP's preprocess_cfg."""
+    """Images to tensors as the model expects them: ``preprocess`` is OpenCLIP's preprocess_cfg."""
 
     def __init__(self, preprocess: dict[str, Any], image_size: int | tuple[int, int]) -> None:
         self.preprocess = preprocess
@@ -55,7 +55,7 @@ class PixelReader:
         self.settings = PreprocessCfg(**{**known, "size": image_size})
         transform = image_transform_v2(self.settings, is_train=False)
         *geometry, _to_tensor, self.normalise = transform.transforms
-        self._on_pictures = v2.Compose(geometry)
+        self._on_images = v2.Compose(geometry)
         steps = [_tensor_step(step) for step in geometry if not isinstance(step, MaybeConvertMode)]
         self._on_tensors = v2.Compose(steps) if None not in steps else None
         self._side = math.ceil(_SPARE * max(np.atleast_1d(image_size)))
@@ -66,12 +66,12 @@ class PixelReader:
         size = self.settings.size
         return (size, size) if isinstance(size, int) else (size[0], size[1])
 
-    def pixels(self, picture: Picture) -> np.ndarray:
+    def pixels(self, image: ImageLike) -> np.ndarray:
         """uint8 (height, width, 3): resized and cropped, not yet normalised."""
-        image = open_picture(picture, self._side)
+        opened = open_image(image, self._side)
         if self._on_tensors is None:
-            return np.asarray(self._on_pictures(image))
-        pixels = self._on_tensors(torch.from_numpy(np.array(image)).permute(2, 0, 1))
+            return np.asarray(self._on_images(opened))
+        pixels = self._on_tensors(torch.from_numpy(np.array(opened)).permute(2, 0, 1))
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def tensor(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -86,12 +86,12 @@ def _tensor_step(step: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
     return v2.CenterCrop(step.size) if isinstance(step, CenterCrop) else None
 
 
-def decode(reader: PixelReader, name: str, picture: Picture) -> np.ndarray:
-    """The reader's pixels of the picture ``name``. Raises CatalogError."""
+def decode(reader: PixelReader, name: str, image: ImageLike) -> np.ndarray:
+    """The reader's pixels of the image ``name``. Raises CatalogError."""
     try:
-        return reader.pixels(picture)
+        return reader.pixels(image)
     except Exception as error:
-        raise CatalogError(f"picture {name} cannot be read: {first_line(error)}") from error
+        raise CatalogError(f"image {name} cannot be read: {first_line(error)}") from error
 
 
 def ahead(

@@ -9,7 +9,7 @@ def contrastive_loss(
 ) -> torch.Tensor:
     """Symmetric softmax cross-entropy of unit vectors (n, dim) under targets that share their mass among positives.
 
-    ``positives``: bool (n, n), [i, j] true where text i fits picture j; the diagonal is true. ``scale``: the softmax
+    ``positives``: bool (n, n), [i, j] true where text i fits image j; the diagonal is true. ``scale``: the softmax
     scale. With only the diagonal and no smoothing it is CLIP's own loss (Radford et al. 2021); soft targets as in
     UniCL (Yang et al. 2022).
     """
@@ -29,10 +29,10 @@ def soft_targets(mass: torch.Tensor, smoothing: float) -> torch.Tensor:
 
 
 def matches(rule: str, chosen: torch.Tensor, carried: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-    """bool (n, n): whether text i fits picture j, by ``FinetuneConfig.positives``.
+    """bool (n, n): whether text i fits image j, by ``FinetuneConfig.positives``.
 
     ``chosen``: int64 (n,), the caption shown for each item. ``carried``: int64 (n, kinds), every caption of the item
-    behind each picture, -1 for none. ``groups``: int64 (n,).
+    behind each image, -1 for none. ``groups``: int64 (n,).
     """
     own = torch.eye(len(chosen), dtype=torch.bool, device=chosen.device)
     if rule == "own":

@@ -69,7 +69,7 @@ def show_table(key: str, rows: Sequence[dict[str, Any]], description: str = "") 
 
 @_never_stops_the_work
 def show_figure(key: str, data_uri: str, description: str = "") -> None:
-    """Leave a picture at the run, as a data: URI, so that it needs no host and never expires."""
+    """Leave an image at the run, as a data: URI, so that it needs no host and never expires."""
     create_image_artifact(key=artifact_key(key), image_url=data_uri, description=description or None)
 
 

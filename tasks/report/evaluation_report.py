@@ -51,8 +51,8 @@ def render_report(
     ``model_name``, direction -> setting -> metric -> ``{"value", "low", "high"}``, ``queries`` (type -> metrics).
     differences: split -> "direction/setting/metric" -> ``{"difference", "low", "high", "p_value"}``.
     training: the training log. figures: further SVGs, heading -> bytes. facts: shown under the title.
-    gallery: ``{"query", "rank", "answer": {"title", "picture"}, "hits": [{"title", "picture", "correct"}],
-    "kind"?, "baseline_rank"?}``, pictures as encoded bytes.
+    gallery: ``{"query", "rank", "answer": {"title", "image"}, "hits": [{"title", "image", "correct"}],
+    "kind"?, "baseline_rank"?}``, images as encoded bytes.
     """
     before = {metrics["split"]: metrics for metrics in baseline}
     context = {
@@ -133,9 +133,9 @@ def _example(example: Mapping[str, Any]) -> dict[str, Any]:
         "rank": example["rank"],
         "baseline_rank": example.get("baseline_rank"),
         "missed": example["rank"] != 1,
-        "answer": {"title": example["answer"]["title"], "picture": thumbnail(example["answer"]["picture"])},
+        "answer": {"title": example["answer"]["title"], "image": thumbnail(example["answer"]["image"])},
         "hits": [
-            {"title": hit["title"], "correct": bool(hit["correct"]), "picture": thumbnail(hit["picture"])}
+            {"title": hit["title"], "correct": bool(hit["correct"]), "image": thumbnail(hit["image"])}
             for hit in example["hits"]
         ],
     }

@@ -125,7 +125,7 @@ def _recall_bars(axes: Axes, places: Sequence[float], cells: Sequence[Measured],
 
 
 def _name_directions(axes: Axes, groups: Sequence[tuple[str, str]], places: Sequence[float]) -> None:
-    words = {"text_to_image": "words → picture", "image_to_text": "picture → words"}
+    words = {"text_to_image": "words → image", "image_to_text": "image → words"}
     for direction in dict.fromkeys(d for d, _ in groups):
         own = [place for place, (d, _) in zip(places, groups, strict=True) if d == direction]
         middle = sum(own) / len(own)
@@ -192,7 +192,7 @@ def _recall_lines(left: Axes, evaluations: Sequence[Mapping[str, Any]]) -> None:
         values = [measured(row.get(name)).value for row in evaluations]
         style = "-" if metric.endswith("@1") else (0, (4, 2))
         right.plot(steps, values, color=color, marker="o", markersize=3.5, linewidth=1.5, linestyle=style)
-        words = {"text_to_image": "words → picture ", "image_to_text": "picture → words "}.get(direction, "")
+        words = {"text_to_image": "words → image ", "image_to_text": "image → words "}.get(direction, "")
         right.plot([], [], color=color, linestyle=style, label=f"{words}{metric_label(metric)}")
     right.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=len(names), frameon=False, fontsize=8, handlelength=1.8

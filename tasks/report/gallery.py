@@ -15,7 +15,7 @@ def choose_examples(
     """Rows of an evaluation worth a look: misses (right product not first, near to far) before hits.
 
     first_rank: (n,) int, rank of the right product from 1. top: (n, depth) best candidate rows of each query.
-    Returns ``{"row", "rank", "shown": candidate rows}``; the caller adds words and pictures, see `render_report`.
+    Returns ``{"row", "rank", "shown": candidate rows}``; the caller adds words and images, see `render_report`.
     """
     ranks = np.asarray(first_rank)
     order = np.argsort(ranks, kind="stable")
@@ -33,12 +33,12 @@ def _spread(rows: np.ndarray, wanted: int) -> list[int]:
     return [int(rows[place]) for place in np.linspace(0, len(rows) - 1, wanted).round().astype(int)]
 
 
-def thumbnail(picture: bytes, side: int = 144) -> str:
-    """Picture (any encoding Pillow reads) as a small JPEG data: URI, "" where it cannot be read."""
+def thumbnail(image: bytes, side: int = 144) -> str:
+    """Image (any encoding Pillow reads) as a small JPEG data: URI, "" where it cannot be read."""
     try:
-        with Image.open(io.BytesIO(picture)) as opened:
+        with Image.open(io.BytesIO(image)) as opened:
             small = opened.convert("RGB")
-    except Exception:  # a report must not fail over one picture
+    except Exception:  # a report must not fail over one image
         return ""
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

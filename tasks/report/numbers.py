@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 #: Words for the codes that measurements use.
 DIRECTIONS = {"text_to_image": "Text → Image", "image_to_text": "Image → Text"}
 SETTINGS = {
-    "strict": "only the product's own picture counts",
+    "strict": "only the product's own image counts",
     "multi_positive": "every product of the same title or design counts",
 }
 METRICS = {

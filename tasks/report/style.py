@@ -86,7 +86,7 @@ def png(figure: Figure, dpi: int = 120) -> bytes:
 
 
 def data_uri(content: bytes, mime: str = "image/svg+xml") -> str:
-    """Content as a ``data:`` URI: a picture that needs no server, in a report or as a Prefect image artifact."""
+    """Content as a ``data:`` URI: an image that needs no server, in a report or as a Prefect image artifact."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 

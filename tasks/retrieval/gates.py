@@ -30,9 +30,9 @@ def index_gates(found: Found, summary: Mapping[str, Any], parameters: Mapping[st
         Gate(
             name="self_test",
             value=None if found.fault else min(found.own_row, found.text_recall),
-            limit=f">= {_OWN_ROW} of pictures find their own row, >= {least:.2f} of exact search's answers to texts",
+            limit=f">= {_OWN_ROW} of images find their own row, >= {least:.2f} of exact search's answers to texts",
             passed=passed,
-            detail=found.fault or f"{found.own_row:.3f} of pictures, {found.text_recall:.3f} of answers to texts",
+            detail=found.fault or f"{found.own_row:.3f} of images, {found.text_recall:.3f} of answers to texts",
         ),
         Gate(
             name=f"recall@{parameters['recall_at']}_text",

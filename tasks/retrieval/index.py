@@ -55,7 +55,7 @@ def build_index(
     vectors = checked(vectors, "vectors")
     queries = checked(text_queries, "text queries", dim=vectors.shape[1], empty=True)
     if not len(vectors):
-        raise ConfigError("no vectors to index: found 0 rows; embed at least one picture first")
+        raise ConfigError("no vectors to index: found 0 rows; embed at least one image first")
     device = pick_device(config.use_gpu)
     kind, notes = choose_kind(len(vectors), config)
     sample = sample_queries(vectors, queries, choose_tuning_queries(len(vectors), config), config.seed)
@@ -98,7 +98,7 @@ def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
     'auto' is exact below ``flat_below``, IVF over half-precision numbers from there on, and from ``refine_from`` looks
     through 4-bit codes first, for memory is what a search waits for there. 8-bit codes take half the
     memory and as long a cell, but their rounding costs text queries a point or two of recall, which no nprobe brings
-    back. HNSW loses more: text queries lie away from the pictures.
+    back. HNSW loses more: text queries lie away from the images.
     """
     if config.kind in _WHOLE and n < _PQ_LEAST:
         other = _WHOLE[config.kind]

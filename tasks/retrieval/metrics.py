@@ -47,9 +47,9 @@ def evaluate(
     groups: Sequence[str],
     config: EvaluationConfig,
 ) -> Evaluation:
-    """Match n texts and their n pictures both ways. Row i of both belongs to product i.
+    """Match n texts and their n images both ways. Row i of both belongs to product i.
 
-    text_vectors, image_vectors: (n, d) float32, L2-normalised. "strict": only the own picture (text) is an answer.
+    text_vectors, image_vectors: (n, d) float32, L2-normalised. "strict": only the own image (text) is an answer.
     "multi_positive": so is that of every product with the same normalised title or the same group, and so on along
     chains of these. Empty titles and groups join nothing. metrics: {"n", "multi_positive_share",
     "text_to_image": {"strict": {"recall@1": {"value", "low", "high"}, ...}, "multi_positive": ...},

@@ -10,10 +10,10 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True)
 class Loudness:
-    """How far a release's pictures differ in their scores, in any direction; from a sample of their vectors.
+    """How far a release's images differ in their scores, in any direction; from a sample of their vectors.
 
-    sample: (m, d) float32, L2-normalised. Words score all pictures alike (cosines of .15 to .3), a picture spreads them
-    (.3 to .9): added as they are, the picture decides alone. Divided by the standard deviation of their own scores,
+    sample: (m, d) float32, L2-normalised. Words score all images alike (cosines of .15 to .3), an image spreads them
+    (.3 to .9): added as they are, the image decides alone. Divided by the standard deviation of their own scores,
     sqrt(v' C v) with C the covariance of the vectors, equal weights count equally.
     """
 

@@ -1,7 +1,7 @@
 """Exact ranking of candidates, a block of queries at a time, so that no full score matrix is ever held.
 
 Equal scores are ordered by candidate row. Scores are inner products in float64, equal where they agree to 9 decimals:
-copies of one picture tie whatever the block size, and a rank never depends on how a BLAS adds up.
+copies of one image tie whatever the block size, and a rank never depends on how a BLAS adds up.
 """
 
 from collections.abc import Iterator

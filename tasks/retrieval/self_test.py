@@ -31,25 +31,25 @@ class Found(BaseModel):
     model_config = ConfigDict(frozen=True)
     rows: int = 0
     items: int = 0
-    own_row: float = 0.0  # share of stored vectors that find their own picture
+    own_row: float = 0.0  # share of stored vectors that find their own image
     text_recall: float = 0.0  # share of exact search's first 10 that text queries find
     fault: str = ""
 
 
-def write_self_test(vectors: np.ndarray, pictures: list[str], text_queries: np.ndarray, folder: Path) -> int:
+def write_self_test(vectors: np.ndarray, images: list[str], text_queries: np.ndarray, folder: Path) -> int:
     """Write questions with the answers of exact search into ``folder``; returns how many.
 
-    vectors: (n, d) float32, L2-normalised, row i of the index; pictures[i] its hash. text_queries: (m, d) likewise; the
-    first few are taken. Answers are kept as pictures, so that an items.parquet of other rows is found out.
+    vectors: (n, d) float32, L2-normalised, row i of the index; images[i] its hash. text_queries: (m, d) likewise; the
+    first few are taken. Answers are kept as images, so that an items.parquet of other rows is found out.
     """
     from tasks.retrieval.exact import exact_top
 
     rows = np.sort(np.random.default_rng(0).choice(len(vectors), size=min(_QUESTIONS, len(vectors)), replace=False))
     texts = text_queries[:_QUESTIONS]
-    answers = [[pictures[row]] for row in rows]
+    answers = [[images[row]] for row in rows]
     if len(texts):
         _, best = exact_top(vectors, texts, min(_TOP_K, len(vectors)))
-        answers += [[pictures[row] for row in hits] for hits in best]
+        answers += [[images[row] for row in hits] for hits in best]
     questions = np.concatenate([vectors[rows], texts]) if len(texts) else vectors[rows]
     kinds = ["picture"] * len(rows) + ["text"] * len(texts)
     columns = {
@@ -66,23 +66,23 @@ def self_test(folder: Path, search_params: dict[str, Any]) -> Found:
     from tasks.retrieval.search import Searcher
 
     questions = pq.read_table(folder / FILE)
-    pictures = pq.read_table(folder / "items.parquet", columns=["image_sha256"])["image_sha256"].to_pylist()
+    images = pq.read_table(folder / "items.parquet", columns=["image_sha256"])["image_sha256"].to_pylist()
     searcher = Searcher.open(folder / "index.faiss", search_params)
-    if searcher.ntotal != len(pictures):  # a row has no picture to be told by
-        return Found(rows=searcher.ntotal, items=len(pictures))
+    if searcher.ntotal != len(images):  # a row has no image to be told by
+        return Found(rows=searcher.ntotal, items=len(images))
     _, found = searcher.search(np.array(questions["vector"].to_pylist(), np.float32), _TOP_K)
     shares: dict[str, list[float]] = {"picture": [], "text": []}
     for kind, hits, answers in zip(
         questions["kind"].to_pylist(), found.tolist(), questions["answers"].to_pylist(), strict=True
     ):
-        shares[kind].append(_share_found(hits, answers, pictures))
+        shares[kind].append(_share_found(hits, answers, images))
     own, text = (float(np.mean(shares[kind])) if shares[kind] else 1.0 for kind in ("picture", "text"))
-    return Found(rows=searcher.ntotal, items=len(pictures), own_row=own, text_recall=text)
+    return Found(rows=searcher.ntotal, items=len(images), own_row=own, text_recall=text)
 
 
-def _share_found(hits: list[int], answers: list[str], pictures: list[str]) -> float:
-    """Share of ``answers`` among ``hits``. Rows that share a picture score alike, so any of them is right."""
-    shown = Counter(pictures[row] for row in hits if row >= 0)
+def _share_found(hits: list[int], answers: list[str], images: list[str]) -> float:
+    """Share of ``answers`` among ``hits``. Rows that share an image score alike, so any of them is right."""
+    shown = Counter(images[row] for row in hits if row >= 0)
     return (shown & Counter(answers)).total() / len(answers)
 
 

@@ -22,13 +22,13 @@ class Served:
 class SharedProducts:
     """The products that two releases both show, each with the key it is recognised by.
 
-    The key is the picture in the live release: products that share a picture score alike there, in any order. A picture
+    The key is the image in the live release: products that share an image score alike there, in any order. An image
     that replaced many (a placeholder) is not mistaken for all of them.
     """
 
-    def __init__(self, live: Served, new: Served, live_pictures: list[str], hidden: Collection[str]) -> None:
+    def __init__(self, live: Served, new: Served, live_images: list[str], hidden: Collection[str]) -> None:
         self.ids = (set(live.item_ids) & set(new.item_ids)) - set(hidden)
-        self._key = dict(zip(live.item_ids, live_pictures, strict=True))
+        self._key = dict(zip(live.item_ids, live_images, strict=True))
         self._sides = [(side, _mask(side.item_ids, self.ids)) for side in (live, new)]
 
     def answers(self, live_queries: np.ndarray, new_queries: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:

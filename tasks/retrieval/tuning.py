@@ -18,7 +18,7 @@ from tasks.retrieval.exact import exact_top
 
 _FEW = 20  # fewer text queries than this cannot tell 0.98 from 0.90
 _REPORTED = 500  # images, where texts are tuned on
-_TIE = 1e-6  # duplicate pictures score alike up to rounding: any of them is the right answer
+_TIE = 1e-6  # duplicate images score alike up to rounding: any of them is the right answer
 _NEAR_BEST = 1e-3
 _SURE = 1.64  # standard errors: 95 of 100 samples this far above the target were drawn where it is met
 _BISECTIONS = 3

@@ -23,10 +23,10 @@ ITEMS = pa.schema(
         pa.field("language", pa.string(), nullable=False),  # BCP 47 tag of the title, "" where unknown
         pa.field("captions", pa.map_(pa.string(), pa.string()), nullable=False),  # caption kind -> text
         pa.field("attributes", pa.map_(pa.string(), pa.string()), nullable=False),  # any further column of the shop
-        pa.field("image_sha256", pa.string(), nullable=False),  # of the stored picture: images/<aa>/<sha256>.jpg
+        pa.field("image_sha256", pa.string(), nullable=False),  # of the stored image: images/<aa>/<sha256>.jpg
         pa.field("image_width", pa.int32(), nullable=False),
         pa.field("image_height", pa.int32(), nullable=False),
-        pa.field("source_uri", pa.string(), nullable=False),  # where the shop keeps the picture
+        pa.field("source_uri", pa.string(), nullable=False),  # where the shop keeps the image
         pa.field("source_sha256", pa.string(), nullable=False),  # of the shop's own bytes
         pa.field("text_sha256", pa.string(), nullable=False),  # of every text field: tells a text change
     ]
@@ -39,7 +39,7 @@ REJECTS = pa.schema(
         pa.field("item_id", pa.string(), nullable=False),  # "" where the row has none
         pa.field("reason", pa.string(), nullable=False),  # a code of REJECT_REASONS
         pa.field("detail", pa.string(), nullable=False),  # what was found
-        pa.field("source", pa.string(), nullable=False),  # file and line, or picture URI
+        pa.field("source", pa.string(), nullable=False),  # file and line, or image URI
     ]
 )
 
@@ -54,18 +54,16 @@ CHANGES = pa.schema(
     ]
 )
 
-#: One row per place of a shop at which a picture was looked for: what lay there when it was last read.
+#: One row per place of a shop at which an image was looked for: what lay there when it was last read.
 SOURCES = pa.schema(
     [
         pa.field("location", pa.string(), nullable=False),  # as the source was asked: relative to its root, or a URI
         pa.field("version", pa.string(), nullable=False),  # the source's tag of the file, never ""
-        pa.field(
-            "source_sha256", pa.string(), nullable=False
-        ),  # these four are "" and 0 for a picture that was refused
+        pa.field("source_sha256", pa.string(), nullable=False),  # these four are "" and 0 for an image that was refused
         pa.field("image_sha256", pa.string(), nullable=False),
         pa.field("image_width", pa.int32(), nullable=False),
         pa.field("image_height", pa.int32(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),  # a code of REJECT_REASONS, "" for a good picture
+        pa.field("reason", pa.string(), nullable=False),  # a code of REJECT_REASONS, "" for a good image
         pa.field("detail", pa.string(), nullable=False),
     ]
 )

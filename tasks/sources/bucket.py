@@ -51,7 +51,7 @@ class BucketRoot:
     def version(self, path: str) -> str:
         """ETag and size of an object as its folder was listed when first asked about; "" where nothing is.
 
-        One request tells of a thousand objects, so that a whole shop costs less than reading one picture in a hundred.
+        One request tells of a thousand objects, so that a whole shop costs less than reading one image in a hundred.
         """
         folder = posixpath.dirname(path)
         with self._lock:

@@ -1,4 +1,4 @@
-"""The shop's own files: below one folder or bucket, and pictures on the web. Read only, and never outside the root."""
+"""The shop's own files: below one folder or bucket, and images on the web. Read only, and never outside the root."""
 
 import posixpath
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles
 from tasks.sources.folder import FolderRoot
 from tasks.sources.root import Root
-from tasks.sources.web import WebPictures
+from tasks.sources.web import WebImages
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import local_path
 
@@ -15,7 +15,7 @@ from tasks.store.objects.store import local_path
 class ShopFiles:
     """Files of one shop; see `tasks.schema.files.SourceFiles`. Thread-safe."""
 
-    def __init__(self, root: Root, others: tuple[Root, ...], web: WebPictures) -> None:
+    def __init__(self, root: Root, others: tuple[Root, ...], web: WebImages) -> None:
         self.root = root.uri
         self._root, self._others, self._web = root, others, web
 
@@ -66,7 +66,7 @@ def open_source(
     """Files of the shop at ``uri``: a folder, file:// or s3://bucket/prefix.
 
     A ``uri`` that names a table file has its folder as root. ``anonymous`` reads a public bucket without credentials,
-    at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows may name pictures in
+    at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows may name images in
     by absolute path. Raises SourceMissing where the folder does not exist, ConfigError for another scheme.
     """
     settings = StoreSettings() if settings is None else settings
@@ -74,7 +74,7 @@ def open_source(
     others: tuple[Root, ...] = ()
     if images_root and _is_absolute(images_root) and urlsplit(images_root).scheme.lower() not in ("http", "https"):
         others = (_open_root(images_root, anonymous, settings),)
-    return ShopFiles(root, others, WebPictures())
+    return ShopFiles(root, others, WebImages())
 
 
 def _open_root(uri: str, anonymous: bool, settings: StoreSettings) -> Root:

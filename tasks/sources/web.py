@@ -1,4 +1,4 @@
-"""Pictures that a shop names by http(s) URL: polite to the shop's server, and bounded in time and size."""
+"""Images that a shop names by http(s) URL: polite to the shop's server, and bounded in time and size."""
 
 import email.utils
 import ipaddress
@@ -25,18 +25,18 @@ _CONDITIONS = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
 _GONE = {401, 403, 404, 410, 451}
 
 
-class WebPictures:
+class WebImages:
     """Reads URLs. Thread-safe; at most four requests at once to one host, and none while it asked for a pause."""
 
     def __init__(self, connect: float = 5.0, read: float = 15.0, total: float = 60.0) -> None:
         self._total = total
         timeout = httpx.Timeout(read, connect=connect, pool=None)
-        # identity: a picture does not shrink, and a small answer must not unpack to a huge one.
+        # identity: an image does not shrink, and a small answer must not unpack to a huge one.
         headers = {"User-Agent": USER_AGENT, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
         self._client = httpx.Client(timeout=timeout, headers=headers)
         self._slots: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_AT_ONCE))
         self._not_before: dict[str, float] = {}
-        self._answered: dict[str, float] = {}  # host -> when it last gave a whole picture
+        self._answered: dict[str, float] = {}  # host -> when it last gave a whole image
         self._lock = threading.Lock()
 
     def read(self, url: str, limit_bytes: int | None = None) -> bytes:
@@ -73,9 +73,9 @@ class WebPictures:
         raise AssertionError("unreachable")
 
     def _given_up(self, url: str, host: str, began: float, later: "_Later") -> Exception:
-        # One picture that fails for ever must not stop a night's run, but a shop that is down must.
+        # One image that fails for ever must not stop a night's run, but a shop that is down must.
         if not later.is_about_host and self._answered.get(host, -1.0) > began:
-            return SourceMissing(f"{url}: {later} each time, while {host} answers other requests; check this picture")
+            return SourceMissing(f"{url}: {later} each time, while {host} answers other requests; check this image")
         return SourceUnavailable(f"{url}: {later}; the server may recover, run again later")
 
     def _follow(self, url: str, version: str, limit_bytes: int | None) -> Reading:
@@ -153,7 +153,7 @@ def _version(answer: httpx.Response) -> str:
     etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
     if etag:
         return f"etag {etag}"
-    # A picture written in the second of the answer may be written again in that second.
+    # An image written in the second of the answer may be written again in that second.
     return f"modified {modified}" if modified and modified != answer.headers.get("date") else ""
 
 

@@ -19,7 +19,7 @@ from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.claims import claim
-from tasks.store.artifacts.images import picture_reader, read_pictures
+from tasks.store.artifacts.images import image_reader, read_images
 from tasks.store.artifacts.provenance import code_version
 from tasks.store.objects.store import Store, open_store
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ShardPlan(BaseModel):
-    """Which pictures lack a vector, cut into shards; the hashes themselves lie in the store under ``id``."""
+    """Which images lack a vector, cut into shards; the hashes themselves lie in the store under ``id``."""
 
     model_config = ConfigDict(frozen=True)
     id: str
@@ -62,14 +62,14 @@ def require_engine(config: EmbedConfig) -> None:
 def plan_shards(
     store: Store, model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...], config: EmbedConfig
 ) -> ShardPlan:
-    """Cut the pictures (of ``splits``, or all) that no stored vector covers into shards, and store the plan."""
+    """Cut the images (of ``splits``, or all) that no stored vector covers into shards, and store the plan."""
     # A stored vector counts as done: of a kept model and catalogue it stays, unless it is being deleted right now.
     claim(store, [model.folder, catalog.folder], check_also=[f"{embeddings.FOLDER}/{model.id}"])
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split"])
     if splits:
         items = items.filter(pc.is_in(items["split"], value_set=pa.array(splits)))
     wanted = set(items["image_sha256"].to_pylist())
-    missing = missing_pictures(store, model.id, wanted)
+    missing = missing_images(store, model.id, wanted)
     size = shard_size(config) if missing else 1
     shards = -(-len(missing) // size)
     plan_id = hashlib.sha256("".join([str(size), *missing]).encode()).hexdigest()[:16]
@@ -107,19 +107,19 @@ def make_shard(
     config: EmbedConfig,
     progress: Progress = silent,
 ) -> None:
-    """Read, decode and encode the pictures ``hashes``, all three at once, and store their vectors as shard ``name``."""
+    """Read, decode and encode the images ``hashes``, all three at once, and store their vectors as shard ``name``."""
     done: list[str] = []
     vectors: list[np.ndarray] = []
-    source = picture_source(store)
+    source = image_source(store)
     for keys, batch in encoder.embed_stored(hashes, source, config.batch_size, config.decode_threads):
         done.extend(keys)
         vectors.append(batch)
-        progress(len(done) / len(hashes), f"{len(done)} of {len(hashes)} pictures")
+        progress(len(done) / len(hashes), f"{len(done)} of {len(hashes)} images")
     embeddings.write_shard(store, model_id, name, done, np.concatenate(vectors))
 
 
 def shard_size(config: EmbedConfig) -> int:
-    """Pictures in one shard: a task costs half a second, which is to be little beside its work."""
+    """Images in one shard: a task costs half a second, which is to be little beside its work."""
     if config.shard_size:
         return config.shard_size
     on_gpu = config.compute.gpus_per_worker  # of a cluster elsewhere; nobody has asked it yet
@@ -130,14 +130,14 @@ def shard_size(config: EmbedConfig) -> int:
     return GPU_SHARD_SIZE if on_gpu else SHARD_SIZE
 
 
-def picture_source(store: Store) -> "Source":
-    """The stored pictures, for an encoder."""
+def image_source(store: Store) -> "Source":
+    """The stored images, for an encoder."""
     from tasks.clip.decoding import Source
 
-    return Source(partial(read_pictures, store), picture_reader, store.root)
+    return Source(partial(read_images, store), image_reader, store.root)
 
 
-def missing_pictures(store: Store, model_id: str, wanted: set[str]) -> list[str]:
+def missing_images(store: Store, model_id: str, wanted: set[str]) -> list[str]:
     """Hashes of ``wanted`` without a stored vector of the model, sorted."""
     return sorted(wanted - embeddings.covered(store, model_id))
 
@@ -154,7 +154,7 @@ def _read_plan(store: str, model_id: str, plan_id: str) -> pa.Table:
 
 
 def shard_hashes(model: ArtifactRef, plan: ShardPlan, shard: int) -> list[str]:
-    """Hashes of the pictures of one shard. Raises ArtifactMissing where the plan is gone."""
+    """Hashes of the images of one shard. Raises ArtifactMissing where the plan is gone."""
     table = _read_plan(open_store().root, model.id, plan.id)
     return table.filter(pc.equal(table["shard"], shard))["image_sha256"].to_pylist()
 

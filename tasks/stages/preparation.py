@@ -15,7 +15,7 @@ from tasks.schema.manifest import ArtifactRef, artifact_id
 from tasks.schema.progress import Progress
 from tasks.schema.release import Release
 from tasks.store.artifacts.cache import fetch_table
-from tasks.store.artifacts.claims import PICTURES, claim_artifact, claimed
+from tasks.store.artifacts.claims import IMAGES, claim_artifact, claimed
 from tasks.store.artifacts.commit import commit
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.parquet import table_bytes
@@ -37,13 +37,13 @@ class LiveShop:
 def prepare_catalog(
     store: Store, config: CatalogConfig, parent: ArtifactRef | None, progress: Progress
 ) -> tuple[ArtifactRef, PreparedCatalog]:
-    """Read the shop, store every good picture once, and write items and rejects. Items of ``parent`` keep their split.
+    """Read the shop, store every good image once, and write items and rejects. Items of ``parent`` keep their split.
 
-    A picture is read only where its source says that it changed since it was last read, unless the config asks to
+    An image is read only where its source says that it changed since it was last read, unless the config asks to
     reread. The id follows from the content: an unchanged shop gives the catalogue that is already stored. Raises
     CatalogError, with the ``rejects`` that are kept in the store.
     """
-    with claimed(store, [PICTURES]):  # one that is stored already is not written again, so it has to stay
+    with claimed(store, [IMAGES]):  # one that is stored already is not written again, so it has to stay
         prepared = _read_shop(store, config, parent, progress)
         return _store_catalog(store, prepared, config, parent), prepared
 
@@ -52,21 +52,21 @@ def _read_shop(store: Store, config: CatalogConfig, parent: ArtifactRef | None, 
     from tasks.catalog import prepare
     from tasks.catalog.sources import sources_id
     from tasks.sources.shop import open_source
-    from tasks.store.artifacts.images import picture_writer, read_sources, write_sources
+    from tasks.store.artifacts.images import image_writer, read_sources, write_sources
 
     known = fetch_table(store, parent, "items.parquet") if parent else None
     files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
     shop = sources_id(config, files.root)
     seen = None if config.reread_pictures else read_sources(store, shop)
     try:
-        with picture_writer(store) as write_picture:
+        with image_writer(store) as write_image:
             prepared = prepare.prepare_catalog(
-                config, files, write_picture=write_picture, parent=known, sources=seen, progress=progress
+                config, files, write_image=write_image, parent=known, sources=seen, progress=progress
             )
     except CatalogError as error:
         _keep_rejects(store, getattr(error, "rejects", None))
         raise
-    if not prepared.sources.equals(seen):  # the pictures are stored by now
+    if not prepared.sources.equals(seen):  # the images are stored by now
         write_sources(store, shop, prepared.sources)
     return prepared
 

@@ -12,7 +12,7 @@ from tasks.schema.manifest import ArtifactRef, canonical_json
 from tasks.stages.evaluation import split_items
 from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch_table
-from tasks.store.artifacts.images import read_picture
+from tasks.store.artifacts.images import read_image
 from tasks.store.objects.store import Store
 
 RECIPE = 1
@@ -109,7 +109,7 @@ def _page(
 
 
 def _gallery(store: Store, after: Measured, before: Measured | None, catalog: ArtifactRef) -> Iterator[dict[str, Any]]:
-    """Title queries worth a look, with their pictures."""
+    """Title queries worth a look, with their images."""
     from tasks.report.gallery import choose_examples
 
     items = split_items(store, catalog, after.metrics["split"])
@@ -120,7 +120,7 @@ def _gallery(store: Store, after: Measured, before: Measured | None, catalog: Ar
         hits = [
             {
                 "title": items[shown]["title"],
-                "picture": read_picture(store, items[shown]["image_sha256"]),
+                "image": read_image(store, items[shown]["image_sha256"]),
                 "correct": shown == row or items[shown]["group_id"] == items[row]["group_id"],
             }
             for shown in example["shown"]
@@ -129,6 +129,6 @@ def _gallery(store: Store, after: Measured, before: Measured | None, catalog: Ar
             "query": items[row]["title"],
             "rank": example["rank"],
             "baseline_rank": int(before.ranking["text_to_image/strict/rank"][row].as_py()) if before else None,
-            "answer": {"title": items[row]["title"], "picture": read_picture(store, items[row]["image_sha256"])},
+            "answer": {"title": items[row]["title"], "image": read_image(store, items[row]["image_sha256"])},
             "hits": hits,
         }

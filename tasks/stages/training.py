@@ -13,7 +13,7 @@ from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch, fetch_table
 from tasks.store.artifacts.claims import claim_artifact
 from tasks.store.artifacts.commit import commit, delete_artifact
-from tasks.store.artifacts.images import read_pictures
+from tasks.store.artifacts.images import read_images
 from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import Store
 
@@ -93,7 +93,7 @@ def _training_data(store: Store, catalog: ArtifactRef, split: str) -> "TrainingD
     rows = [row for row in rows if row["split"] == split]
     return TrainingData(
         captions=[dict(row["captions"]) for row in rows],
-        images=list(read_pictures(store, [row["image_sha256"] for row in rows])),
+        images=list(read_images(store, [row["image_sha256"] for row in rows])),
         groups=[row["group_id"] for row in rows],
     )
 

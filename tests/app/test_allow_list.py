@@ -46,12 +46,12 @@ def called(client: TestClient, function: int, data: list[Any], session: str = "v
     return next(message["output"] for message in messages if message["msg"] == "process_completed")
 
 
-def test_an_uploaded_picture_is_searched_by(client: TestClient, tiny_store: TinyShop) -> None:
-    files = {"files": ("chair.jpg", tiny_store.picture("blue", "chair"))}
+def test_an_uploaded_image_is_searched_by(client: TestClient, tiny_store: TinyShop) -> None:
+    files = {"files": ("chair.jpg", tiny_store.image("blue", "chair"))}
     [path] = client.post("/gradio_api/upload", files=files).json()
     output = called(client, functions(client, "image"), [None, {"path": path, "meta": FILE}])
     assert "Acme blue chair" in json.dumps(output["data"])
-    assert client.get(f"/gradio_api/file={path}").content == tiny_store.picture("blue", "chair")
+    assert client.get(f"/gradio_api/file={path}").content == tiny_store.image("blue", "chair")
 
 
 @pytest.mark.parametrize("meta", [{"meta": FILE}, {"meta": {}}, {}, {"meta": FILE, "is_stream": True}])
@@ -61,7 +61,7 @@ def test_no_other_file_is_opened(
 ) -> None:
     [path] = client.post("/gradio_api/upload", files={"files": ("a.jpg", b"x")}).json()
     secret = tmp_path / "secret.jpg"
-    secret.write_bytes(tiny_store.picture("blue", "chair"))
+    secret.write_bytes(tiny_store.image("blue", "chair"))
     linked = Path(path).with_name("linked.jpg")
     linked.unlink(missing_ok=True)
     linked.symlink_to(secret)
@@ -162,8 +162,8 @@ def test_a_cancel_that_is_none_is_the_callers_fault(client: TestClient, body: by
 
 def test_every_upload_of_a_session_is_decoded_apart(client: TestClient, tiny_store: TinyShop) -> None:
     """Gradio makes a field anew for a session when a call has changed it; it must not begin to open files itself."""
-    pictures = (tiny_store.picture("blue", "chair"), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"II*\0" + b"\0" * 100)
-    for number, content in enumerate(pictures * 2):
+    images = (tiny_store.image("blue", "chair"), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"II*\0" + b"\0" * 100)
+    for number, content in enumerate(images * 2):
         [path] = client.post("/gradio_api/upload", files={"files": (f"{number}.jpg", content)}).json()
         told = str(called(client, functions(client, "image"), [None, {"path": path, "meta": FILE}], session="again"))
-        assert ("Acme blue chair" if content == pictures[0] else "The picture cannot be used") in told
+        assert ("Acme blue chair" if content == images[0] else "The picture cannot be used") in told

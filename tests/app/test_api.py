@@ -55,18 +55,18 @@ def test_text_search_names_its_release_and_orders_by_score(client: TestClient) -
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
 
 
-def test_a_products_own_picture_finds_it_first(client: TestClient, tiny_store: TinyShop) -> None:
+def test_a_products_own_image_finds_it_first(client: TestClient, tiny_store: TinyShop) -> None:
     for color, shape in (("blue", "chair"), ("yellow", "lamp")):
-        files = {"image": ("x.jpg", tiny_store.picture(color, shape), "image/jpeg")}
+        files = {"image": ("x.jpg", tiny_store.image(color, shape), "image/jpeg")}
         hits = client.post("/v1/search/image", files=files, data={"top_k": 1}).json()["hits"]
         assert hits[0]["product"]["item_id"] == f"{color}-{shape}"
 
 
 def test_base64_and_multipart_answer_alike(client: TestClient, tiny_store: TinyShop) -> None:
-    picture = tiny_store.picture("green", "mug")
-    encoded = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+    image = tiny_store.image("green", "mug")
+    encoded = "data:image/jpeg;base64," + base64.b64encode(image).decode()
     by_json = client.post("/v1/search", json={"image": encoded}).json()
-    by_form = client.post("/v1/search/image", files={"image": ("x", picture)}).json()
+    by_form = client.post("/v1/search/image", files={"image": ("x", image)}).json()
     assert by_json["hits"] == by_form["hits"]
 
 
@@ -116,7 +116,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", [*HOSTILE, "truncated", "noise after a JPEG header"])
 @pytest.mark.parametrize("route", ["/v1/search/image", "/v1/classify"])
 def test_a_hostile_upload_is_the_callers_fault(client: TestClient, tiny_store: TinyShop, name: str, route: str) -> None:
-    good = tiny_store.picture("red", "lamp")
+    good = tiny_store.image("red", "lamp")
     cut = {"truncated": good[: len(good) // 2], "noise after a JPEG header": good[:300] + bytes(range(256)) * 4}
     answer = client.post(route, files={"image": ("x.png", (HOSTILE | cut)[name], "image/png")})
     assert 400 <= answer.status_code < 500, f"{name}: {answer.status_code} {answer.text}"
@@ -131,15 +131,15 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client: TestClient
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "CMYK", "I;16", "1"])
-def test_every_kind_of_picture_is_taken(client: TestClient, mode: str) -> None:
+def test_every_kind_of_image_is_taken(client: TestClient, mode: str) -> None:
     buffer = io.BytesIO()
     Image.new(mode, (64, 48)).save(buffer, "JPEG" if mode == "CMYK" else "PNG")
     assert client.post("/v1/search/image", files={"image": ("x", buffer.getvalue())}).status_code == 200
 
 
-def test_pictures_come_with_their_hash_and_can_be_kept(client: TestClient, tiny_store: TinyShop) -> None:
+def test_images_come_with_their_hash_and_can_be_kept(client: TestClient, tiny_store: TinyShop) -> None:
     first = client.get("/v1/items/red-mug/image")
-    assert first.content == tiny_store.picture("red", "mug") and first.headers["content-type"] == "image/jpeg"
+    assert first.content == tiny_store.image("red", "mug") and first.headers["content-type"] == "image/jpeg"
     tag = first.headers["etag"]
     assert first.headers["cache-control"] == "no-cache"
     assert client.get("/v1/items/red-mug/image", headers={"If-None-Match": tag}).status_code == 304
@@ -159,15 +159,15 @@ def test_pictures_come_with_their_hash_and_can_be_kept(client: TestClient, tiny_
         "a" * 5000,
     ],
 )
-def test_only_products_of_the_release_have_pictures(client: TestClient, item: str) -> None:
+def test_only_products_of_the_release_have_images(client: TestClient, item: str) -> None:
     for address in (f"/v1/items/{item}/image", f"/v1/items/{item}"):
         assert client.get(address).status_code == 404
-    # a hash of somebody else's picture does not open it either
+    # a hash of somebody else's image does not open it either
     assert client.get(f"/v1/items/{item}/image", params={"v": "0" * 64}).status_code == 404
 
 
 def test_without_a_classifier_no_category_is_told(client: TestClient, tiny_store: TinyShop) -> None:
-    files = {"image": ("x.jpg", tiny_store.picture("red", "mug"))}
+    files = {"image": ("x.jpg", tiny_store.image("red", "mug"))}
     assert client.post("/v1/search/image", files=files).json()["categories"] is None
     answer = client.post("/v1/classify", files=files)
     assert answer.status_code == 409 and "without a classifier" in answer.json()["detail"]

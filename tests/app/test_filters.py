@@ -258,7 +258,7 @@ def test_a_wrong_filter_is_told_what_to_change(client: TestClient, change: dict,
 
 
 def test_an_upload_takes_words_and_a_filter(client: TestClient, tiny_store: TinyShop) -> None:
-    files = {"image": ("x.jpg", tiny_store.picture("red", "mug"))}
+    files = {"image": ("x.jpg", tiny_store.image("red", "mug"))}
     form = {"text": "chair", "filter": '{"column": "color", "in": ["red"]}', "top_k": "5"}
     answer = client.post("/v1/search/image", files=files, data=form).json()
     assert {hit["product"]["color"] for hit in answer["hits"]} == {"red"} and answer["total"] == 3

@@ -200,16 +200,16 @@ def test_a_roll_back_is_followed(own_store: TinyShop, publish_next: Callable[...
         )
 
 
-def test_an_open_page_keeps_its_pictures_over_a_swap(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+def test_an_open_page_keeps_its_images_over_a_swap(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
     with following(own_store, start=False) as search:
-        shown = search.picture_hash("red-mug")
+        shown = search.image_hash("red-mug")
         publish_next("second", [row for row in own_store.rows() if row["item_id"] != "red-mug"])
         search.live.check()
-        assert search.picture_hash("red-mug", shown=shown) == shown
+        assert search.image_hash("red-mug", shown=shown) == shown
         with pytest.raises(UnknownItem):
-            search.picture_hash("red-mug")
+            search.image_hash("red-mug")
         with pytest.raises(UnknownItem):
-            search.picture_hash("red-mug", shown="0" * 64)
+            search.image_hash("red-mug", shown="0" * 64)
         with pytest.raises(UnknownItem):
             search.like_item("red-mug")
 
@@ -273,12 +273,12 @@ def test_a_release_with_a_classifier_tells_categories(
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
     publish_next("second", classifier=own_store.classifier())
-    picture = Image.open(io.BytesIO(own_store.picture("blue", "chair"))).convert("RGB")
+    image = Image.open(io.BytesIO(own_store.image("blue", "chair"))).convert("RGB")
     with following(own_store, start=False) as search:
-        told = search.by_picture(picture).categories
+        told = search.by_image(image).categories
         assert told and told[0].label == "chair" and 0 < told[0].probability <= 1
         assert search.by_text("blue chair").categories is None, "words have no category"
-        assert search.classify(picture, top_k=3).release == "second"
+        assert search.classify(image, top_k=3).release == "second"
 
 
 def test_loading_a_snapshot_leaves_queries_answering(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
@@ -300,22 +300,22 @@ def shown(search: Search) -> set[str]:
 
 
 def test_a_product_taken_down_is_nowhere_to_be_seen(own_store: TinyShop) -> None:
-    picture = Image.open(io.BytesIO(own_store.picture("red", "mug"))).convert("RGB")
+    image = Image.open(io.BytesIO(own_store.image("red", "mug"))).convert("RGB")
     with following(own_store, start=False) as search:
-        open_page = search.picture_hash("red-mug")
-        assert search.by_picture(picture, 1).hits[0].product.item_id == "red-mug"
+        open_page = search.image_hash("red-mug")
+        assert search.by_image(image, 1).hits[0].product.item_id == "red-mug"
         with search.live.acquire() as before:
             release = own_store.take_down("red-mug", "not-in-the-catalogue")
             search.live.check()
         assert served(search) == release.id and release.items == 11
         assert len(shown(search)) == 11 and "red-mug" not in shown(search)
-        assert "red-mug" not in {hit.product.item_id for hit in search.by_picture(picture, 50).hits}
+        assert "red-mug" not in {hit.product.item_id for hit in search.by_image(image, 50).hits}
         assert "red-mug" not in {hit.product.item_id for hit in search.like_item("blue-mug", 50).hits}
-        for refused in (search.product, search.like_item, search.picture_hash):
+        for refused in (search.product, search.like_item, search.image_hash):
             with pytest.raises(TakenDown, match="taken down on"):
                 refused("red-mug")
         with pytest.raises(TakenDown):
-            search.picture_hash("red-mug", shown=open_page)
+            search.image_hash("red-mug", shown=open_page)
         with pytest.raises(TakenDown):
             search.product("not-in-the-catalogue")
         with search.live.acquire() as now:
@@ -324,7 +324,7 @@ def test_a_product_taken_down_is_nowhere_to_be_seen(own_store: TinyShop) -> None
 
         own_store.take_down()
         search.live.check()
-        assert len(shown(search)) == 12 and search.picture_hash("red-mug") == open_page
+        assert len(shown(search)) == 12 and search.image_hash("red-mug") == open_page
 
 
 def test_examples_name_no_product_taken_down(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:

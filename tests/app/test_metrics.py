@@ -43,7 +43,7 @@ def of(name: str, **labels: str) -> Sample:
 def test_queries_are_counted_and_timed_by_stage(client: TestClient, own_store: TinyShop) -> None:
     client.post("/v1/search", json={"text": "red mug"})
     client.post("/v1/search", json={"text": "red mug"})
-    client.post("/v1/search/image", files={"image": ("x.jpg", own_store.picture("red", "mug"))})
+    client.post("/v1/search/image", files={"image": ("x.jpg", own_store.image("red", "mug"))})
     client.post("/v1/search", json={})
     found = told(client)
     assert found[of("requests_total", route="/v1/search", status="200")] == 2

@@ -1,4 +1,4 @@
-"""Uploads in decoders of their own: what a picture may cost is bounded, whatever its bytes are."""
+"""Uploads in decoders of their own: what an image may cost is bounded, whatever its bytes are."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.errors import BadPicture, Busy
+from app.errors import BadImage, Busy
 from app.query.uploads import Uploads
 from app.settings import AppSettings
 
 
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -57,7 +57,7 @@ def uploads() -> Iterator[Uploads]:
 def test_memory_beyond_the_limit_is_refused() -> None:
     uploads = Uploads(AppSettings(decoders=1, decode_seconds=120))  # or a slow machine runs out of time first
     try:
-        with pytest.raises(BadPicture, match="too much memory") as told:
+        with pytest.raises(BadImage, match="too much memory") as told:
             uploads.decode(exif_of_many_gigabytes())
         assert told.value.status == 413
         assert uploads.decode(encoded(Image.new("RGB", (64, 48)), "JPEG")).size == (64, 48), "the next one is decoded"
@@ -66,25 +66,25 @@ def test_memory_beyond_the_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize("make", [comments_of_minutes, scans_of_minutes])
-def test_a_picture_that_takes_minutes_is_refused_when_its_time_is_up(uploads: Uploads, make: object) -> None:
-    with pytest.raises(BadPicture, match="takes more than 2 s"):
+def test_an_image_that_takes_minutes_is_refused_when_its_time_is_up(uploads: Uploads, make: object) -> None:
+    with pytest.raises(BadImage, match="takes more than 2 s"):
         uploads.decode(make())  # type: ignore[operator]
     assert uploads.decode(encoded(Image.new("RGB", (64, 48)), "PNG")).size == (64, 48)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
-def test_the_largest_picture_allowed_fits_and_comes_back_small(kind: str) -> None:
+def test_the_largest_image_allowed_fits_and_comes_back_small(kind: str) -> None:
     uploads = Uploads(AppSettings(decoders=1, decode_seconds=120))
     mode = "RGB" if kind == "JPEG" else "RGBA"
-    picture = uploads.decode(encoded(Image.new(mode, (8000, 5000), "#c83020"), kind))
-    assert picture.size == (1024, 640) and picture.mode == "RGB"
-    assert all(abs(a - b) < 12 for a, b in zip(picture.getpixel((500, 300)), (200, 48, 32), strict=True))
+    image = uploads.decode(encoded(Image.new(mode, (8000, 5000), "#c83020"), kind))
+    assert image.size == (1024, 640) and image.mode == "RGB"
+    assert all(abs(a - b) < 12 for a, b in zip(image.getpixel((500, 300)), (200, 48, 32), strict=True))
     uploads.close()
 
 
 @pytest.mark.parametrize("size", [(8, 4_000_000), (4_000_000, 8), (7, 7), (1, 60_000)])
 def test_a_strip_is_not_scaled_up_to_the_models_size(uploads: Uploads, size: tuple[int, int]) -> None:
-    with pytest.raises(BadPicture, match=r"too (thin|few)"):
+    with pytest.raises(BadImage, match=r"too (thin|few)"):
         uploads.decode(encoded(Image.new("L", size), "PNG"))
 
 
@@ -103,7 +103,7 @@ def test_orientation_is_heeded_and_damaged_exif_is_not(uploads: Uploads) -> None
     ids=["EPS", "PSD", "ICO"],
 )
 def test_only_the_listed_formats_are_tried(uploads: Uploads, content: bytes) -> None:
-    with pytest.raises(BadPicture, match="another kind of file"):
+    with pytest.raises(BadImage, match="another kind of file"):
         uploads.decode(content)
 
 
@@ -125,7 +125,7 @@ def test_where_every_decoder_is_at_work_the_next_is_told_so() -> None:
     def send() -> None:
         try:
             uploads.decode(comments_of_minutes())
-        except (BadPicture, Busy) as error:
+        except (BadImage, Busy) as error:
             faults.append(error)
 
     threads = [threading.Thread(target=send) for _ in range(4)]
@@ -134,5 +134,5 @@ def test_where_every_decoder_is_at_work_the_next_is_told_so() -> None:
         time.sleep(0.05)
     for thread in threads:
         thread.join()
-    assert {type(fault) for fault in faults} == {BadPicture, Busy}
+    assert {type(fault) for fault in faults} == {BadImage, Busy}
     uploads.close()

@@ -1,4 +1,4 @@
-"""What encoding costs, counted rather than timed: arithmetic, copies of weights, slow resizing, pictures read twice."""
+"""What encoding costs, counted rather than timed: arithmetic, copies of weights, slow resizing, images read twice."""
 
 from pathlib import Path
 
@@ -19,19 +19,19 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return Encoder.load(make_model(tmp_path_factory.mktemp("vit"), TINY_VIT), device="cpu")
 
 
-def arithmetic(encoder: Encoder, pictures: list[bytes], batch_size: int) -> int:
+def arithmetic(encoder: Encoder, images: list[bytes], batch_size: int) -> int:
     with FlopCounterMode(display=False) as counter:
-        list(encoder.embed(((str(row), data) for row, data in enumerate(pictures)), batch_size))
+        list(encoder.embed(((str(row), data) for row, data in enumerate(images)), batch_size))
     return counter.get_total_flops()
 
 
-def test_a_picture_costs_one_forward_pass_however_it_is_batched(encoder: Encoder) -> None:
+def test_an_image_costs_one_forward_pass_however_it_is_batched(encoder: Encoder) -> None:
     with torch.inference_mode(), FlopCounterMode(display=False) as one:
         encoder._model.encode_image(torch.zeros(1, 3, encoder.image_size, encoder.image_size))
-    pictures = shapes(10).images
+    images = shapes(10).images
     assert one.get_total_flops() > 0
     for batch_size in (1, 4, 64):
-        assert arithmetic(encoder, pictures, batch_size) == len(pictures) * one.get_total_flops()
+        assert arithmetic(encoder, images, batch_size) == len(images) * one.get_total_flops()
 
 
 def test_the_last_block_is_computed_for_the_class_token_alone(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_last_block_is_computed_for_the_class_token_alone(tmp_path: Path) ->
     assert spared < 0.7 * whole  # its only block; 0.61 when this was written
 
 
-def test_no_common_picture_is_resized_by_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_common_image_is_resized_by_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: object, **__: object) -> None:
         raise AssertionError("Pillow's resize takes several times as long as that of tensors")
 
@@ -56,17 +56,17 @@ def test_no_common_picture_is_resized_by_pillow(monkeypatch: pytest.MonkeyPatch)
         assert reader.pixels(data).shape == (40, 40, 3)
 
 
-def test_each_picture_is_decoded_once(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_image_is_decoded_once(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded, read = [], encoder._reader.pixels
 
-    def watched(picture: bytes) -> np.ndarray:
-        decoded.append(picture)
-        return read(picture)
+    def watched(image: bytes) -> np.ndarray:
+        decoded.append(image)
+        return read(image)
 
     monkeypatch.setattr(encoder._reader, "pixels", watched)
-    pictures = shapes(10).images
-    arithmetic(encoder, pictures, 4)
-    assert sorted(decoded) == sorted(pictures)
+    images = shapes(10).images
+    arithmetic(encoder, images, 4)
+    assert sorted(decoded) == sorted(images)
 
 
 def test_a_query_s_padding_costs_nothing(encoder: Encoder) -> None:

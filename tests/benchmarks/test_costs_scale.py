@@ -9,7 +9,7 @@ import pytest
 from benchmarks.harness import synthetic
 from tasks.catalog import prepare as preparing
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.image_reader import SourcePicture, StoredPicture
+from tasks.catalog.image_reader import SourceImage, StoredImage
 from tasks.catalog.sources import sources_table
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.index import build_index, save_index
@@ -39,19 +39,19 @@ def _bytes_a_row(folder: Path, rows: int) -> float:
     files, known = open_source(config.root), {}
     for number, row in enumerate(shop):
         sha256, version = synthetic.placeholder_sha256(number), files.read_changed(row["image"], "").version
-        known[row["image"]] = SourcePicture(version, StoredPicture(sha256, 256, 256, sha256))
+        known[row["image"]] = SourceImage(version, StoredImage(sha256, 256, 256, sha256))
     sources = sources_table(known)
     del shop, known
     tracemalloc.start()
     try:
-        made = preparing.prepare_catalog(config, files, write_picture=_nobody_writes, sources=sources)
+        made = preparing.prepare_catalog(config, files, write_image=_nobody_writes, sources=sources)
         return tracemalloc.get_traced_memory()[1] / made.items.num_rows
     finally:
         tracemalloc.stop()
 
 
 def _nobody_writes(sha256: str, jpeg: bytes) -> None:
-    raise AssertionError(f"picture {sha256} was read although nothing of it changed")
+    raise AssertionError(f"image {sha256} was read although nothing of it changed")
 
 
 def test_a_vector_takes_two_bytes_a_number_and_a_row_number(tmp_path: Path) -> None:

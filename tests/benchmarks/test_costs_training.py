@@ -42,7 +42,7 @@ def _flops(folder: Path, batch: Batch, accumulate: int = 1) -> int:
 
 
 def _bare_flops(folder: Path, lengths: list[int]) -> int:
-    """Forward and backward of the whole batch of pictures, and of each text alone with nothing behind its end."""
+    """Forward and backward of the whole batch of images, and of each text alone with nothing behind its end."""
     model, _ = load_model(folder)
     batch, counter = _batch(lengths), FlopCounterMode(display=False)
     with counter:
@@ -56,7 +56,7 @@ def _bare_flops(folder: Path, lengths: list[int]) -> int:
     return counter.get_total_flops()
 
 
-def test_a_step_computes_what_its_pictures_and_texts_need_and_no_more(folder: Path) -> None:
+def test_a_step_computes_what_its_images_and_texts_need_and_no_more(folder: Path) -> None:
     lengths = sorted([2, 4, 9, 16] * 40)
     mixed = [lengths[row] for row in np.random.default_rng(0).permutation(len(lengths))]
     assert _flops(folder, _batch(mixed)) == _bare_flops(folder, lengths)
@@ -77,7 +77,7 @@ def test_no_pass_holds_more_than_a_piece(folder: Path, accumulate: int, passes: 
     assert seen == passes
 
 
-def test_each_picture_is_decoded_once_where_all_fit_into_memory(folder: Path, tmp_path: Path) -> None:
+def test_each_image_is_decoded_once_where_all_fit_into_memory(folder: Path, tmp_path: Path) -> None:
     data, val = shapes(32), shapes(8)
     for memory, decoded in ((4096, 40), (0, 3 * 32 + 8 * 2)):
         counted = _Counted()

@@ -29,11 +29,11 @@ def test_the_defaults_hold_the_recall_and_a_cell_fewer_would_not(tmp_path: Path)
 
 def test_what_is_asked_was_neither_indexed_nor_tuned_on(tmp_path: Path) -> None:
     bench = Bench(tmp_path, items=3_000, dim=16, threads=1, peer=None)
-    pictures, texts = (clip_like(5_000, 16, side=side) for side in ("image", "text"))
-    np.testing.assert_array_equal(bench.vectors, pictures[:3_000])
+    images, texts = (clip_like(5_000, 16, side=side) for side in ("image", "text"))
+    np.testing.assert_array_equal(bench.vectors, images[:3_000])
     np.testing.assert_array_equal(np.load(tmp_path / "texts.npy"), texts[1_000:3_000])
     np.testing.assert_array_equal(bench.text.queries, texts[3_000:])
-    np.testing.assert_array_equal(bench.image.queries, pictures[3_000:])
+    np.testing.assert_array_equal(bench.image.queries, images[3_000:])
 
 
 def test_a_table_and_a_verdict_come_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

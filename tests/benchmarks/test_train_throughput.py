@@ -1,4 +1,4 @@
-"""Short form of `benchmarks/train_throughput.py`: without the peer, on few pictures, and without judging time."""
+"""Short form of `benchmarks/train_throughput.py`: without the peer, on few images, and without judging time."""
 
 import re
 
@@ -10,7 +10,7 @@ from benchmarks.train_throughput import Figures, report
 
 def test_it_trains_and_tells_how_fast(capsys: pytest.CaptureFixture[str]) -> None:
     assert train_throughput.main(["--peer", "none", "--tiny"]) == 0
-    rates = re.findall(r"small, the product: ([0-9.]+) pictures/s", capsys.readouterr().out)
+    rates = re.findall(r"small, the product: ([0-9.]+) images/s", capsys.readouterr().out)
     assert len(rates) == 1 and float(rates[0]) > 0
 
 

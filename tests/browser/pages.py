@@ -159,10 +159,10 @@ def unfold_filters(page: Page, where: str, width: int) -> None:
 
 
 def assert_tidy(page: Page, where: str) -> None:
-    """Every picture loads and has words for it, headings do not skip, buttons have names, nothing sticks out."""
-    pictures = page.locator(f"{where} img")
-    for number in range(pictures.count()):
-        pictures.nth(number).scroll_into_view_if_needed()  # they load when seen
+    """Every image loads and has words for it, headings do not skip, buttons have names, nothing sticks out."""
+    images = page.locator(f"{where} img")
+    for number in range(images.count()):
+        images.nth(number).scroll_into_view_if_needed()  # they load when seen
     until(
         page,
         "where => [...document.querySelectorAll(where + ' img')].every(one => one.complete && one.naturalWidth > 0)",

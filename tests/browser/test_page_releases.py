@@ -71,7 +71,7 @@ def test_two_releases_stand_side_by_side(browser: Browser, own_store: TinyShop, 
         assert page.locator(".compared .told").inner_text().startswith("9 of 12 products in both, 3 gone")
         moved = new.locator("li.up .mark").count() + new.locator("li.down .mark").count()
         assert moved and new.locator("li.up .unseen, li.down .unseen").first.inner_text().startswith("moved ")
-        assert_tidy(page, "#compare-found")  # also the pictures of what is gone
+        assert_tidy(page, "#compare-found")  # also the images of what is gone
         page.screenshot(path=tmp_path / f"compare-{width}.png", full_page=True)
 
 

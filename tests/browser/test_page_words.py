@@ -28,7 +28,7 @@ FOUND = "#words-found"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_words_find_cards_with_pictures(browser: Browser, tiny_site: Site, tmp_path: Path, width: int) -> None:
+def test_words_find_cards_with_images(browser: Browser, tiny_site: Site, tmp_path: Path, width: int) -> None:
     with opened(browser, tiny_site, width=width) as page:
         page.locator("#chips button").first.wait_for()
         search(page, "red mug")

@@ -93,16 +93,16 @@ def test_the_same_id_for_another_product_is_a_repetition(tmp_path: Path) -> None
     assert found.facts["folded_marketplaces"] == 0
 
 
-def test_a_line_without_picture_does_not_hide_a_whole_one(tmp_path: Path) -> None:
+def test_a_line_without_image_does_not_hide_a_whole_one(tmp_path: Path) -> None:
     bare = entry("B01", domain_name="amazon.co.uk", main_image_id=None)
     whole = entry("B01", "Tasse", "de_DE", domain_name="amazon.de")
     assert [one.title for one in read(export(tmp_path, [bare, whole])).listings] == ["Tasse"]
 
 
 def test_broken_lines_are_named_at_their_place(tmp_path: Path) -> None:
-    no_picture = entry("B03")
-    del no_picture["main_image_id"]
-    first: list[dict[str, Any] | bytes] = [entry("B01"), b'{"item_id": "B02"', entry("B01"), no_picture, b"[1]"]
+    no_image = entry("B03")
+    del no_image["main_image_id"]
+    first: list[dict[str, Any] | bytes] = [entry("B01"), b'{"item_id": "B02"', entry("B01"), no_image, b"[1]"]
     second: list[dict[str, Any] | bytes] = [
         entry("B04", "  "), entry("B05", main_image_id="nobody"), entry(""), b'{"item_id": "B\xff"}',
         entry("B06", main_image_id="out"), entry("B07"),

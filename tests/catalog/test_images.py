@@ -1,4 +1,4 @@
-"""Pictures of a shop: what is read, how it is read, and why the rest is refused."""
+"""Images of a shop: what is read, how it is read, and why the rest is refused."""
 
 import hashlib
 import io
@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
-from tasks.catalog.images import PictureFault, PictureLimits, normalise
+from tasks.catalog.images import ImageFault, ImageLimits, normalise
 from tasks.schema.tables import REJECT_REASONS
 
-LIMITS = PictureLimits(max_bytes=2_000_000, max_pixels=10_000_000, side=96)
+LIMITS = ImageLimits(max_bytes=2_000_000, max_pixels=10_000_000, side=96)
 
 
 def encode(image: Image.Image, format: str = "JPEG", **options: object) -> bytes:
@@ -31,16 +31,16 @@ def photo(width: int = 120, height: int = 80) -> Image.Image:
     return image
 
 
-def stored(data: bytes, limits: PictureLimits = LIMITS) -> Image.Image:
-    """The stored picture, after checking everything that is promised of any."""
-    picture = normalise(data, limits)
-    image = Image.open(io.BytesIO(picture.jpeg))
+def stored(data: bytes, limits: ImageLimits = LIMITS) -> Image.Image:
+    """The stored image, after checking everything that is promised of any."""
+    normalised = normalise(data, limits)
+    image = Image.open(io.BytesIO(normalised.jpeg))
     image.load()
     assert image.format == "JPEG" and image.mode == "RGB"
     assert max(image.size) <= limits.side
-    assert image.size == (picture.width, picture.height)
-    assert picture.sha256 == hashlib.sha256(picture.jpeg).hexdigest()
-    assert picture.source_sha256 == hashlib.sha256(data).hexdigest()
+    assert image.size == (normalised.width, normalised.height)
+    assert normalised.sha256 == hashlib.sha256(normalised.jpeg).hexdigest()
+    assert normalised.source_sha256 == hashlib.sha256(data).hexdigest()
     return image
 
 
@@ -48,8 +48,8 @@ def near(pixel: object, wanted: tuple[int, int, int], tolerance: int = 12) -> bo
     return bool(np.abs(np.subtract(pixel, wanted)).max() <= tolerance)  # type: ignore[call-overload]
 
 
-def fault(data: bytes, limits: PictureLimits = LIMITS) -> PictureFault:
-    with pytest.raises(PictureFault) as caught:
+def fault(data: bytes, limits: ImageLimits = LIMITS) -> ImageFault:
+    with pytest.raises(ImageFault) as caught:
         normalise(data, limits)
     assert caught.value.detail
     return caught.value
@@ -247,12 +247,12 @@ def test_a_header_bomb_is_refused_before_decoding() -> None:
 @given(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"]), st.data())
 @settings(max_examples=150, deadline=None)
 def test_no_bytes_raise_anything_else(format: str, data: st.DataObject) -> None:
-    """Whatever a shop serves is a picture or a named fault."""
+    """Whatever a shop serves is an image or a named fault."""
     raw = bytearray(encode(photo(40, 30), format))
     for _ in range(data.draw(st.integers(1, 6))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     raw = raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw
     try:
         stored(bytes(raw))
-    except PictureFault as found:
+    except ImageFault as found:
         assert found.reason in REJECT_REASONS and found.detail

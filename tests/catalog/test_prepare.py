@@ -32,7 +32,7 @@ def encode(color: object, format: str = "JPEG", size: tuple[int, int] = (40, 30)
 
 
 def make_shop(folder: Path, count: int = 30, extra: str = "") -> Path:
-    """A small whole shop: two colours of each design, one picture for each item."""
+    """A small whole shop: two colours of each design, one image for each item."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows = []
     for n in range(count):
@@ -49,19 +49,19 @@ def prepare(
     config = CatalogConfig(source=str(source), **parameters)
     written: dict[str, bytes] = {}
 
-    def write_picture(sha256: str, jpeg: bytes) -> None:
-        assert sha256 not in written, "each picture is written once"
+    def write_image(sha256: str, jpeg: bytes) -> None:
+        assert sha256 not in written, "each image is written once"
         written[sha256] = jpeg
 
     files = open_source(config.root)
-    return prepare_catalog(config, files, write_picture=write_picture, parent=parent), written
+    return prepare_catalog(config, files, write_image=write_image, parent=parent), written
 
 
 def test_a_whole_shop(tmp_path: Path) -> None:
     seen: list[float] = []
     config = CatalogConfig(source=str(make_shop(tmp_path)))
     found = prepare_catalog(
-        config, open_source(config.root), write_picture=lambda *_: None, progress=lambda share, _: seen.append(share)
+        config, open_source(config.root), write_image=lambda *_: None, progress=lambda share, _: seen.append(share)
     )
     assert found.items.schema.equals(ITEMS) and found.rejects.schema.equals(REJECTS)
     assert found.items.num_rows == 30 and found.rejects.num_rows == 0
@@ -79,13 +79,13 @@ def test_a_whole_shop(tmp_path: Path) -> None:
 
 def test_the_same_shop_gives_the_same_bytes(tmp_path: Path) -> None:
     source = make_shop(tmp_path)
-    first, pictures = prepare(source)
+    first, images = prepare(source)
     again, _ = prepare(source, picture_threads=1)
     after, _ = prepare(source, parent=first.items)
     assert first.items.equals(again.items) and first.items.equals(after.items)
     assert first.summary == again.summary
-    assert {hashlib.sha256(data).hexdigest() for data in pictures.values()} == set(pictures)
-    assert set(first.items.column("image_sha256").to_pylist()) == set(pictures)
+    assert {hashlib.sha256(data).hexdigest() for data in images.values()} == set(images)
+    assert set(first.items.column("image_sha256").to_pylist()) == set(images)
 
 
 def splits_of(items: pa.Table) -> dict[str, str]:
@@ -117,7 +117,7 @@ def noise(format: str) -> bytes:
 
 
 #: name of the damage -> (file content or None, what must be found)
-PICTURE_DAMAGE: dict[str, tuple[bytes | None, str]] = {
+IMAGE_DAMAGE: dict[str, tuple[bytes | None, str]] = {
     "absent.jpg": (None, "picture_not_found"),
     "empty.jpg": (b"", "picture_empty"),
     "cut.jpg": (noise("JPEG")[:-700], "picture_truncated"),
@@ -135,13 +135,13 @@ PICTURE_DAMAGE: dict[str, tuple[bytes | None, str]] = {
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_damaged_pictures_are_named_and_the_rest_stays(tmp_path: Path, place: str) -> None:
+def test_damaged_images_are_named_and_the_rest_stays(tmp_path: Path, place: str) -> None:
     source = make_shop(tmp_path)
     lines = source.read_text().splitlines(keepends=True)
     bad = [
-        f"bad-{n},Bad thing {n},images/{name},,x,,,\n" for n, name in enumerate([*PICTURE_DAMAGE, "folder", "link.jpg"])
+        f"bad-{n},Bad thing {n},images/{name},,x,,,\n" for n, name in enumerate([*IMAGE_DAMAGE, "folder", "link.jpg"])
     ]
-    for name, (content, _) in PICTURE_DAMAGE.items():
+    for name, (content, _) in IMAGE_DAMAGE.items():
         if content is not None:
             (tmp_path / "images" / name).write_bytes(content)
     (tmp_path / "images/folder").mkdir()
@@ -150,14 +150,14 @@ def test_damaged_pictures_are_named_and_the_rest_stays(tmp_path: Path, place: st
     source.write_text("".join(lines[:at] + bad + lines[at:]))
     found, written = prepare(source, max_reject_share=0.5, picture_max_bytes=200_000)
     reasons = {row["item_id"]: row["reason"] for row in found.rejects.to_pylist()}
-    wanted = [*(reason for _, reason in PICTURE_DAMAGE.values()), "picture_not_found", "picture_outside_root"]
+    wanted = [*(reason for _, reason in IMAGE_DAMAGE.values()), "picture_not_found", "picture_outside_root"]
     assert reasons == {f"bad-{n}": reason for n, reason in enumerate(wanted)}
     assert set(reasons.values()) <= set(REJECT_REASONS)
     assert found.items.num_rows == 30 and len(written) == 30
     assert [row["row"] for row in found.rejects.to_pylist()] == [at - 1 + n for n in range(len(bad))]
     for row in found.rejects.to_pylist():
         assert row["detail"] and row["source"].startswith("shop.csv:")
-        assert f"images/{[*PICTURE_DAMAGE, 'folder', 'link.jpg'][int(row['item_id'][4:])]}" in row["source"]
+        assert f"images/{[*IMAGE_DAMAGE, 'folder', 'link.jpg'][int(row['item_id'][4:])]}" in row["source"]
 
 
 def test_too_many_rejects_stop_the_run_and_lose_nothing(tmp_path: Path) -> None:
@@ -212,10 +212,10 @@ def test_a_server_that_does_not_answer_stops_the_run(tmp_path: Path) -> None:
             return files.read_changed(uri, version, limit_bytes)
 
     with pytest.raises(SourceUnavailable):
-        prepare_catalog(config, Flaky(), write_picture=lambda *_: None)
+        prepare_catalog(config, Flaky(), write_image=lambda *_: None)
 
 
-def test_one_picture_for_several_items_is_read_and_written_once(tmp_path: Path) -> None:
+def test_one_image_for_several_items_is_read_and_written_once(tmp_path: Path) -> None:
     source = make_shop(
         tmp_path, extra="500,Other thing,images/3.jpg,,Toys,,,\n501,Third thing,images/copy.jpg,,Toys,,,\n"
     )

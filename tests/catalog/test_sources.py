@@ -31,7 +31,7 @@ class Counting:
         return reading
 
 
-def picture(path: Path, color: str, at: int = YESTERDAY) -> None:
+def image(path: Path, color: str, at: int = YESTERDAY) -> None:
     """A BMP: its size does not tell its colour."""
     Image.new("RGB", (20, 20), color).save(path, "BMP")
     os.utime(path, (at, at))
@@ -42,7 +42,7 @@ def shop(tmp_path: Path) -> Path:
     rows = "".join(f"{name},Mug {name},{name}.bmp\n" for name in ("red", "blue", "green", "empty", "text", "none"))
     (tmp_path / "shop.csv").write_text("id,title,image\n" + rows)
     for color in ("red", "blue", "green"):
-        picture(tmp_path / f"{color}.bmp", color)
+        image(tmp_path / f"{color}.bmp", color)
     for name, data in (("empty", b""), ("text", b"<html></html>")):
         (tmp_path / f"{name}.bmp").write_bytes(data)
         os.utime(tmp_path / f"{name}.bmp", (YESTERDAY, YESTERDAY))
@@ -53,7 +53,7 @@ def read(shop: Path, sources: pa.Table | None = None, **config: object) -> tuple
     """The catalogue and the places whose bytes were read."""
     settings = CatalogConfig.model_validate({"source": str(shop / "shop.csv"), "max_reject_share": 0.9, **config})
     files = Counting(open_source(settings.root))
-    found = prepare_catalog(settings, files, write_picture=lambda *_: None, sources=sources)
+    found = prepare_catalog(settings, files, write_image=lambda *_: None, sources=sources)
     read = sorted(uri.removesuffix(".bmp") for uri, count in files.reads.items() if count)
     assert found.summary["pictures_read"] == len(read)
     return found, read
@@ -69,12 +69,12 @@ def test_an_unchanged_shop_is_not_read_again(shop: Path) -> None:
     assert second.sources.equals(first.sources)
 
 
-def test_a_picture_replaced_in_place_is_noticed(shop: Path) -> None:
+def test_an_image_replaced_in_place_is_noticed(shop: Path) -> None:
     first, _ = read(shop)
     size = (shop / "red.bmp").stat().st_size
-    picture(shop / "red.bmp", "orange", YESTERDAY + 1)
+    image(shop / "red.bmp", "orange", YESTERDAY + 1)
     assert (shop / "red.bmp").stat().st_size == size
-    picture(shop / "text.bmp", "gold", YESTERDAY + 1)
+    image(shop / "text.bmp", "gold", YESTERDAY + 1)
     (shop / "blue.bmp").unlink()
     second, reads = read(shop, first.sources)
     assert reads == ["red", "text"]
@@ -86,15 +86,15 @@ def test_a_picture_replaced_in_place_is_noticed(shop: Path) -> None:
     assert "blue.bmp" not in known_sources(second.sources)
 
 
-def test_a_picture_just_written_is_read_once_more(shop: Path) -> None:
+def test_an_image_just_written_is_read_once_more(shop: Path) -> None:
     """The next write may fall into the same tick of the clock, and be of the same size."""
-    picture(shop / "red.bmp", "red", 4_000_000_000)
+    image(shop / "red.bmp", "red", 4_000_000_000)
     first, _ = read(shop)
     assert "red.bmp" not in known_sources(first.sources)
     assert read(shop, first.sources)[1] == ["red"]
 
 
-def test_a_touched_picture_is_read_and_changes_nothing(shop: Path) -> None:
+def test_a_touched_image_is_read_and_changes_nothing(shop: Path) -> None:
     first, _ = read(shop)
     os.utime(shop / "red.bmp", (YESTERDAY + 9, YESTERDAY + 9))
     second, reads = read(shop, first.sources)
@@ -111,7 +111,7 @@ def test_what_is_known_is_of_one_shop_and_its_limits(shop: Path) -> None:
     assert sources_id(config.model_copy(update={"picture_threads": 1, "test_share": 0.2}), str(shop)) in ids
 
 
-def test_the_table_holds_pictures_and_faults_alike(shop: Path) -> None:
+def test_the_table_holds_images_and_faults_alike(shop: Path) -> None:
     first, _ = read(shop)
     known = known_sources(first.sources)
     assert sources_table(known).equals(first.sources) and known_sources(None) == {}

@@ -14,11 +14,11 @@ Shop = list[Member]
 
 @st.composite
 def shops(draw: st.DrawFn, most: int = 25) -> Shop:
-    """Items whose groups and pictures overlap far more than any real shop's."""
+    """Items whose groups and images overlap far more than any real shop's."""
     count = draw(st.integers(1, most))
     groups = draw(st.lists(st.integers(0, 8), min_size=count, max_size=count))
-    pictures = draw(st.lists(st.integers(0, 10), min_size=count, max_size=count))
-    return [Member(f"i{at}", f"g{groups[at]}", f"p{pictures[at]}") for at in range(count)]
+    images = draw(st.lists(st.integers(0, 10), min_size=count, max_size=count))
+    return [Member(f"i{at}", f"g{groups[at]}", f"p{images[at]}") for at in range(count)]
 
 
 def assigned(shop: Shop, known: Known | None = None, seed: str = "s") -> list[str]:
@@ -32,7 +32,7 @@ def assert_no_leak(shop: Shop, splits: list[str]) -> None:
 
 @given(shops(), st.text(max_size=3))
 @settings(max_examples=150, deadline=None)
-def test_no_group_and_no_picture_straddles(shop: Shop, seed: str) -> None:
+def test_no_group_and_no_image_straddles(shop: Shop, seed: str) -> None:
     assert_no_leak(shop, assigned(shop, seed=seed))
 
 
@@ -67,7 +67,7 @@ def test_growing_with_other_shares_and_seed_moves_nothing(shop: Shop, data: st.D
 @given(shops(30), shops(30))
 @settings(max_examples=150, deadline=None)
 def test_any_change_keeps_the_promise_and_moves_only_to_unused(old: Shop, new: Shop) -> None:
-    """The same ids with other groups and pictures: an item keeps its split or becomes unused, never another."""
+    """The same ids with other groups and images: an item keeps its split or becomes unused, never another."""
     before = dict(zip((one.item_id for one in old), assigned(old), strict=True))
     after = assigned(new, Known.of(old, list(before.values())))
     assert_no_leak(new, after)
@@ -80,9 +80,9 @@ def test_a_newcomer_that_would_straddle_is_unused() -> None:
               for split in PRECEDENCE}  # fmt: skip
     train = Member("old", groups["train"], "shared")
     test = Member("new", groups["test"], "shared")
-    assert assigned([train, test]) == ["unused", "test"]  # without a past, test keeps the picture
+    assert assigned([train, test]) == ["unused", "test"]  # without a past, test keeps the image
     assert assigned([train, test], Known.of([train], ["train"])) == ["train", "unused"]
-    # the picture was trained on and its item is gone: it must not come back as a test picture
+    # the image was trained on and its item is gone: it must not come back as a test image
     assert assigned([test], Known.of([train], ["train"])) == ["unused"]
 
 

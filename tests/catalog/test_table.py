@@ -217,7 +217,7 @@ def test_images_root_inside_beside_and_elsewhere(tmp_path: Path) -> None:
         ("", ""), (None, ""), ("nan", ""), (float("nan"), ""), ([], ""), ("[]", ""),
     ],
 )  # fmt: skip
-def test_the_first_of_several_pictures(cell: object, first: str) -> None:
+def test_the_first_of_several_images(cell: object, first: str) -> None:
     assert first_image(cell) == first
 
 

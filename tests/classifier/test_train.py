@@ -170,7 +170,7 @@ def test_a_faultless_val_does_not_ask_for_certainty() -> None:
     assert head.temperature > 0.1 and head.probabilities(clean.test_vectors).max() < 1.0
 
 
-def test_missing_texts_are_filled_from_pictures(tail) -> None:
+def test_missing_texts_are_filled_from_images(tail) -> None:
     some = {label: vector for label, vector in tail.texts.items() if label < "kind 20"}
     one = {"kind 00": tail.texts["kind 00"]}
     for texts, started in ((some, 20), (one, 1), (None, 0)):

@@ -30,7 +30,7 @@ TINY_RESNET = {
 }
 
 
-def picture(color: str, shape: str, ground: str, side: int = 48) -> bytes:
+def shape_image(color: str, shape: str, ground: str, side: int = 48) -> bytes:
     """JPEG of one shape."""
     image = Image.new("RGB", (side, side), GROUNDS[ground])
     draw, box = ImageDraw.Draw(image), (side // 6, side // 6, side - side // 6, side - side // 6)
@@ -56,7 +56,9 @@ def shapes(count: int = 64) -> TrainingData:
         {"title": f"{color} {shape} on {ground}", "color_type": f"{color} {shape}", "type": shape}
         for color, shape, ground in rows
     ]
-    return TrainingData(captions, [picture(*row) for row in rows], [f"{shape}/{ground}" for _, shape, ground in rows])
+    return TrainingData(
+        captions, [shape_image(*row) for row in rows], [f"{shape}/{ground}" for _, shape, ground in rows]
+    )
 
 
 def make_model(folder: Path, model_cfg: dict, seed: int = 0) -> Path:

@@ -64,7 +64,7 @@ def test_pixels_are_moved_by_their_random_numbers_only(area: float) -> None:
     bank.close()
 
 
-def test_a_shift_moves_the_picture_and_repeats_its_edge() -> None:
+def test_a_shift_moves_the_image_and_repeats_its_edge() -> None:
     pixels = np.full((64, 3, 48, 48), 255, np.uint8)
     pixels[:, :, 20:30, 10:16] = 0
     recipe = FinetuneConfig(crop_area_min=1.0, jitter=0.0).resolve(SMALL)
@@ -76,7 +76,7 @@ def test_a_shift_moves_the_picture_and_repeats_its_edge() -> None:
     assert {int(left) for left in lefts if left > 20} == set(range(30, 35))  # mirrored
 
 
-def test_the_largest_crop_is_the_picture_itself() -> None:
+def test_the_largest_crop_is_the_image_itself() -> None:
     pixels = PixelBank(shapes(4).images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9).pixels(np.arange(4))
     recipe = FinetuneConfig(crop_area_min=0.999999, jitter=0.0, flip=False).resolve(SMALL)
     shown = augment(pixels, recipe, np.random.default_rng(0), torch.device("cpu"))
@@ -92,8 +92,8 @@ def test_pixels_kept_and_pixels_decoded_each_time_are_the_same() -> None:
     fresh.close()
 
 
-def test_a_picture_that_cannot_be_read_is_named() -> None:
+def test_an_image_that_cannot_be_read_is_named() -> None:
     data = shapes(3)
     images = [data.images[0], b"not a picture", data.images[2]]
-    with pytest.raises(CatalogError, match="training picture 1"):
+    with pytest.raises(CatalogError, match="training image 1"):
         PixelBank(images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9)

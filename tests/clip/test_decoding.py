@@ -44,7 +44,7 @@ def broken_reader(place: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for name, data in zip(NAMES, shapes(len(NAMES)).images, strict=True):
         (folder / name).write_bytes(data)
     (folder / "torn").write_bytes(b"\xff\xd8 no picture")
@@ -75,7 +75,7 @@ def test_pixels_are_those_decoded_here_and_nothing_outlives_the_crew(source: Sou
     until(lambda: not any(map(alive, processes)), seconds=20.0)
 
 
-def test_a_picture_that_cannot_be_read_is_named_and_the_crew_ends(source: Source, pixels: PixelReader) -> None:
+def test_an_image_that_cannot_be_read_is_named_and_the_crew_ends(source: Source, pixels: PixelReader) -> None:
     crew = DecodeCrew(pixels, source, batch_size=8, processes=1)
     crew.wait()
     processes = [crew._host.pid, *descendants(crew._host.pid)]
@@ -89,7 +89,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_crew_ends(source: Source
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
-        (ArtifactMissing("no picture"), {"error": "ArtifactMissing", "message": "no picture"}),
+        (ArtifactMissing("no image"), {"error": "ArtifactMissing", "message": "no image"}),
         (StoreUnavailable("busy"), {"error": "StoreUnavailable", "message": "busy"}),
         (ZeroDivisionError("a defect"), {"error": "ProductSearchError", "message": "ZeroDivisionError: a defect"}),
         (None, {"error": None}),
@@ -117,7 +117,7 @@ def test_an_encoder_decodes_by_processes_once_they_run(
     encoder = beside_a_gpu(tmp_path, monkeypatch)
     expected = encoder.encode_images(list(source.read(NAMES)))
     list(encoder.embed_stored(NAMES[:4], source, 16))
-    assert encoder._crew is None  # few pictures
+    assert encoder._crew is None  # few images
     stream = encoder.embed_stored(NAMES, source, 16)  # begun by threads, ended by processes
     found = [next(stream), next(stream)]
     assert encoder._crew is not None and not encoder._crew.ready

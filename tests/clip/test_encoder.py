@@ -12,13 +12,13 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tasks.clip import images as clip_pictures
+from tasks.clip import images as clip_images
 from tasks.clip.device import autocast
 from tasks.clip.encoder import Encoder
 from tasks.clip.folder import load_model, save_model
-from tasks.clip.images import PixelReader, open_picture
+from tasks.clip.images import PixelReader, open_image
 from tasks.schema.errors import CatalogError
-from tests.clip.shapes import TINY_RESNET, TINY_VIT, make_model, picture, shapes
+from tests.clip.shapes import TINY_RESNET, TINY_VIT, make_model, shape_image, shapes
 
 
 @pytest.fixture(scope="module", params=["vit", "resnet"])
@@ -31,11 +31,11 @@ def encoder(folder: Path) -> Encoder:
     return Encoder.load(folder, device="cpu")
 
 
-BIG = 4  # of the odd pictures, by position
+BIG = 4  # of the odd images, by position
 
 
-def odd_pictures() -> list[bytes]:
-    """Pictures whose sides, modes and aspect differ from the model's."""
+def odd_images() -> list[bytes]:
+    """Images whose sides, modes and aspect differ from the model's."""
     random = np.random.default_rng(3)
     made = []
     for mode, size in (("RGB", (50, 120)), ("RGB", (31, 33)), ("L", (64, 40)), ("CMYK", (70, 70)), ("RGB", (300, 200))):
@@ -50,12 +50,12 @@ def odd_pictures() -> list[bytes]:
 def test_vectors_are_those_of_open_clip_s_own_pipeline(folder: Path, encoder: Encoder) -> None:
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
-    pictures, texts = odd_pictures() + shapes(8).images, ["a red sofa", "", "Stuhl aus Eiche", "x " * 100]
+    jpegs, texts = odd_images() + shapes(8).images, ["a red sofa", "", "Stuhl aus Eiche", "x " * 100]
     with torch.inference_mode():
-        batch = torch.stack([preprocess(Image.open(io.BytesIO(data))) for data in pictures])
+        batch = torch.stack([preprocess(Image.open(io.BytesIO(data))) for data in jpegs])
         images = model.eval().encode_image(batch, normalize=True).numpy()
         words = model.encode_text(tokenize(texts), normalize=True).numpy()
-    found = encoder.encode_images(pictures)
+    found = encoder.encode_images(jpegs)
     # resized by other code, every eighth value of a pixel differs by one level of 255
     np.testing.assert_allclose(np.delete(found, BIG, axis=0), np.delete(images, BIG, axis=0), atol=3e-4)
     assert 1 - found[BIG] @ images[BIG] < 1e-2  # decoded at a quarter of its size
@@ -74,23 +74,23 @@ def test_vectors_are_unit_float32_in_order(encoder: Encoder) -> None:
     assert encoder.logit_scale == pytest.approx(1 / 0.07, rel=1e-4)
 
 
-def test_a_picture_s_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
-    pictures = shapes(33).images
-    together = encoder.encode_images(pictures, batch_size=33)
-    alone = encoder.encode_images(pictures, batch_size=1)
-    uneven = encoder.encode_images(pictures[::-1], batch_size=7)[::-1]
+def test_an_image_s_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
+    images = shapes(33).images
+    together = encoder.encode_images(images, batch_size=33)
+    alone = encoder.encode_images(images, batch_size=1)
+    uneven = encoder.encode_images(images[::-1], batch_size=7)[::-1]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     np.testing.assert_allclose(together, uneven, atol=1e-5)
 
 
-def test_bytes_and_pictures_are_the_same(encoder: Encoder) -> None:
+def test_bytes_and_images_are_the_same(encoder: Encoder) -> None:
     data = shapes(3).images
     opened = [Image.open(io.BytesIO(entry)) for entry in data]
     np.testing.assert_array_equal(encoder.encode_images(data), encoder.encode_images(opened))
 
 
 def test_transparent_is_white_and_a_turned_photograph_is_upright(encoder: Encoder) -> None:
-    shape = Image.open(io.BytesIO(picture("red", "triangle", "white")))
+    shape = Image.open(io.BytesIO(shape_image("red", "triangle", "white")))
     clear = shape.convert("RGBA")
     clear.putdata([(0, 0, 0, 0) if min(pixel[:3]) > 240 else pixel for pixel in clear.get_flattened_data()])
     turned = io.BytesIO()
@@ -121,9 +121,9 @@ def test_embed_streams_names_and_reads_little_ahead(encoder: Encoder) -> None:
     )
 
 
-def test_a_broken_picture_is_named(encoder: Encoder) -> None:
+def test_a_broken_image_is_named(encoder: Encoder) -> None:
     good = shapes(2).images
-    with pytest.raises(CatalogError, match="picture sku-7"):
+    with pytest.raises(CatalogError, match="image sku-7"):
         list(encoder.embed([("sku-6", good[0]), ("sku-7", good[1][:200])]))
 
 
@@ -142,9 +142,9 @@ def test_many_threads_get_the_same_vectors(encoder: Encoder) -> None:
     data, texts = shapes(16).images, [kinds["title"] for kinds in shapes(16).captions]
     images, words = encoder.encode_images(data), encoder.encode_texts(texts)
     with ThreadPoolExecutor(6) as pool:
-        pictures = [pool.submit(encoder.encode_images, data) for _ in range(6)]
+        image_futures = [pool.submit(encoder.encode_images, data) for _ in range(6)]
         queries = [pool.submit(encoder.encode_texts, texts) for _ in range(6)]
-        for future in pictures:
+        for future in image_futures:
             np.testing.assert_allclose(future.result(), images, atol=1e-5)
         for future in queries:
             np.testing.assert_allclose(future.result(), words, atol=1e-5)
@@ -214,13 +214,13 @@ def test_a_batch_that_memory_does_not_hold_is_halved(encoder: Encoder, monkeypat
 @pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (50, 120), (31, 33)])
 def test_pixels_are_those_of_open_clip_s_transform(mode: str, shape: tuple[int, int]) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8))
     settings = PreprocessCfg(size=(64, 64), resize_mode=mode)
     *geometry, _, _ = image_transform_v2(settings, is_train=False).transforms
-    expected = picture
+    expected = image
     for step in geometry:
         expected = step(expected)
-    found = PixelReader({"resize_mode": mode}, (64, 64)).pixels(picture)
+    found = PixelReader({"resize_mode": mode}, (64, 64)).pixels(image)
     assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 3  # levels of 255
 
 
@@ -231,10 +231,10 @@ def test_a_large_jpeg_is_decoded_no_larger_than_needed(
     buffer, seen = io.BytesIO(), []
     Image.new("RGB", (side, side), "red").save(buffer, "JPEG")
 
-    def watched(picture: bytes, least: int = 0) -> Image.Image:
-        seen.append(open_picture(picture, least))
+    def watched(image: bytes, least: int = 0) -> Image.Image:
+        seen.append(open_image(image, least))
         return seen[-1]
 
-    monkeypatch.setattr(clip_pictures, "open_picture", watched)
+    monkeypatch.setattr(clip_images, "open_image", watched)
     assert PixelReader({}, (224, 224)).pixels(buffer.getvalue()).shape == (224, 224, 3)
     assert seen[0].size == (decoded, decoded)

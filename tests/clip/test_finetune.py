@@ -196,7 +196,7 @@ def test_fewer_items_than_a_batch_still_train(vit: Path, tmp_path: Path) -> None
         finetune(vit, shapes(1), shapes(3), FinetuneConfig.small(steps=6), tmp_path / "out")
 
 
-def test_another_picture_size_is_written_into_the_folder(vit: Path, resnet: Path, tmp_path: Path) -> None:
+def test_another_image_size_is_written_into_the_folder(vit: Path, resnet: Path, tmp_path: Path) -> None:
     for base in (vit, resnet):
         config = FinetuneConfig.small(steps=6, batch_size=16, image_size=48)
         finetune(base, shapes(), shapes(8), config, tmp_path / "out")
@@ -205,7 +205,7 @@ def test_another_picture_size_is_written_into_the_folder(vit: Path, resnet: Path
         assert encoder.encode_images(shapes(2).images).shape == (2, 32)
 
 
-def test_pictures_over_the_memory_bound_train_the_same(vit: Path, tmp_path: Path) -> None:
+def test_images_over_the_memory_bound_train_the_same(vit: Path, tmp_path: Path) -> None:
     for name, memory in (("kept", 4096), ("fresh", 0)):
         finetune(vit, shapes(), shapes(8), FinetuneConfig.small(**QUICK, picture_memory_mb=memory), tmp_path / name)
     assert _difference(tmp_path / "kept", tmp_path / "fresh") == 0

@@ -37,7 +37,7 @@ def test_targets_share_their_mass_and_smoothing_spreads_it() -> None:
 
 
 def test_a_twin_is_not_pushed_away() -> None:
-    """Two items with the same words and picture: their loss falls to that of the shared target, not below chance."""
+    """Two items with the same words and image: their loss falls to that of the shared target, not below chance."""
     twins = torch.eye(3)[[0, 0, 1]]
     positives = torch.tensor([[True, True, False], [True, True, False], [False, False, True]])
     shared = contrastive_loss(twins, twins, torch.tensor(100.0), positives)
@@ -46,7 +46,7 @@ def test_a_twin_is_not_pushed_away() -> None:
     images = twins.clone().requires_grad_()
     contrastive_loss(images, twins, torch.tensor(100.0), positives).backward()
     assert images.grad is not None and images.grad.abs().max() < 1e-5
-    # With only the diagonal, each text would still pull its own picture away from the twin's.
+    # With only the diagonal, each text would still pull its own image away from the twin's.
     apart = twins.clone().requires_grad_()
     contrastive_loss(
         apart, twins + torch.tensor([[0.0], [0.01], [0.0]]), torch.tensor(100.0), torch.eye(3).bool()
@@ -88,7 +88,7 @@ def test_pieces_have_the_whole_batch_s_gradient(tmp_path: Path, accumulate: int)
     assert not torch.allclose(naive.visual.proj.grad / 2, whole.visual.proj.grad, rtol=0.05)
 
 
-def test_pieces_count_each_picture_once_in_batch_norm(tmp_path: Path) -> None:
+def test_pieces_count_each_image_once_in_batch_norm(tmp_path: Path) -> None:
     model, _ = load_model(make_model(tmp_path, TINY_RESNET))
     model.train()
     backward(model, _batch(8), accumulate=2, smoothing=0.0, precision="fp32", seed=1)

@@ -32,7 +32,7 @@ def fail_at(folder: str, shard: int, given: Any) -> int:
     if (given == "transient once" and attempt == 1) or given == "transient always":
         raise StoreUnavailable("the store sleeps")
     if given == "terminal":
-        raise CatalogError("picture 7 cannot be read")
+        raise CatalogError("image 7 cannot be read")
     if given == "bug":
         raise ZeroDivisionError("a bug")
     return attempt

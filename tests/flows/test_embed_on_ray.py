@@ -18,7 +18,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from flows.steps import embed_pictures
+from flows.steps import embed_images
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.shards import TRIES, ShardRun
@@ -28,7 +28,7 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.stages import embedding
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch_table
-from tasks.store.artifacts.images import picture_path
+from tasks.store.artifacts.images import image_path
 from tasks.store.objects.store import Store, open_store
 from tasks.store.releases.reader_leases import FOLDER as LEASES
 from tests.cluster import ray_probes
@@ -50,18 +50,18 @@ ON_RAY: dict[str, Any] = {"engine": "ray", "workers": 2, "gpus_per_worker": 0}
 
 @dataclass
 class Shop:
-    """A store with a catalogue of twelve pictures and a model, of which nothing is embedded."""
+    """A store with a catalogue of twelve images and a model, of which nothing is embedded."""
 
     store: Store
     model: ArtifactRef
-    pictures: list[str]
+    images: list[str]
 
     def embed(self, compute: dict[str, Any]) -> None:
         config = EmbedConfig.model_validate({"shard_size": 2, "batch_size": 2, "precision": "fp32", "compute": compute})
 
         @flow
         def stage() -> None:
-            embed_pictures(self.model, CATALOG, config)
+            embed_images(self.model, CATALOG, config)
 
         stage()
 
@@ -74,12 +74,12 @@ class Shop:
         return {info.path: info.modified.timestamp() for info in listed if "/part-" in info.path}
 
     def vectors(self) -> np.ndarray:
-        return embeddings.load_vectors(self.store, self.model.id, self.pictures)
+        return embeddings.load_vectors(self.store, self.model.id, self.images)
 
     @contextmanager
     def stuck(self, sha256: str) -> Iterator[None]:
-        """Whoever reads this picture waits until the end of the block: it is a pipe that nobody writes to."""
-        path = Path(self.store.root.removeprefix("file://")) / picture_path(sha256)
+        """Whoever reads this image waits until the end of the block: it is a pipe that nobody writes to."""
+        path = Path(self.store.root.removeprefix("file://")) / image_path(sha256)
         kept = path.rename(path.with_suffix(".kept"))
         os.mkfifo(path)
         try:
@@ -92,8 +92,8 @@ class Shop:
 def shop(prefect_server: str, store_in: Path, tiny_store: TinyShop) -> Shop:
     shutil.copytree(tiny_store.settings.store_uri, store_in, ignore=shutil.ignore_patterns(LEASES))
     store = open_store()
-    pictures = fetch_table(store, CATALOG, "items.parquet")["image_sha256"].to_pylist()
-    return Shop(store, tiny_store.model(), sorted(set(pictures)))
+    images = fetch_table(store, CATALOG, "items.parquet")["image_sha256"].to_pylist()
+    return Shop(store, tiny_store.model(), sorted(set(images)))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_nothing_needs_ray_until_it_is_asked_for(shop: Shop, monkeypatch: pytest
     subprocess.run([sys.executable, "-c", WITHOUT_RAY], check=True, timeout=200)
     monkeypatch.setitem(sys.modules, "ray", None)
     shop.embed({"engine": "here"})
-    assert len(shop.vectors()) == len(shop.pictures)
+    assert len(shop.vectors()) == len(shop.images)
     shop.forget()
     with pytest.raises(ConfigError, match=r"not installed: pip install 'product-search\[ray\]'"):
         shop.embed(ON_RAY)
@@ -135,7 +135,7 @@ def test_a_worker_killed_in_a_shard_costs_that_shard_alone(shop: Shop, head: int
     stuck = threading.Event()
 
     def kill() -> None:
-        with shop.stuck(shop.pictures[0]):
+        with shop.stuck(shop.images[0]):
             stuck.set()
             until(lambda: len(shop.parts()) == SHARDS - 1)
             survived.update(shop.parts())
@@ -154,24 +154,24 @@ def test_a_worker_killed_in_a_shard_costs_that_shard_alone(shop: Shop, head: int
     np.testing.assert_allclose(shop.vectors(), vectors, atol=1e-6)
 
 
-def test_what_is_missing_is_embedded_and_a_picture_that_cannot_be_read_named(shop: Shop, head: int) -> None:
+def test_what_is_missing_is_embedded_and_an_image_that_cannot_be_read_named(shop: Shop, head: int) -> None:
     alone = {**ON_RAY, "workers": 1}
     shop.embed({"engine": "here"})
     lost = next(iter(shop.parts()))
     hashes = shop.store.read_table(lost)["image_sha256"].to_pylist()
     shop.store.delete(lost)
-    left, path = shop.parts(), picture_path(hashes[1])
+    left, path = shop.parts(), image_path(hashes[1])
     data = shop.store.read_bytes(path)
     shop.store.delete(path)
     try:
-        with pytest.raises(ArtifactMissing, match=f"^no picture {hashes[1]} in .*prepare the catalogue again$"):
+        with pytest.raises(ArtifactMissing, match=f"^no image {hashes[1]} in .*prepare the catalogue again$"):
             shop.embed(alone)
     finally:
         shop.store.write_bytes(path, data)
     shop.embed(alone)
     after = shop.parts()
     assert {path: after.get(path) for path in left} == left and len(after) == SHARDS
-    assert len(shop.vectors()) == len(shop.pictures)
+    assert len(shop.vectors()) == len(shop.images)
     shop.embed({**ON_RAY, "workers": 99})  # nothing is left to do: nobody asks the cluster
     assert shop.parts() == after
 
@@ -244,7 +244,7 @@ def test_what_can_pass_is_tried_again_and_what_cannot_is_raised(shop: Shop, head
 
     with connected(RaySettings()):
         assert run(2, "killed once", "transient once", "") == [1, 2, 2, 1]
-        with pytest.raises(CatalogError, match=r"^picture 7 cannot be read$"):
+        with pytest.raises(CatalogError, match=r"^image 7 cannot be read$"):
             run(1, "terminal")
         with pytest.raises(ZeroDivisionError, match="a bug"):
             run(1, "bug")
@@ -264,7 +264,7 @@ def test_a_cancelled_run_on_this_machine_alone_leaves_no_process_and_listens_to_
     with get_client(sync_client=True) as client:
         api = {"PREFECT_API_URL": str(client.api_url)}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | api
-    with shop.stuck(shop.pictures[-1]):
+    with shop.stuck(shop.images[-1]):
         command = [sys.executable, "-m", "flows.build_index", *flags]
         run = subprocess.Popen(command, env=environment, start_new_session=True)
         try:

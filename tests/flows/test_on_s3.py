@@ -10,7 +10,7 @@ import pytest
 from deployments.s3_gateway import start_gateway
 from infra.sample_shop import build_shop
 from tasks.store.artifacts.cache import fetch, fetch_table
-from tasks.store.artifacts.images import read_picture
+from tasks.store.artifacts.images import read_image
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import open_store
 from tasks.store.releases.live import read_live
@@ -42,4 +42,4 @@ def test_pipeline_on_s3(prefect_server: str, tmp_path: Path, monkeypatch: pytest
         items = fetch_table(store, release.index, "items.parquet")
         assert items.num_rows == release.items > 70
         assert (fetch(store, release.model) / "open_clip_model.safetensors").stat().st_size > 1_000_000
-        assert read_picture(store, items["image_sha256"][0].as_py())[:2] == b"\xff\xd8"
+        assert read_image(store, items["image_sha256"][0].as_py())[:2] == b"\xff\xd8"

@@ -77,7 +77,7 @@ def test_each_bar_can_be_missed(worse: dict[str, float], capsys: pytest.CaptureF
     capsys.readouterr()
 
 
-def test_real_pictures_make_the_share_smaller() -> None:
+def test_real_images_make_the_share_smaller() -> None:
     figures = _figures(added=20.0)
     assert (figures.added, figures.most, figures.share) == pytest.approx((20.0, 0.1, 0.05))
 

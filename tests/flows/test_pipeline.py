@@ -155,12 +155,12 @@ def test_nightly_reindex_follows_the_shop_and_rolls_back(
         FolderRoot, "read", lambda self, path, *rest: read.append(path) or read_before(self, path, *rest)
     )
     assert reindex(ReindexConfig())["changes"] == {}, "an unchanged shop gives no release"
-    assert read and not [path for path in read if path.endswith(".jpg")], "nor is any picture of it read"
+    assert read and not [path for path in read if path.endswith(".jpg")], "nor is any image of it read"
     assert reindex(ReindexConfig(reread_pictures=True))["changes"] == {}
     assert len([path for path in read if path.endswith(".jpg")]) >= first.items
 
     before = set(fetch_table(store, first.index, "items.parquet")["item_id"].to_pylist())
-    pictures = embeddings.covered(store, first.model.id)
+    images = embeddings.covered(store, first.model.id)
     shutil.rmtree(shop)
     build_shop(shop, items=ITEMS, seed=3, day=3, workers=2)
     result = reindex(ReindexConfig())
@@ -178,8 +178,8 @@ def test_nightly_reindex_follows_the_shop_and_rolls_back(
     listed = fetch_table(store, second.plan, "changes.parquet")
     assert {row["item_id"] for row in listed.to_pylist() if row["change"] == "new"} == after - before
     assert listed.num_rows == sum(changes.values()) - changes["unchanged"]
-    fresh = embeddings.covered(store, first.model.id) - pictures
-    assert 0 < len(fresh) <= changes["new"] + changes["image_changed"], "only new pictures are embedded"
+    fresh = embeddings.covered(store, first.model.id) - images
+    assert 0 < len(fresh) <= changes["new"] + changes["image_changed"], "only new images are embedded"
 
     assert roll_back(RollBackConfig()).release == first.id
     assert promote(PromoteConfig(release=second.id)).generation == 4

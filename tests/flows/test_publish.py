@@ -40,8 +40,8 @@ def newest_table(key: str) -> str:
 def test_the_history_tells_every_move_and_pin(releases: list[str]) -> None:
     for release in releases:
         promote(PromoteConfig(release=release, reason=f"promote {release}"))
-    roll_back(RollBackConfig(reason="wrong pictures"))
-    assert "wrong pictures" in newest_table("history")  # left by the roll-back itself
+    roll_back(RollBackConfig(reason="wrong images"))
+    assert "wrong images" in newest_table("history")  # left by the roll-back itself
     pin(PinConfig(release="r1", reason="for the report"))
     assert [pinned.release for pinned in list_pins(open_store())] == ["r1"]
     lines = history(HistoryConfig()).splitlines()

@@ -98,10 +98,10 @@ def test_embedding_repeats_at_most_one_shard(
     build_index(run)
     finished = parts()
     assert {path: finished[path] for path in survived} == survived, "a finished shard was written again"
-    pictures = set(_hashes(bench.store, f"{catalog.folder}/items.parquet"))
+    images = set(_hashes(bench.store, f"{catalog.folder}/items.parquet"))
     stored = [sha for path in finished for sha in _hashes(bench.store, path)]
-    assert set(stored) == pictures
-    assert len(stored) - len(pictures) <= SHARD, "more than one shard was embedded twice"
+    assert set(stored) == images
+    assert len(stored) - len(images) <= SHARD, "more than one shard was embedded twice"
 
 
 def _of(shop: Path) -> CatalogConfig:

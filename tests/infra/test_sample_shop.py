@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infra.sample_shop import build_shop, pictures
+from infra.sample_shop import build_shop, images
 from infra.sample_shop.shop import DEFECT_KINDS, shop_on
 
 ITEMS = 42
@@ -63,9 +63,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A shop large enough to hold every kind of defect; its pictures are noise, because rendering 400 takes a while."""
+    """A shop large enough to hold every kind of defect; its images are noise, because rendering 400 takes a while."""
     noise = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
-    monkeypatch.setattr(pictures, "render", lambda *_: noise)
+    monkeypatch.setattr(images, "render", lambda *_: noise)
     build_shop(tmp_path / "broken", items=300, seed=3, workers=1)
     return tmp_path / "broken"
 
@@ -143,7 +143,7 @@ def test_a_folder_that_is_not_a_shop_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
-def test_listings_and_pictures_read_as_abo(shop: Path) -> None:
+def test_listings_and_images_read_as_abo(shop: Path) -> None:
     bad = {defect["item_id"] for defect in record(shop)["defects"]}
     paths = image_paths(shop)
     assert len(lines(shop)) == ITEMS
@@ -178,10 +178,10 @@ def test_a_later_day_differs_exactly_as_recorded(shop: Path, tmp_path: Path) -> 
     assert set(new) - set(old) == set(changes["new"])
     assert set(old) - set(new) == set(changes["gone"])
     texts = {i for i in old.keys() & new.keys() if old[i].get("item_name") != new[i].get("item_name")}
-    pictures = {i for i in old.keys() & new.keys() if old[i].get("main_image_id") != new[i].get("main_image_id")}
+    images = {i for i in old.keys() & new.keys() if old[i].get("main_image_id") != new[i].get("main_image_id")}
     assert texts == set(changes["text_changed"])
-    assert pictures == set(changes["image_changed"])
-    same = old.keys() & new.keys() - texts - pictures
+    assert images == set(changes["image_changed"])
+    same = old.keys() & new.keys() - texts - images
     assert all(old[i] == new[i] for i in same)
     assert all(changes[kind] for kind in ("new", "gone", "text_changed", "image_changed"))
     before, after = tree(shop / "images/small"), tree(tmp_path / "later/images/small")

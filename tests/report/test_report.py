@@ -151,10 +151,10 @@ def report(**changes: Any) -> str:
     example = {
         "query": HOSTILE,
         "rank": 3,
-        "answer": {"title": HOSTILE, "picture": jpeg()},
+        "answer": {"title": HOSTILE, "image": jpeg()},
         "hits": [
-            {"title": HOSTILE, "picture": jpeg("blue"), "correct": False},
-            {"title": "right", "picture": b"torn", "correct": True},
+            {"title": HOSTILE, "image": jpeg("blue"), "correct": False},
+            {"title": "right", "image": b"torn", "correct": True},
         ],
     }
     arguments: dict[str, Any] = {
@@ -227,7 +227,7 @@ def test_examples_are_misses_from_near_to_far_then_hits() -> None:
     assert choose_examples(np.array([1]), np.array([[0, -1, -1]])) == [{"row": 0, "rank": 1, "shown": [0]}]
 
 
-def test_thumbnails_are_small_and_a_torn_picture_is_left_out() -> None:
+def test_thumbnails_are_small_and_a_torn_image_is_left_out() -> None:
     small = Image.open(io.BytesIO(base64.b64decode(thumbnail(jpeg()).split(",")[1])))
     assert small.format == "JPEG" and max(small.size) == 144
     assert thumbnail(jpeg()[:100]) == ""

@@ -20,13 +20,13 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def shop(
     n: int, seed: int = 0, departments: int = 40, dim: int = DIM, texts: int = 120
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures in departments, sorted by department, and text queries that lie away from all of them."""
+    """Images in departments, sorted by department, and text queries that lie away from all of them."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(departments, dim))
     kind = np.sort(rng.integers(0, departments, size=n))
-    pictures = centres[kind] + 0.5 * rng.normal(size=(n, dim))
+    images = centres[kind] + 0.5 * rng.normal(size=(n, dim))
     asked = centres[rng.integers(0, departments, size=texts)] + 1.2 * rng.normal(size=(texts, dim))
-    return unit(pictures), unit(asked + rng.normal(size=dim))
+    return unit(images), unit(asked + rng.normal(size=dim))
 
 
 def recall_by_numpy(searcher: Searcher, vectors: np.ndarray, queries: np.ndarray, k: int) -> float:
@@ -241,7 +241,7 @@ def test_contradictory_parameters_are_refused_together() -> None:
         IndexConfig(kind="flat", nlist=8, use_gpu="require")
 
 
-def test_duplicate_pictures_do_not_count_as_misses() -> None:
+def test_duplicate_images_do_not_count_as_misses() -> None:
     vectors, texts = shop(400)
     copies = np.repeat(vectors, 10, axis=0)
     built = build_index(copies, texts, IndexConfig(kind="ivf_flat", recall_target=0.99))

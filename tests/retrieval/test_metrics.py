@@ -18,7 +18,7 @@ def unit(rng: np.random.Generator, n: int, dim: int = 8) -> np.ndarray:
 
 
 def tied(rng: np.random.Generator, n: int, distinct: int) -> np.ndarray:
-    """Copies of a few pictures: every score comes many times."""
+    """Copies of a few images: every score comes many times."""
     return unit(rng, distinct)[rng.integers(0, distinct, size=n)]
 
 
@@ -74,17 +74,17 @@ def test_many_answer_metrics_agree_with_trec_eval(distinct: int) -> None:
 
 
 def test_figures_worked_out_by_hand() -> None:
-    # Text i scores picture j by the cosine of an angle in the plane: 0, 10, 20, 90 degrees.
+    # Text i scores image j by the cosine of an angle in the plane: 0, 10, 20, 90 degrees.
     angles = np.radians([0, 10, 20, 90])
     images = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    texts = images[[1, 1, 0, 3]]  # text 0 meets picture 1 first; text 2 ranks its own picture third
+    texts = images[[1, 1, 0, 3]]  # text 0 meets image 1 first; text 2 ranks its own image third
     result = evaluate(texts, images, ["a", "b", "c", "d"], ["x", "x", "", ""], CONFIG)
     np.testing.assert_array_equal(result.first_rank["text_to_image/strict"], [2, 1, 3, 1])
     strict = result.metrics["text_to_image"]["strict"]
     assert strict["recall@1"]["value"] == pytest.approx(0.5)
     assert strict["mrr"]["value"] == pytest.approx((1 / 2 + 1 + 1 / 3 + 1) / 4)
     assert strict["ndcg@10"]["value"] == pytest.approx((1 / np.log2(3) + 1 + 1 / 2 + 1) / 4)
-    # Products 0 and 1 are of one group: text 0 now has its answer first, pictures 0 and 1 take both first places.
+    # Products 0 and 1 are of one group: text 0 now has its answer first, images 0 and 1 take both first places.
     multi = result.metrics["text_to_image"]["multi_positive"]
     assert multi["recall@1"]["value"] == pytest.approx(0.75)
     assert multi["ndcg@10"]["value"] == pytest.approx((1 + 1 + 1 / 2 + 1) / 4)
@@ -93,8 +93,8 @@ def test_figures_worked_out_by_hand() -> None:
 
 
 def test_equal_scores_are_ordered_by_row() -> None:
-    pictures = np.tile(unit(np.random.default_rng(0), 1), (5, 1))
-    result = evaluate(pictures, pictures, list("abcde"), [""] * 5, CONFIG)
+    images = np.tile(unit(np.random.default_rng(0), 1), (5, 1))
+    result = evaluate(images, images, list("abcde"), [""] * 5, CONFIG)
     np.testing.assert_array_equal(result.first_rank["image_to_text/strict"], [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(result.top["image_to_text"], np.tile(np.arange(5), (5, 1)))
 

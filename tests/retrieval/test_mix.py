@@ -12,7 +12,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def shop() -> np.ndarray:
-    """Pictures in a cone: a common direction, two strong ways to differ, noise."""
+    """Images in a cone: a common direction, two strong ways to differ, noise."""
     rng = np.random.default_rng(0)
     spread = rng.normal(size=(3000, 64)) * np.r_[1.0, 0.6, np.full(62, 0.02)]
     return unit(spread + 4 * np.eye(64)[63])

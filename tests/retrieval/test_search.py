@@ -20,8 +20,8 @@ N, DIM = 12_000, 24
 def vectors() -> np.ndarray:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(60, DIM))
-    pictures = centres[rng.integers(0, 60, size=N)] + 0.6 * rng.normal(size=(N, DIM))
-    return (pictures / np.linalg.norm(pictures, axis=1, keepdims=True)).astype(np.float32)
+    images = centres[rng.integers(0, 60, size=N)] + 0.6 * rng.normal(size=(N, DIM))
+    return (images / np.linalg.norm(images, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_nothing_allowed_and_nothing_asked_give_nothing(kind, searchers, queries
     assert scores.shape == rows.shape == (0, 4)
 
 
-def test_copies_of_one_picture_come_in_row_order(tmp_path, vectors) -> None:
+def test_copies_of_one_image_come_in_row_order(tmp_path, vectors) -> None:
     copies = np.repeat(vectors[:30], 8, axis=0)
     built = build_index(copies, vectors[:0], IndexConfig(kind="flat"))
     searcher = Searcher.open(save_index(built, tmp_path / "i"))

@@ -21,15 +21,15 @@ def unit(array: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def written(tmp_path: Path) -> tuple[Path, dict]:
-    """An IVF index in a folder as `build` writes it: every third product shares its picture with the one before."""
+    """An IVF index in a folder as `build` writes it: every third product shares its image with the one before."""
     rng = np.random.default_rng(0)
     vectors, texts = unit(rng.normal(size=(N, DIM))), unit(rng.normal(size=(40, DIM)))
     vectors[2::3] = vectors[1::3]
     built = build_index(vectors, texts, IndexConfig(kind="ivf_sq8", nlist=12, recall_target=0.95))
     save_index(built, tmp_path / "index.faiss")
-    pictures = [f"picture-{row - (row % 3 == 2)}" for row in range(N)]
-    pq.write_table(pa.table({"image_sha256": pictures}), tmp_path / "items.parquet")
-    assert write_self_test(vectors, pictures, texts, tmp_path) == 64
+    images = [f"image-{row - (row % 3 == 2)}" for row in range(N)]
+    pq.write_table(pa.table({"image_sha256": images}), tmp_path / "items.parquet")
+    assert write_self_test(vectors, images, texts, tmp_path) == 64
     return tmp_path, built.search_params
 
 

@@ -27,7 +27,7 @@ def vectors() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def titles(vectors: np.ndarray) -> np.ndarray:
-    """A title near each picture, not on it."""
+    """A title near each image, not on it."""
     return unit(vectors + 0.15 * np.random.default_rng(1).normal(size=(N, DIM)))
 
 
@@ -47,20 +47,20 @@ def test_new_and_gone_and_hidden_products_and_another_order_change_nothing(vecto
     assert overlap_gate(shared.overlap(before, after), True, GateConfig()).value == 1
 
 
-def test_products_that_share_a_picture_may_change_places(vectors, titles) -> None:
+def test_products_that_share_an_image_may_change_places(vectors, titles) -> None:
     same = vectors.copy()
     same[20:40] = vectors[20]
-    pictures = [f"p{20 if 20 <= row < 40 else row}" for row in range(N)]
+    images = [f"p{20 if 20 <= row < 40 else row}" for row in range(N)]
     back = list(reversed(range(N)))
-    shared = SharedProducts(served(same, IDS), served(same[back], IDS[::-1]), pictures, hidden=set())
+    shared = SharedProducts(served(same, IDS), served(same[back], IDS[::-1]), images, hidden=set())
     before, after = shared.answers(titles[20:30], titles[20:30])
     assert before[0] != after[0], "twenty copies tie, and each release shows the ten that it lists first"
     assert shared.overlap(before, after).tolist() == [1.0] * 10
     assert shared.finds(after, ["item-20"] * 10).tolist() == shared.finds(before, ["item-39"] * 10).tolist()
 
 
-def test_one_picture_in_place_of_all_is_found_out(vectors, titles) -> None:
-    """A shop whose server answers every picture with one placeholder."""
+def test_one_image_in_place_of_all_is_found_out(vectors, titles) -> None:
+    """A shop whose server answers every image with one placeholder."""
     placeholder = np.repeat(vectors[:1], N, axis=0)
     shared = SharedProducts(served(vectors, IDS), served(placeholder, IDS), IDS, hidden=set())
     before, after = shared.answers(titles, titles)
@@ -71,9 +71,9 @@ def test_one_picture_in_place_of_all_is_found_out(vectors, titles) -> None:
 def test_worse_model_is_refused_and_each_side_is_asked_in_its_own_words(vectors, titles) -> None:
     """The other model lives in a space of other width: its vectors never meet those of the live one."""
     rng = np.random.default_rng(3)
-    pictures = unit(rng.normal(size=(N, DIM // 2)))
-    good, bad = unit(pictures + 0.1 * rng.normal(size=pictures.shape)), unit(rng.normal(size=pictures.shape))
-    shared = SharedProducts(served(vectors, IDS), served(pictures, IDS), IDS, hidden=set())
+    images = unit(rng.normal(size=(N, DIM // 2)))
+    good, bad = unit(images + 0.1 * rng.normal(size=images.shape)), unit(rng.normal(size=images.shape))
+    shared = SharedProducts(served(vectors, IDS), served(images, IDS), IDS, hidden=set())
     for texts, passed in ((good, True), (bad, False)):
         before, after = shared.answers(titles, texts)
         assert live_recall_gate(shared.finds(before, IDS), shared.finds(after, IDS)).passed is passed

@@ -87,7 +87,7 @@ def test_a_link_within_the_root_is_followed(shop: Path) -> None:
     assert files.read(f"{shop}/pics/a b.jpg") == b"picture a"
 
 
-def test_pictures_may_lie_at_a_second_root(shop: Path) -> None:
+def test_images_may_lie_at_a_second_root(shop: Path) -> None:
     files = open_source(str(shop), images_root=str(shop.parent / "shop2"))
     assert files.read(f"{shop.parent}/shop2/x") == b"other shop"
     with pytest.raises(SourceRefused):
@@ -111,15 +111,15 @@ def test_absent_files_and_limits_are_told(shop: Path) -> None:
 
 
 def test_an_unchanged_file_is_not_read(shop: Path) -> None:
-    picture = shop / "pics" / "a b.jpg"
-    os.utime(picture, (1_700_000_000, 1_700_000_000))
+    image = shop / "pics" / "a b.jpg"
+    os.utime(image, (1_700_000_000, 1_700_000_000))
     files = open_source(str(shop))
     data, version = files.read_changed("pics/a b.jpg", "")
     assert data == b"picture a" and version
-    for uri in ("pics/a b.jpg", str(picture), picture.as_uri()):
+    for uri in ("pics/a b.jpg", str(image), image.as_uri()):
         assert files.read_changed(uri, version) == (None, version)
-    picture.write_bytes(b"picture b")  # as long as before
-    os.utime(picture, (1_700_000_001, 1_700_000_001))
+    image.write_bytes(b"picture b")  # as long as before
+    os.utime(image, (1_700_000_001, 1_700_000_001))
     data, later = files.read_changed("pics/a b.jpg", version)
     assert data == b"picture b" and later != version
     with pytest.raises(SourceMissing):

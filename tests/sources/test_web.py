@@ -1,4 +1,4 @@
-"""Pictures by URL: patient with a shop's server, and not to be held up by it."""
+"""Images by URL: patient with a shop's server, and not to be held up by it."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ import pytest
 from tasks.schema.errors import SourceMissing, SourceRefused, SourceUnavailable
 from tasks.sources import web
 from tasks.sources.shop import open_source
-from tasks.sources.web import WebPictures
+from tasks.sources.web import WebImages
 
 MONDAY = "Mon, 05 Jan 2026 10:00:00 GMT"
 
@@ -49,7 +49,7 @@ class Shop:
 
     def answer(self, request: BaseHTTPRequestHandler, path: list[str], times: int) -> None:
         kind = path[0]
-        if kind == "status":  # /status/503,429/1: these first, then the picture; Retry-After 1
+        if kind == "status":  # /status/503,429/1: these first, then the image; Retry-After 1
             first = [int(status) for status in path[1].split(",")]
             if times <= len(first):
                 headers = {"Retry-After": path[2]} if len(path) > 2 else {}
@@ -73,7 +73,7 @@ class Shop:
                 request.wfile.flush()
                 time.sleep(0.05 if kind == "drip" else 0)
             return None
-        elif kind in ("etag", "modified", "fresh"):  # /etag/"a": that version of the picture
+        elif kind in ("etag", "modified", "fresh"):  # /etag/"a": that version of the image
             headers = {"etag": {"ETag": path[-1]}, "modified": {"Last-Modified": MONDAY}}.get(kind)
             headers = headers or {"Last-Modified": formatdate(time.time(), usegmt=True)}
             asked = request.headers.get("If-None-Match" if kind == "etag" else "If-Modified-Since")
@@ -107,56 +107,56 @@ def shop() -> Iterator[Shop]:
     running.stop()
 
 
-def test_a_picture_is_read_from_any_source(shop: Shop, tmp_path: Path) -> None:
+def test_an_image_is_read_from_any_source(shop: Shop, tmp_path: Path) -> None:
     assert open_source(str(tmp_path)).read(f"{shop.url}/picture?size=2") == b"picture"
     assert shop.agents == {web.USER_AGENT}
 
 
 @pytest.mark.parametrize("path", ['etag/"a"', "etag/unquoted", 'etag/W%22b"', "modified"])
-def test_a_picture_that_the_server_calls_unchanged_is_not_sent_again(shop: Shop, path: str) -> None:
-    pictures = WebPictures()
-    data, version = pictures.read_changed(f"{shop.url}/{path}", "")
+def test_an_image_that_the_server_calls_unchanged_is_not_sent_again(shop: Shop, path: str) -> None:
+    images = WebImages()
+    data, version = images.read_changed(f"{shop.url}/{path}", "")
     assert data == b"picture" and version
-    assert pictures.read_changed(f"{shop.url}/{path}", version) == (None, version)
-    changed = pictures.read_changed(f"{shop.url}/etag/another", version)
+    assert images.read_changed(f"{shop.url}/{path}", version) == (None, version)
+    changed = images.read_changed(f"{shop.url}/etag/another", version)
     assert changed.data == b"picture" and changed.version not in ("", version)
 
 
 @pytest.mark.parametrize("path", ["picture", "fresh"])
-def test_a_picture_without_a_version_to_trust_is_read_each_time(shop: Shop, path: str) -> None:
-    assert WebPictures().read_changed(f"{shop.url}/{path}", "") == (b"picture", "")
+def test_an_image_without_a_version_to_trust_is_read_each_time(shop: Shop, path: str) -> None:
+    assert WebImages().read_changed(f"{shop.url}/{path}", "") == (b"picture", "")
 
 
 def test_not_modified_is_no_answer_to_a_plain_request(shop: Shop) -> None:
     with pytest.raises(SourceMissing, match="304"):
-        WebPictures().read_changed(f"{shop.url}/status/304", "")
+        WebImages().read_changed(f"{shop.url}/status/304", "")
 
 
 @pytest.mark.parametrize("path", ["status/503,500,502", "status/429/0", "hangup", "date", "hop/4"])
 def test_trouble_that_passes_is_waited_for(shop: Shop, path: str) -> None:
-    assert WebPictures().read(f"{shop.url}/{path}", limit_bytes=7) == b"picture"
+    assert WebImages().read(f"{shop.url}/{path}", limit_bytes=7) == b"picture"
 
 
 def test_a_pause_that_was_asked_for_is_kept_by_all_threads(shop: Shop) -> None:
-    pictures, asked, times = WebPictures(), threading.Event(), []
+    images, asked, times = WebImages(), threading.Event(), []
 
     def late() -> None:
         asked.wait(5)
         began = time.monotonic()
-        pictures.read(f"{shop.url}/picture")
+        images.read(f"{shop.url}/picture")
         times.append(time.monotonic() - began)
 
     thread = threading.Thread(target=late)
     thread.start()
-    hold = pictures._hold
+    hold = images._hold
 
     def held(host: str, seconds: float) -> None:
         hold(host, seconds)
         asked.set()
 
-    pictures._hold = held  # type: ignore[method-assign]
+    images._hold = held  # type: ignore[method-assign]
     began = time.monotonic()
-    assert pictures.read(f"{shop.url}/status/429/2") == b"picture"
+    assert images.read(f"{shop.url}/status/429/2") == b"picture"
     thread.join()
     assert time.monotonic() - began >= 1.9 and times[0] >= 1.5
 
@@ -166,57 +166,57 @@ def test_a_pause_that_was_asked_for_is_kept_by_all_threads(shop: Shop) -> None:
 )
 def test_trouble_that_stays_is_worth_another_run(shop: Shop, path: str, calls: int) -> None:
     with pytest.raises(SourceUnavailable, match="answered"):
-        WebPictures().read(f"{shop.url}/{path}")
+        WebImages().read(f"{shop.url}/{path}")
     assert shop.seen[f"/{path}"] == calls
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 204])
 def test_what_is_not_there_is_asked_for_once(shop: Shop, status: int) -> None:
     with pytest.raises(SourceMissing, match=str(status)):
-        WebPictures().read(f"{shop.url}/status/{status}")
+        WebImages().read(f"{shop.url}/status/{status}")
     assert sum(shop.seen.values()) == 1
 
 
 def test_redirects_end_somewhere(shop: Shop) -> None:
     with pytest.raises(SourceMissing, match="redirects"):
-        WebPictures().read(f"{shop.url}/hop/6")
+        WebImages().read(f"{shop.url}/hop/6")
     assert sum(shop.seen.values()) == 6
     with pytest.raises(SourceRefused, match="only http"):
-        WebPictures().read(f"{shop.url}/to/file:///etc/passwd")
+        WebImages().read(f"{shop.url}/to/file:///etc/passwd")
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest/meta-data", "http://[fe80::1]/x"])
 def test_a_clouds_metadata_service_is_no_shop(shop: Shop, url: str) -> None:
     with pytest.raises(SourceRefused, match="link-local"):
-        WebPictures(connect=0.5).read(url)
+        WebImages(connect=0.5).read(url)
     with pytest.raises(SourceRefused, match="link-local"):
-        WebPictures(connect=0.5).read(f"{shop.url}/to/{url}")
+        WebImages(connect=0.5).read(f"{shop.url}/to/{url}")
 
 
 def test_a_large_answer_is_cut_off(shop: Shop) -> None:
     began = time.monotonic()
     with pytest.raises(SourceRefused, match="larger than the limit"):
-        WebPictures().read(f"{shop.url}/flood", limit_bytes=1_000_000)
+        WebImages().read(f"{shop.url}/flood", limit_bytes=1_000_000)
     with pytest.raises(SourceRefused, match="larger than the limit"):
-        WebPictures().read(f"{shop.url}/picture", limit_bytes=6)  # told by its Content-Length
+        WebImages().read(f"{shop.url}/picture", limit_bytes=6)  # told by its Content-Length
     assert time.monotonic() - began < 5
 
 
 def test_a_slow_server_is_not_waited_for_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "_TRIES", 2)
-    pictures = WebPictures(read=0.3, total=0.6)
+    images = WebImages(read=0.3, total=0.6)
     for path in ("slow/3", "drip"):
         began = time.monotonic()
         with pytest.raises(SourceUnavailable):
-            pictures.read(f"{shop.url}/{path}")
+            images.read(f"{shop.url}/{path}")
         assert time.monotonic() - began < 4
     assert shop.seen == {"/slow/3": 2, "/drip": 2}
 
 
 def test_a_host_sees_few_requests_at_once(shop: Shop) -> None:
-    pictures = WebPictures()
+    images = WebImages()
     with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(lambda i: pictures.read(f"{shop.url}/slow/0.05/{i}"), range(24)))
+        found = list(pool.map(lambda i: images.read(f"{shop.url}/slow/0.05/{i}"), range(24)))
     assert found == [b"picture"] * 24
     assert 2 <= shop.most_at_once <= 4
 
@@ -230,7 +230,7 @@ def test_what_is_no_url_is_told(url: str, tmp_path: Path) -> None:
 def test_a_host_that_is_not_there_is_worth_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "_TRIES", 1)
     with pytest.raises(SourceUnavailable, match="no answer"):
-        WebPictures(connect=1).read("http://127.0.0.1:9/x")
+        WebImages(connect=1).read("http://127.0.0.1:9/x")
 
 
 @pytest.mark.parametrize(
@@ -245,24 +245,24 @@ def test_a_name_that_does_not_exist_is_no_trouble_that_passes(
     monkeypatch.setattr(web, "_TRIES", 2)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(expected):
-        WebPictures().read("http://no-such-shop.invalid/x.jpg")
+        WebImages().read("http://no-such-shop.invalid/x.jpg")
 
 
-def test_one_picture_that_fails_for_ever_does_not_stop_a_shop_that_answers(shop: Shop) -> None:
-    pictures, done = WebPictures(), threading.Event()
+def test_one_image_that_fails_for_ever_does_not_stop_a_shop_that_answers(shop: Shop) -> None:
+    images, done = WebImages(), threading.Event()
 
     def reads_others() -> None:
         while not done.is_set():
-            pictures.read(f"{shop.url}/picture")
+            images.read(f"{shop.url}/picture")
             time.sleep(0.05)
 
     others = threading.Thread(target=reads_others)
     others.start()
     try:
         with pytest.raises(SourceMissing, match="answers other requests"):
-            pictures.read(f"{shop.url}/status/{','.join(['500'] * 9)}")
-        with pytest.raises(SourceUnavailable):  # too many requests is about us, not about the picture
-            pictures.read(f"{shop.url}/status/{','.join(['429'] * 9)}/0")
+            images.read(f"{shop.url}/status/{','.join(['500'] * 9)}")
+        with pytest.raises(SourceUnavailable):  # too many requests is about us, not about the image
+            images.read(f"{shop.url}/status/{','.join(['429'] * 9)}/0")
     finally:
         done.set()
         others.join()

@@ -1,4 +1,4 @@
-"""A shop of a few one-byte pictures, published through the store's own functions, with next to nothing in each file."""
+"""A shop of a few one-byte images, published through the store's own functions, with next to nothing in each file."""
 
 import hashlib
 import tempfile
@@ -13,9 +13,9 @@ from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import ArtifactRef, Kind, Manifest, artifact_id
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import embeddings
-from tasks.store.artifacts.claims import PICTURES, claim, claim_artifact, claimed
+from tasks.store.artifacts.claims import IMAGES, claim, claim_artifact, claimed
 from tasks.store.artifacts.commit import commit
-from tasks.store.artifacts.images import has_pictures, picture_path, write_picture
+from tasks.store.artifacts.images import has_images, image_path, write_image
 from tasks.store.artifacts.manifests import find_manifest, load_manifest
 from tasks.store.objects.parquet import table_bytes
 from tasks.store.objects.store import Store
@@ -26,9 +26,9 @@ from tasks.store.releases.swap import swap_live
 CHANNEL = "main"
 
 
-def sha(picture: int) -> str:
-    """Hash of picture number ``picture``."""
-    return hashlib.sha256(bytes([picture])).hexdigest()
+def sha(image: int) -> str:
+    """Hash of image number ``image``."""
+    return hashlib.sha256(bytes([image])).hexdigest()
 
 
 def make(
@@ -45,11 +45,11 @@ def make(
 
 
 def prepare(store: Store, shown: Iterable[int], parent: ArtifactRef | None = None) -> ArtifactRef:
-    """Pictures and the catalogue that names them."""
-    hashes = [sha(picture) for picture in sorted(shown)]
-    with claimed(store, [PICTURES]):
-        for picture in sorted(shown):
-            write_picture(store, sha(picture), bytes([picture]))
+    """Images and the catalogue that names them."""
+    hashes = [sha(image) for image in sorted(shown)]
+    with claimed(store, [IMAGES]):
+        for image in sorted(shown):
+            write_image(store, sha(image), bytes([image]))
         parents = {"previous": parent} if parent else {}
         data = table_bytes(pa.table({"image_sha256": hashes}))
         ref = ArtifactRef(kind="catalog", id=artifact_id("catalog", {}, {"hashes": hashes}, 1))
@@ -60,7 +60,7 @@ def prepare(store: Store, shown: Iterable[int], parent: ArtifactRef | None = Non
     return ref
 
 
-def pictures_of(store: Store, catalog: ArtifactRef) -> list[str]:
+def images_of(store: Store, catalog: ArtifactRef) -> list[str]:
     """Hashes that a catalogue names."""
     load_manifest(store, catalog)
     return store.read_table(f"{catalog.folder}/items.parquet")["image_sha256"].to_pylist()
@@ -69,7 +69,7 @@ def pictures_of(store: Store, catalog: ArtifactRef) -> list[str]:
 def embed(store: Store, model: ArtifactRef, catalog: ArtifactRef) -> None:
     """One shard of the vectors that are missing."""
     claim(store, [model.folder, catalog.folder], check_also=[f"{embeddings.FOLDER}/{model.id}"])
-    missing = sorted(set(pictures_of(store, catalog)) - embeddings.covered(store, model.id))
+    missing = sorted(set(images_of(store, catalog)) - embeddings.covered(store, model.id))
     name = artifact_id("plan", {}, {"missing": missing}, 1)
     if missing and not embeddings.shard_exists(store, model.id, name):
         plan = pa.table({"shard": pa.array([0] * len(missing), pa.int32()), "image_sha256": missing})
@@ -78,7 +78,7 @@ def embed(store: Store, model: ArtifactRef, catalog: ArtifactRef) -> None:
 
 
 def release_of(store: Store, shown: Iterable[int], weights: int) -> Release:
-    """Everything from pictures to the release's record."""
+    """Everything from images to the release's record."""
     catalog = prepare(store, shown)
     trained_on = prepare(store, [weights])
     model = make(store, "model", {"catalog": trained_on}, weights, {"weights": b"w", "config": b"c"})
@@ -116,10 +116,10 @@ def missing_of(store: Store, release_id: str) -> list[str]:
         if manifest is not None:
             missing += [f"{ref}/{file.path}" for file in manifest.files if not store.exists(f"{ref}/{file.path}")]
     if not missing:
-        shown = {sha for ref in made_of if ref.kind == "catalog" for sha in pictures_of(store, ref)}
-        missing += [picture_path(sha) for sha in shown - has_pictures(store)]
+        shown = {sha for ref in made_of if ref.kind == "catalog" for sha in images_of(store, ref)}
+        missing += [image_path(sha) for sha in shown - has_images(store)]
         vectors = embeddings.covered(store, release.model.id)
-        missing += [f"vector of {sha}" for sha in pictures_of(store, release.catalog) if sha not in vectors]
+        missing += [f"vector of {sha}" for sha in images_of(store, release.catalog) if sha not in vectors]
     return missing
 
 
@@ -146,8 +146,8 @@ def objects_of(store: Store, releases: Iterable[Release]) -> set[str]:
     for ref, manifest in made_of.items():
         assert manifest is not None
         paths |= {f"{ref}/manifest.json", *(f"{ref}/{file.path}" for file in manifest.files)}
-    shown = {sha for ref in made_of if ref.kind == "catalog" for sha in pictures_of(store, ref)}
-    paths |= {picture_path(sha) for sha in shown}
+    shown = {sha for ref in made_of if ref.kind == "catalog" for sha in images_of(store, ref)}
+    paths |= {image_path(sha) for sha in shown}
     for ref in made_of:
         if ref.kind == "model":
             for info in store.list(f"embeddings/{ref.id}"):

@@ -84,14 +84,14 @@ def test_what_nothing_needs_is_marked_and_a_grace_later_deleted(store: Store, cl
     first = collect(store, REAL)
     assert paths(store) == before and first.deleted == 0
     marked = {path for path, verdict in verdicts(first).items() if verdict == "marked"}
-    assert f"releases/{old}" in marked and len(marked) == 5  # release, catalogue, index, pictures, shards and plans
+    assert f"releases/{old}" in marked and len(marked) == 5  # release, catalogue, index, images, shards and plans
     clock.advance(hours=23)
     assert collect(store, REAL).deleted == 0
     clock.advance(hours=2)
     third = collect(store, REAL)
     assert verdicts(third)[f"releases/{old}"] == "deleted" and third.freed > 0 and third.finished
     gone = before - paths(store)
-    assert {f"images/{sha(picture)[:2]}/{sha(picture)}.jpg" for picture in (1, 2)} < gone
+    assert {f"images/{sha(image)[:2]}/{sha(image)}.jpg" for image in (1, 2)} < gone
     assert (
         f"releases/{old}.json" in gone and len(gone) == third.deleted == 1 + 2 + 3 + 2 + 4
     )  # the shard, and three plans
@@ -170,12 +170,12 @@ def test_what_was_never_finished_goes_after_days(store: Store, clock: Clock, tmp
     assert left == {release.model.id, release.catalog.id, prepare(store, [2]).id} and not missing_of(store, release.id)
 
 
-def test_shards_and_pictures_of_kept_catalogues_stay(store: Store, clock: Clock) -> None:
+def test_shards_and_images_of_kept_catalogues_stay(store: Store, clock: Clock) -> None:
     _, previous, live_one = three_releases(store, clock)
     for _ in range(4):
         clock.advance(days=2)
         collect(store, REAL)
-    assert {info.path[-68:-4] for info in store.list("images")} == {sha(picture) for picture in (3, 4, 5, 9)}
+    assert {info.path[-68:-4] for info in store.list("images")} == {sha(image) for image in (3, 4, 5, 9)}
     assert missing_of(store, previous) == missing_of(store, live_one) == []
 
 

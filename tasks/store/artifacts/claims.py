@@ -3,7 +3,7 @@
 There is no lock, only an order. A publisher writes its claim first and then looks for a deletion in progress; the
 collector announces a deletion first and then reads the claims. However their steps interleave, one sees the other.
 
-What is claimed is named by its path: ``models/<id>``, ``releases/<id>``, ``images`` (every picture).
+What is claimed is named by its path: ``models/<id>``, ``releases/<id>``, ``images`` (every image).
 """
 
 import uuid
@@ -19,7 +19,7 @@ from tasks.store.objects.store import Store
 
 FOLDER = "claims"
 DELETIONS = "tombstones/deleting"
-PICTURES = "images"
+IMAGES = "images"
 #: A claim outlives the longest run that relies on it, so that a crashed run need not release it.
 CLAIM_LIFETIME = timedelta(days=3)
 #: After this long without an end a deletion was abandoned: a collector stops by itself in a third of it.

@@ -1,4 +1,4 @@
-"""Stored pictures: JPEG bytes named by their own sha256, so that equal pictures are one object.
+"""Stored images: JPEG bytes named by their own sha256, so that equal images are one object.
 
 Beside them, what is known of the files they were made from: ``sources/<id>.parquet``, written over each night. It saves
 reading; nothing is lost where it is.
@@ -27,25 +27,25 @@ _log = logging.getLogger(__name__)
 _HEX = frozenset("0123456789abcdef")
 
 
-def picture_path(sha256: str) -> str:
-    """Path of a picture: ``images/<first two digits>/<sha256>.jpg``. Raises ConfigError."""
+def image_path(sha256: str) -> str:
+    """Path of an image: ``images/<first two digits>/<sha256>.jpg``. Raises ConfigError."""
     if len(sha256) != 64 or not _HEX.issuperset(sha256):
         raise ConfigError(f"{sha256!r:.80} is no sha256; expected 64 lower-case hex digits")
     return f"{FOLDER}/{sha256[:2]}/{sha256}.jpg"
 
 
-def write_picture(store: Store, sha256: str, jpeg_bytes: bytes) -> None:
-    """Store a picture; nothing happens where it already is. Raises ConfigError if the bytes have another hash."""
-    path = picture_path(sha256)
+def write_image(store: Store, sha256: str, jpeg_bytes: bytes) -> None:
+    """Store an image; nothing happens where it already is. Raises ConfigError if the bytes have another hash."""
+    path = image_path(sha256)
     if hashlib.sha256(jpeg_bytes).hexdigest() != sha256:
-        raise ConfigError(f"the bytes given for picture {sha256[:12]} hash to something else; hash what you store")
+        raise ConfigError(f"the bytes given for image {sha256[:12]} hash to something else; hash what you store")
     found = store.stat(path)
     if found is None or found.size != len(jpeg_bytes):  # a power cut may leave an empty file
         store.write_bytes(path, jpeg_bytes, durable=False)
 
 
 @contextmanager
-def picture_writer(store: Store, threads: int = 16) -> Iterator[Callable[[str, bytes], None]]:
+def image_writer(store: Store, threads: int = 16) -> Iterator[Callable[[str, bytes], None]]:
     """Yield ``write(sha256, jpeg_bytes)``, which stores in the background and returns at once while few are waiting.
 
     Worth it for a bucket, where each write takes milliseconds. Leaving the block waits for all writes; the first
@@ -64,9 +64,9 @@ def picture_writer(store: Store, threads: int = 16) -> Iterator[Callable[[str, b
         if failed:
             raise failed[0]
         slots.acquire()
-        pool.submit(write_picture, store, sha256, jpeg_bytes).add_done_callback(done)
+        pool.submit(write_image, store, sha256, jpeg_bytes).add_done_callback(done)
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
     try:
         yield write
     except BaseException:
@@ -77,13 +77,13 @@ def picture_writer(store: Store, threads: int = 16) -> Iterator[Callable[[str, b
         raise failed[0]
 
 
-def read_picture(store: Store, sha256: str) -> bytes:
-    """JPEG bytes of a picture, verified against its name. Raises ArtifactMissing, ArtifactCorrupt."""
-    path = picture_path(sha256)
+def read_image(store: Store, sha256: str) -> bytes:
+    """JPEG bytes of an image, verified against its name. Raises ArtifactMissing, ArtifactCorrupt."""
+    path = image_path(sha256)
     try:
         data = store.read_bytes(path)
     except ArtifactMissing as error:
-        raise ArtifactMissing(f"no picture {sha256} in {store.root}; prepare the catalogue again") from error
+        raise ArtifactMissing(f"no image {sha256} in {store.root}; prepare the catalogue again") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ArtifactCorrupt(
             f"{store.url(path)} is damaged ({len(data)} bytes); delete it and prepare the catalogue again"
@@ -91,18 +91,18 @@ def read_picture(store: Store, sha256: str) -> bytes:
     return data
 
 
-def read_pictures(store: Store, hashes: Iterable[str], threads: int = 16) -> Iterator[bytes]:
-    """Yield the verified bytes of many pictures in the order asked, read ahead by ``threads`` threads."""
-    return map_ordered(lambda sha256: read_picture(store, sha256), hashes, threads)
+def read_images(store: Store, hashes: Iterable[str], threads: int = 16) -> Iterator[bytes]:
+    """Yield the verified bytes of many images in the order asked, read ahead by ``threads`` threads."""
+    return map_ordered(lambda sha256: read_image(store, sha256), hashes, threads)
 
 
-def picture_reader(root: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
-    """`read_pictures` of the store whose root is ``root``, its other settings from the environment."""
-    return partial(read_pictures, open_store(StoreSettings(store_uri=root)))
+def image_reader(root: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
+    """`read_images` of the store whose root is ``root``, its other settings from the environment."""
+    return partial(read_images, open_store(StoreSettings(store_uri=root)))
 
 
-def has_pictures(store: Store) -> set[str]:
-    """Hashes of every stored picture (one listing; about a second for 100 000 on a file system)."""
+def has_images(store: Store) -> set[str]:
+    """Hashes of every stored image (one listing; about a second for 100 000 on a file system)."""
     found = set()
     for info in store.list(FOLDER):
         name = info.path.rsplit("/", 1)[-1].removesuffix(".jpg")
@@ -112,17 +112,17 @@ def has_pictures(store: Store) -> set[str]:
 
 
 def read_sources(store: Store, sources_id: str) -> pa.Table | None:
-    """What is known of a shop's files (SOURCES schema), without those whose stored picture is gone; None if nothing."""
+    """What is known of a shop's files (SOURCES schema), without those whose stored image is gone; None if nothing."""
     try:
         known = store.read_table(f"{SOURCES_FOLDER}/{sources_id}.parquet")
     except ArtifactMissing:
         return None
     except ArtifactCorrupt as error:
-        _log.warning("every picture of the shop is read again: %s", error)
+        _log.warning("every image of the shop is read again: %s", error)
         return None
     if known.schema != SOURCES:
         return None
-    there = pa.array(["", *has_pictures(store)], pa.string())  # "": a picture that was refused has none
+    there = pa.array(["", *has_images(store)], pa.string())  # "": an image that was refused has none
     return known.filter(pc.is_in(known["image_sha256"], value_set=there))
 
 

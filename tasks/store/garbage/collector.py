@@ -143,7 +143,7 @@ class _Run:
         return inventory
 
     def _is_shared_needed(self, inventory: Inventory, path: str) -> bool:
-        if shared_folder(path) == claims.PICTURES and inventory.is_held(claims.PICTURES):
+        if shared_folder(path) == claims.IMAGES and inventory.is_held(claims.IMAGES):
             return True
         return self.shared.is_needed(path, self.shared.hashes_of(complete_catalogs(inventory)))
 

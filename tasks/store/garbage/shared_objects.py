@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
-from tasks.store.artifacts import embeddings
-from tasks.store.artifacts import images as pictures
+from tasks.store.artifacts import embeddings, images
 from tasks.store.garbage.inventory import Inventory
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.protocol import ObjectInfo
@@ -19,7 +18,7 @@ _READERS = 8
 
 def shared_folder(path: str) -> str:
     """Folder that is announced when the shared object at ``path`` is deleted: all images, or a model's embeddings."""
-    return pictures.FOLDER if path.startswith(f"{pictures.FOLDER}/") else "/".join(path.split("/")[:2])
+    return images.FOLDER if path.startswith(f"{images.FOLDER}/") else "/".join(path.split("/")[:2])
 
 
 class SharedObjects:
@@ -38,7 +37,7 @@ class SharedObjects:
         A plan goes when it is ``abandoned``.
         """
         needed = self.hashes_of(catalogs)
-        found = [info for info in self._store.list(pictures.FOLDER) if _image_hash(info.path) not in needed]
+        found = [info for info in self._store.list(images.FOLDER) if _image_hash(info.path) not in needed]
         old = [info for info in found if inventory.now - info.modified >= age]
         for path, node in inventory.nodes.items():
             if path.startswith(f"{embeddings.FOLDER}/"):
@@ -50,7 +49,7 @@ class SharedObjects:
 
     def is_needed(self, path: str, hashes: set[str]) -> bool:
         """Whether the object at ``path`` is, or holds the vector of, one of the images with these ``hashes``."""
-        if path.startswith(f"{pictures.FOLDER}/"):
+        if path.startswith(f"{images.FOLDER}/"):
             return _image_hash(path) in hashes
         return _is_shard(path) and self._holds(path, hashes)
 
@@ -63,7 +62,7 @@ class SharedObjects:
                 if column is None:
                     raise ArtifactMissing(
                         f"a catalogue of {sorted(wanted)} in {self._store.root} has a manifest but no items.parquet, "
-                        f"so that the pictures it needs are unknown: restore it, or delete its folder"
+                        f"so that the images it needs are unknown: restore it, or delete its folder"
                     )
                 hashes.update(column.to_pylist())
             self._needed = (wanted, hashes)

@@ -1,4 +1,4 @@
-"""The picture files of a listing: which there are, and how each one's bytes are made."""
+"""The image files of a listing: which there are, and how each one's bytes are made."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _QUALITY = 88
 
 
 @dataclass(frozen=True)
-class PictureJob:
-    """One picture: product, view (0 main, 1 second), how often it was retaken, and what is wrong with the file."""
+class ImageJob:
+    """One image: product, view (0 main, 1 second), how often it was retaken, and what is wrong with the file."""
 
     product: Product
     view: int
@@ -27,7 +27,7 @@ class PictureJob:
 
     @property
     def image_id(self) -> str:
-        """Eleven characters, as in ABO; a retaken picture has a new one."""
+        """Eleven characters, as in ABO; a retaken image has a new one."""
         return token(11, self.product.seed, "image", self.product.uid, self.view, self.revision)
 
     @property
@@ -41,13 +41,13 @@ class PictureJob:
         return SIZE
 
 
-def jobs_of(entry: Entry) -> list[PictureJob]:
-    """The pictures that exist for a listing, main picture first; broken listings have one or none."""
+def jobs_of(entry: Entry) -> list[ImageJob]:
+    """The images that exist for a listing, main image first; broken listings have one or none."""
     if entry.defect in ("unknown_image_id", "missing_main_image_id"):
         return []
-    jobs = [PictureJob(entry.product, 0, entry.image_revision, entry.defect)]
+    jobs = [ImageJob(entry.product, 0, entry.image_revision, entry.defect)]
     if entry.product.has_second_view and not entry.defect:
-        jobs.append(PictureJob(entry.product, 1, 0))
+        jobs.append(ImageJob(entry.product, 1, 0))
     return jobs
 
 
@@ -57,7 +57,7 @@ def _encode(image: Image.Image, quality: int = _QUALITY) -> bytes:
     return buffer.getvalue()
 
 
-def picture_bytes(job: PictureJob) -> bytes:
+def image_bytes(job: ImageJob) -> bytes:
     """The bytes of the file, sound or broken."""
     if job.defect == "zero_byte_image":
         return b""
@@ -75,12 +75,12 @@ def picture_bytes(job: PictureJob) -> bytes:
     return data[: len(data) // 2] if job.defect == "truncated_image" else data
 
 
-def write_picture(task: tuple[Path, PictureJob]) -> str:
-    """Write one picture below the shop's folder, whole or not at all; its image id."""
+def write_image(task: tuple[Path, ImageJob]) -> str:
+    """Write one image below the shop's folder, whole or not at all; its image id."""
     out, job = task
     target = out / "images/small" / job.path
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    part.write_bytes(picture_bytes(job))
+    part.write_bytes(image_bytes(job))
     part.replace(target)
     return job.image_id

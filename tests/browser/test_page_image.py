@@ -1,4 +1,4 @@
-"""Search by a picture, and by a picture with words, as a person does it."""
+"""Search by an image, and by an image with words, as a person does it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PICTURE, BOTH = "#picture-found", "#both-found"
+IMAGE, BOTH = "#picture-found", "#both-found"
 
 
 def upload(page: Page, where: str, path: Path) -> None:
@@ -36,40 +36,40 @@ def upload(page: Page, where: str, path: Path) -> None:
 
 @pytest.fixture
 def chair(tmp_path: Path) -> Path:
-    """A picture with bytes of its own after its end: apps of other tests that stop delete what they were given."""
+    """An image with bytes of its own after its end: apps of other tests that stop delete what they were given."""
     (tmp_path / "chair.jpg").write_bytes(draw_product("blue", "chair") + os.urandom(8))
     return tmp_path / "chair.jpg"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_an_uploaded_picture_finds_itself_and_filters_narrow_it(
+def test_an_uploaded_image_finds_itself_and_filters_narrow_it(
     browser: Browser, varied_site: Site, chair: Path, tmp_path: Path, width: int
 ) -> None:
     with opened(browser, varied_site, width=width) as page:
         open_tab(page, "Picture")
-        answered(page, PICTURE, lambda: upload(page, "#upload", chair))
-        assert titles(page, PICTURE)[0] == "Acme blue chair"
+        answered(page, IMAGE, lambda: upload(page, "#upload", chair))
+        assert titles(page, IMAGE)[0] == "Acme blue chair"
         assert page.locator(".categories").count() == 0, "a release without a classifier predicts no category"
-        unfold_filters(page, PICTURE, width)
-        answered(page, PICTURE, page.locator(f'{PICTURE} [data-key="color=green"]').click)
-        assert {title.split()[1] for title in titles(page, PICTURE)} == {"green"}
-        assert_tidy(page, PICTURE)
-        page.screenshot(path=tmp_path / f"picture-{width}.png", full_page=True)
+        unfold_filters(page, IMAGE, width)
+        answered(page, IMAGE, page.locator(f'{IMAGE} [data-key="color=green"]').click)
+        assert {title.split()[1] for title in titles(page, IMAGE)} == {"green"}
+        assert_tidy(page, IMAGE)
+        page.screenshot(path=tmp_path / f"image-{width}.png", full_page=True)
 
 
-def test_a_bad_picture_is_explained_and_the_next_one_is_taken(
+def test_a_bad_image_is_explained_and_the_next_one_is_taken(
     browser: Browser, tiny_site: Site, chair: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "torn.jpg").write_bytes(chair.read_bytes()[:900])
     with opened(browser, tiny_site) as page:
         open_tab(page, "Picture")
-        answered(page, PICTURE, lambda: upload(page, "#upload", tmp_path / "torn.jpg"))
-        assert "cannot be read" in page.locator(f"{PICTURE} .state.bad").inner_text()
+        answered(page, IMAGE, lambda: upload(page, "#upload", tmp_path / "torn.jpg"))
+        assert "cannot be read" in page.locator(f"{IMAGE} .state.bad").inner_text()
         page.screenshot(path=tmp_path / "refused.png", full_page=True)
         page.locator("#upload button[aria-label='Remove Image'], #upload button[title='Remove Image']").first.click()
-        page.locator(f"{PICTURE} .state:not(.bad)").wait_for()
-        answered(page, PICTURE, lambda: upload(page, "#upload", chair))
-        assert titles(page, PICTURE)[0] == "Acme blue chair"
+        page.locator(f"{IMAGE} .state:not(.bad)").wait_for()
+        answered(page, IMAGE, lambda: upload(page, "#upload", chair))
+        assert titles(page, IMAGE)[0] == "Acme blue chair"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -79,10 +79,10 @@ def test_a_product_leads_to_what_is_like_it_and_on_to_words(
     with opened(browser, varied_site, path="/?q=red+mug", width=width) as page:
         page.locator("#words-found .card").first.wait_for()
         title = titles(page, "#words-found")[0]
-        answered(page, PICTURE, page.locator("#words-found .card .like").first.click)
-        assert page.locator(f"{PICTURE} .banner strong").inner_text() == title
-        assert title not in titles(page, PICTURE) and "like=" in page.url
-        assert_tidy(page, PICTURE)
+        answered(page, IMAGE, page.locator("#words-found .card .like").first.click)
+        assert page.locator(f"{IMAGE} .banner strong").inner_text() == title
+        assert title not in titles(page, IMAGE) and "like=" in page.url
+        assert_tidy(page, IMAGE)
         page.screenshot(path=tmp_path / f"similar-{width}.png", full_page=True)
 
         answered(page, BOTH, page.get_by_role("button", name="Refine with words").click)
@@ -105,16 +105,16 @@ def test_a_product_leads_to_what_is_like_it_and_on_to_words(
         assert "like=" not in page.url
 
 
-def test_an_uploaded_picture_goes_on_to_words(browser: Browser, varied_site: Site, chair: Path) -> None:
+def test_an_uploaded_image_goes_on_to_words(browser: Browser, varied_site: Site, chair: Path) -> None:
     with opened(browser, varied_site) as page:
         open_tab(page, "Picture")
-        answered(page, PICTURE, lambda: upload(page, "#upload", chair))
+        answered(page, IMAGE, lambda: upload(page, "#upload", chair))
         answered(page, BOTH, page.get_by_role("button", name="Refine with words").click)
         page.locator("#both-upload img").first.wait_for()
         assert titles(page, BOTH)[0] == "Acme blue chair"
         field(page, "#both-words").fill("red lamp")
         answered(page, BOTH, page.locator("#both-go").click)
-        assert len(titles(page, BOTH)) == 8 and "q=" not in page.url, "nobody else has the picture: no address"
+        assert len(titles(page, BOTH)) == 8 and "q=" not in page.url, "nobody else has the image: no address"
 
 
 def test_an_address_carries_a_mix(browser: Browser, varied_site: Site) -> None:
@@ -133,10 +133,10 @@ def test_categories_are_predicted_where_the_release_has_a_classifier(
     own_store.publish("second", classifier=own_store.classifier())
     with serving(own_store) as site, opened(browser, site, width=width) as page:
         open_tab(page, "Picture")
-        answered(page, PICTURE, lambda: upload(page, "#upload", chair))
-        shares = page.locator(f"{PICTURE} .categories em").all_inner_texts()
+        answered(page, IMAGE, lambda: upload(page, "#upload", chair))
+        shares = page.locator(f"{IMAGE} .categories em").all_inner_texts()
         assert len(shares) == 3 and sum(int(share.removesuffix("%")) for share in shares) in range(98, 103)
-        assert_tidy(page, PICTURE)
+        assert_tidy(page, IMAGE)
         page.screenshot(path=tmp_path / f"categories-{width}.png", full_page=True)
         open_tab(page, "Words")
         search(page, "red mug")

@@ -1,4 +1,4 @@
-"""Search by a picture: the visitor's own, or a product's."""
+"""Search by an image: the visitor's own, or a product's."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,8 @@ from app.page.tab import SearchTab, Updates, upload_field
 EMPTY = state("Search by picture", "Upload, paste or take a picture, or press “More like this” on any product.")
 
 
-class PictureTab(SearchTab):
-    """A field for a picture, and what looks like it."""
+class ImageTab(SearchTab):
+    """A field for an image, and what looks like it."""
 
     name = "picture"
 
@@ -26,13 +26,13 @@ class PictureTab(SearchTab):
 
     @property
     def asking(self) -> list[Any]:
-        """A picture that arrives asks by itself."""
+        """An image that arrives asks by itself."""
         return [self.upload.input]
 
     def read(self, asked: Asked, *values: Any) -> Asked:
-        """Another picture, the same filters."""
-        return replace(asked, picture=values[0] or "", like="", shown=0)
+        """Another image, the same filters."""
+        return replace(asked, image=values[0] or "", like="", shown=0)
 
     def fill(self, asked: Asked) -> Updates:
-        """A product's picture is shown above the results, so the field becomes empty."""
+        """A product's image is shown above the results, so the field becomes empty."""
         return {self.upload: None}
