@@ -7,35 +7,25 @@ from prefect import flow
 from pydantic import Field
 
 from flows.run_names import of_artifacts, run_name
-from flows.steps import embed_images, resolved
+from flows.steps import StepConfig, embedded
 from tasks.build_index import build_index as build_index_task
-from tasks.clip.config import EmbedConfig
 from tasks.gate import gate_index
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.command import run_from_terminal
-from tasks.schema.config import Config
-from tasks.schema.manifest import ArtifactName, ArtifactRef
+from tasks.schema.manifest import ArtifactRef
 
 
-class BuildIndexConfig(Config):
+class BuildIndexConfig(StepConfig):
     """Which vectors to index, and how."""
 
-    model: ArtifactName = Field("latest", description="Id of a model in the store, or 'latest'")
-    catalog: ArtifactName = Field("latest", description="Id of a catalogue in the store, or 'latest'")
-    embed: EmbedConfig | None = Field(
-        EmbedConfig(), description="How images without a stored vector are embedded; null: all have one already"
-    )
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
     gate: bool = Field(True, description="Check the written files; off where a release's gates will do it")
-    refresh: bool = Field(False, description="Build again even where the index is stored")
 
 
 @flow(name="build_index", flow_run_name=run_name(of_artifacts))
 def build_index(config: BuildIndexConfig) -> ArtifactRef:
     """Embed what is new, build the index, and let it pass its gate."""
-    catalog, model = resolved("catalog", config.catalog), resolved("model", config.model)
-    if config.embed:
-        embed_images(model, catalog, config.embed)
+    model, catalog = embedded(config)
     index = build_index_task(model, catalog, config.index, refresh=config.refresh)
     if config.gate:
         gate_index(index)

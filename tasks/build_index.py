@@ -1,20 +1,21 @@
 """Task: build the FAISS index over stored vectors."""
 
-from tasks.orchestration.building import building
 from tasks.orchestration.policies import accelerator, compute_task
-from tasks.orchestration.run_artifacts import show_figures, track
+from tasks.orchestration.run_artifacts import show_figures, show_reused, track
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.manifest import ArtifactRef
 from tasks.stages import indexing
+from tasks.store.artifacts.building import building
+from tasks.store.objects.store import open_store
 
 
 @compute_task()
 def build_index(model: ArtifactRef, catalog: ArtifactRef, config: IndexConfig, refresh: bool = False) -> ArtifactRef:
     """Index every item of the catalogue: row i of the index is row i of the ``items.parquet`` beside it."""
     parents, parameters = {"model": model, "catalog": catalog}, config.model_dump(mode="json")
-    with building("index", indexing.RECIPE, parents, parameters, refresh) as build:
+    with building(open_store(), "index", indexing.RECIPE, parents, parameters, refresh) as build:
         if build.reused:
-            return build.ref
+            return show_reused(build.store, build.reused)
         with accelerator(), track("build-index", "building the index") as progress:
             manifest = indexing.build_index(build, model, catalog, config, progress)
     show_figures("index", f"Index `{manifest.id}`", manifest.summary, "Kind, recall and latency")

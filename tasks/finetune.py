@@ -1,11 +1,11 @@
 """Tasks: store the pretrained model, and fine-tune it so that a killed run continues from its last saved step."""
 
 from tasks.clip.config import FinetuneConfig, ModelConfig
-from tasks.orchestration.building import building
 from tasks.orchestration.policies import accelerator, compute_task
-from tasks.orchestration.run_artifacts import show_figures, show_svg, track
+from tasks.orchestration.run_artifacts import show_figures, show_reused, show_svg, track
 from tasks.schema.manifest import ArtifactRef
 from tasks.stages import training
+from tasks.store.artifacts.building import building
 from tasks.store.objects.store import open_store
 
 
@@ -21,9 +21,9 @@ def finetune(baseline: ArtifactRef, catalog: ArtifactRef, config: FinetuneConfig
     from tasks.report.figures import training_curves
 
     parents, parameters = {"base": baseline, "catalog": catalog}, config.model_dump(mode="json")
-    with building("model", training.RECIPE, parents, parameters, refresh) as build:
+    with building(open_store(), "model", training.RECIPE, parents, parameters, refresh) as build:
         if build.reused:
-            return build.ref
+            return show_reused(build.store, build.reused)
         with accelerator(), track("finetune", "fine-tuning") as progress:
             manifest, figures = training.finetune(build, baseline, catalog, config, progress)
     show_svg("training-curves", training_curves(figures), "Loss and val recall")

@@ -1,11 +1,12 @@
 """Task: train the category head over stored image embeddings."""
 
 from tasks.classifier.config import ClassifierConfig
-from tasks.orchestration.building import building
 from tasks.orchestration.policies import compute_task
-from tasks.orchestration.run_artifacts import show_figures, show_svg, show_table, track
+from tasks.orchestration.run_artifacts import show_figures, show_reused, show_svg, show_table, track
 from tasks.schema.manifest import ArtifactRef
 from tasks.stages import classification
+from tasks.store.artifacts.building import building
+from tasks.store.objects.store import open_store
 
 
 @compute_task()
@@ -14,9 +15,9 @@ def train_classifier(
 ) -> ArtifactRef:
     """Learn ``category_l1`` from the train split, choose on val, report on test."""
     parents, parameters = {"model": model, "catalog": catalog}, config.model_dump(mode="json")
-    with building("classifier", classification.RECIPE, parents, parameters, refresh) as build:
+    with building(open_store(), "classifier", classification.RECIPE, parents, parameters, refresh) as build:
         if build.reused:
-            return build.ref
+            return show_reused(build.store, build.reused)
         with track("train-classifier", "training the category head") as progress:
             trained = classification.train_classifier(build, model, catalog, config, progress)
     show_figures("classifier", f"Classifier `{build.ref.id}`", trained.manifest.summary, "How good it is")

@@ -21,7 +21,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from tasks.schema.errors import ProductSearchError
-from tasks.schema.manifest import Manifest
+from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.progress import Progress
 from tasks.store.objects.store import Store
 from tasks.store.releases.history import HistoryEntry, read_history
@@ -86,8 +86,8 @@ def show_figures(key: str, title: str, figures: Mapping[str, Any], description: 
     show_markdown(key, f"# {title}\n\n| what | value |\n|---|---|\n{rows}", description)
 
 
-def show_reused(store: Store, manifest: Manifest) -> None:
-    """Show that an artifact was stored before, with its figures and its report."""
+def show_reused(store: Store, manifest: Manifest) -> ArtifactRef:
+    """Show that an artifact was stored before, with its figures and its report; returns its reference."""
     get_run_logger().info("%s is stored already (%s): reused", manifest.ref, f"{manifest.created_at:%Y-%m-%d %H:%M}")
     rows = "\n".join(f"| {name} | {value} |" for name, value in _figures(manifest.summary))
     report = store.url(f"{manifest.ref.folder}/report.html")
@@ -98,6 +98,7 @@ def show_reused(store: Store, manifest: Manifest) -> None:
         f"and reused: what it is made of is the same.\n\n| what | value |\n|---|---|\n{rows}{link}",
         "Stored before, reused by this run",
     )
+    return manifest.ref
 
 
 def _figures(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

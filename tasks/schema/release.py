@@ -37,18 +37,28 @@ class GateReport(_Record):
     gates: tuple[Gate, ...] = ()
 
 
-class Release(_Record):
-    """Everything that is served together. Immutable: `releases/<id>.json` is written once."""
+class _Served(_Record):
+    """The artifacts that are served together, and how they came about."""
 
-    schema_version: Literal[1, 2] = 2
-    id: str = Field(pattern=RELEASE_ID)
-    created_at: datetime
     catalog: ArtifactRef
     model: ArtifactRef
     index: ArtifactRef
     classifier: ArtifactRef | None = None
     removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
     plan: ArtifactRef | None = Field(default=None, description="What changed since the release it was made after")
+
+    @property
+    def served(self) -> dict[str, ArtifactRef | None]:
+        """Role -> artifact, of those that are served together."""
+        return {name: getattr(self, name) for name in _Served.model_fields}
+
+
+class Release(_Served):
+    """Everything that is served together. Immutable: `releases/<id>.json` is written once."""
+
+    schema_version: Literal[1, 2] = 2
+    id: str = Field(pattern=RELEASE_ID)
+    created_at: datetime
     evaluations: dict[str, ArtifactRef] = Field(default_factory=dict, description="e.g. baseline, finetuned")
     quality: dict[str, float] = Field(default_factory=dict, description="Headline figures, name -> value")
     gates: tuple[Gate, ...] = ()
@@ -61,15 +71,7 @@ class Release(_Record):
     @property
     def parts(self) -> "ReleaseParts":
         """The artifacts it is made of."""
-        return ReleaseParts(
-            catalog=self.catalog,
-            model=self.model,
-            index=self.index,
-            classifier=self.classifier,
-            removals=self.removals,
-            plan=self.plan,
-            evaluation=self.evaluations.get("report"),
-        )
+        return ReleaseParts(**self.served, evaluation=self.evaluations.get("report"))
 
     @property
     def refs(self) -> tuple[ArtifactRef, ...]:
@@ -102,15 +104,9 @@ class Pin(_Record):
     run: str | None = None
 
 
-class ReleaseParts(_Record):
+class ReleaseParts(_Served):
     """The artifacts a release is made of, before it is one."""
 
-    catalog: ArtifactRef
-    model: ArtifactRef
-    index: ArtifactRef
-    classifier: ArtifactRef | None = None
-    removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
-    plan: ArtifactRef | None = Field(default=None, description="What changed since the release it was made after")
     evaluation: ArtifactRef | None = Field(default=None, description="Report that measured this very model")
 
     def release_id(self, report: GateReport) -> str:

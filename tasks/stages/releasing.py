@@ -49,12 +49,7 @@ def _describe(store: Store, parts: ReleaseParts, report: GateReport, why: str, r
     return Release(
         id=parts.release_id(report),
         created_at=datetime.now(UTC),
-        catalog=parts.catalog,
-        model=parts.model,
-        index=parts.index,
-        classifier=parts.classifier,
-        removals=parts.removals,
-        plan=parts.plan,
+        **parts.served,
         evaluations={"report": parts.evaluation} if parts.evaluation else {},
         quality=_quality(store, parts),
         gates=report.gates,
