@@ -66,7 +66,7 @@ def normalise(data: bytes, limits: ImageLimits) -> NormalisedImage:
     check_size(len(data), limits.max_bytes)
     kind, is_image = recognise(data)
     if not is_image and kind:
-        raise ImageFault("picture_wrong_type", f"{kind}, not an image (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+        raise ImageFault("picture_wrong_type", f"{kind}, not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
     check_pixels(*declared_size(data, kind), limits.max_pixels)
     try:
         with _open(data, kind) as image:
