@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from typing import Literal
 
-from deployments.processes import Processes, port_is_free
+from deployments.ports import port_is_free
+from deployments.processes import Processes
 from deployments.settings import ROOT, StackSettings
 
 Verdict = Literal["OK", "WARN", "FAIL"]

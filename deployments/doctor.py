@@ -19,7 +19,8 @@ from deployments.checks import (
     check_torch,
 )
 from deployments.environment import absolute
-from deployments.processes import ServiceFailed, free_port
+from deployments.ports import free_port
+from deployments.processes import ServiceFailed
 from deployments.settings import StackSettings
 from deployments.stack import LocalStack, stops_are_interrupts, undisturbed
 from deployments.terminal import console

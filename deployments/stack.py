@@ -12,7 +12,8 @@ from filelock import FileLock, Timeout
 from deployments.drain import drain
 from deployments.environment import reachable, stack_environment
 from deployments.interrupted import settle_runs
-from deployments.processes import Processes, Running, Service, free_port
+from deployments.ports import free_port
+from deployments.processes import Processes, Running, Service
 from deployments.server import app, prefect_server, worker, worker_name
 from deployments.settings import FLOW_POOL, OPS_POOL, StackSettings
 
