@@ -34,7 +34,7 @@ class ShardPlan(BaseModel):
     model_config = ConfigDict(frozen=True)
     id: str
     shards: int
-    pictures: int
+    images: int
     wanted: int
 
     def shard_name(self, shard: int) -> str:
@@ -76,7 +76,7 @@ def plan_shards(
     if shards:
         numbers = pa.array((row // size for row in range(len(missing))), pa.int32())
         embeddings.write_plan(store, model.id, plan_id, pa.table({"shard": numbers, "image_sha256": missing}))
-    return ShardPlan(id=plan_id, shards=shards, pictures=len(missing), wanted=len(wanted))
+    return ShardPlan(id=plan_id, shards=shards, images=len(missing), wanted=len(wanted))
 
 
 def remote_work(store: Store, settings: RaySettings, model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> str:

@@ -36,9 +36,11 @@ def load_pretrained(store: Store, config: ModelConfig) -> ArtifactRef:
     with tempfile.TemporaryDirectory() as scratch:
         card = materialise(config.pretrained, Path(scratch), seed=config.seed)
         # The id follows from the weights, so that a changed file under the same name is another model.
-        model_id = artifact_id("model", {}, {"weights": card["weights_sha256"]}, RECIPE)
+        ref = ArtifactRef(kind="model", id=artifact_id("model", {}, {"weights": card["weights_sha256"]}, RECIPE))
+        if claim_artifact(store, ref):
+            return ref
         return commit(
-            store, "model", model_id, Path(scratch), recipe=RECIPE, parents={}, parameters=parameters, summary=card
+            store, "model", ref.id, Path(scratch), recipe=RECIPE, parents={}, parameters=parameters, summary=card
         ).ref
 
 
@@ -51,7 +53,7 @@ def _stored_model(store: Store, spec: str, parameters: dict[str, Any]) -> Artifa
         return None
     stored = list_artifacts(store, "model")
     same = (manifest.ref for manifest in stored if manifest.parameters == parameters)
-    return next((ref for ref in same if claim_artifact(store, ref)), None)  # find claims it
+    return next((ref for ref in same if claim_artifact(store, ref)), None)
 
 
 def finetune(
