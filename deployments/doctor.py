@@ -1,4 +1,4 @@
-"""Look this machine over and say what to do about each finding: `make doctor`. Exit code 1 if anything failed."""
+"""Check this machine and say what to do about each finding: `make doctor`. Exit code 1 if anything failed."""
 
 import os
 import tempfile
@@ -36,7 +36,7 @@ def examine(settings: StackSettings) -> list[Finding]:
         update = {"var": Path(folder), "prefect_port": free_port(0), "app_port": free_port(0)}
         stack = LocalStack(settings.model_copy(update=update), "doctor")
         try:
-            server = stack.start_prefect()  # first: it takes seconds, in which the other checks are done
+            server = stack.start_prefect()  # first: it takes seconds, and the other checks run meanwhile
             findings = _examine_machine(settings)
             try:
                 seconds = stack.wait(server, _SECONDS_FOR_SERVER)
