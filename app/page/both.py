@@ -6,15 +6,14 @@ from typing import Any
 import gradio as gr
 
 from app.errors import AppError
-from app.page import cards
-from app.page.cards import pressed
-from app.page.notices import state
-from app.page.search_state import Asked
+from app.page.notices import message
+from app.page.search_state import SearchState
 from app.page.tab import SearchTab, Updates, upload_field
+from app.page.templates import render
 from app.page.theme import PRESS
 from tasks.schema.errors import ProductSearchError
 
-EMPTY = state(
+EMPTY = message(
     "A picture, and what should be different",
     "Choose a picture or press “More like this” on a product, then say it in words: “this, but in red”.",
 )
@@ -27,7 +26,7 @@ class BothTab(SearchTab):
 
     def build(self) -> None:
         """Make the fields that are asked with."""
-        longest = self._answering.search.settings.max_query_chars
+        longest = self._presenter.search.settings.max_query_chars
         with gr.Row(elem_classes="mix"):
             with gr.Column(scale=1, min_width=230):
                 self.upload = upload_field(height=214, elem_id="both-upload", elem_classes="drop", label="Picture")
@@ -68,41 +67,38 @@ class BothTab(SearchTab):
         """Also the product."""
         return [*super().pressable, self.product]
 
-    def read(self, asked: Asked, *values: Any) -> Asked:
+    def read(self, state: SearchState, *values: Any) -> SearchState:
         """What the fields say, the same filters."""
         like, image, words, minus, mix = values
-        asked = replace(asked, words=str(words or ""), minus=str(minus or ""), mix=int(mix), shown=0)
-        return replace(asked, like="" if image else like, image=image or "")
+        state = replace(state, words=str(words or ""), minus=str(minus or ""), mix=int(mix), shown=0)
+        return replace(state, like="" if image else like, image=image or "")
 
-    def fill(self, asked: Asked) -> Updates:
+    def fill(self, state: SearchState) -> Updates:
         """A whole question."""
-        words = {self.words: asked.words, self.minus: asked.minus, self.mix: asked.mix}
+        words = {self.words: state.words, self.minus: state.minus, self.mix: state.mix}
         return {
-            self.like: asked.like,
-            self.upload: asked.image or None,
-            self.product: self._drawn(asked.like),
+            self.like: state.like,
+            self.upload: state.image or None,
+            self.product: self._drawn(state.like),
             **words,
         }
 
-    def change(self, asked: Asked, press: Any) -> tuple[Asked, Updates] | None:
+    def change(self, state: SearchState, press: Any) -> tuple[SearchState, Updates] | None:
         """Also: take the product away."""
         match press:
             case {"drop": _}:
-                return replace(asked, like="", image="", shown=0), {self.like: "", self.product: ""}
-        return super().change(asked, press)
+                return replace(state, like="", image="", shown=0), {self.like: "", self.product: ""}
+        return super().change(state, press)
 
-    def ask(self, asked: Asked, *values: Any) -> Updates:
+    def ask(self, state: SearchState, *values: Any) -> Updates:
         """An upload takes the place of the product."""
-        now = self.read(asked, *values)
+        now = self.read(state, *values)
         return ({self.like: "", self.product: ""} if now.image else {}) | self.show(now)
 
     def _drawn(self, like: str) -> str:
         if not like:
             return ""
-        action = (
-            f'<button type="button" class="soft" aria-label="Take this product away" {pressed(drop=True)}>×</button>'
-        )
         try:
-            return cards.banner(self._answering.search.product(like), "This product", action)
+            return render("like", product=self._presenter.search.product(like))
         except (AppError, ProductSearchError):
             return ""

@@ -6,25 +6,23 @@ from typing import Any
 import gradio as gr
 
 from app.errors import AppError
-from app.page import cards
-from app.page.cards import escape
-from app.page.notices import fault, is_busy, state, when
+from app.page.formats import when
+from app.page.notices import fault, is_busy, message
 from app.page.tab import QUIET, WAITED, Updates
+from app.page.templates import Html, render
 from app.page.theme import PRESS
 from app.page.ttl_cache import Kept
-from app.query.answers import Answer
-from app.query.compare import Comparison, Moved
+from app.query.compare import Comparison
 from app.query.question import Part, Question
 from app.query.search import Search
 from app.serving.history import Listed
 from tasks.schema.errors import ProductSearchError
 
-EMPTY = state(
+EMPTY = message(
     "Two releases side by side", "Choose a release, describe a product, and see what the live one does better."
 )
-_ALONE = state("Nothing to compare with yet", "The store holds no release beside the live one.")
+_ALONE = message("Nothing to compare with yet", "The store holds no release beside the live one.")
 _KEPT_SECONDS = 30.0
-_TOLD = {"same": "same place", "new": "new", "gone": "gone"}
 
 
 class CompareTab:
@@ -86,7 +84,7 @@ class CompareTab:
 
     def renew(self, words: str | None, other: str | None) -> dict[Any, Any]:
         """After a swap: other releases to choose from, and what was compared no longer holds."""
-        compared = {self.found: state("A newer release is live", "Compare again.")} if (words or "").strip() else {}
+        compared = {self.found: message("A newer release is live", "Compare again.")} if (words or "").strip() else {}
         return {**self.choices(other), **compared}
 
 
@@ -94,20 +92,15 @@ def _name(listed: Listed) -> str:
     """How the list tells a release: when it was live or made, why, and whether it was refused."""
     release = listed.release
     if listed.live_at:
-        told = f"live {when(listed.live_at)}, generation {listed.generation}"
+        words = f"live {when(listed.live_at)}, generation {listed.generation}"
     else:
         refused = any(not gate.passed for gate in release.gates)
-        told = f"{'refused' if refused else 'never live'}, made {when(release.created_at)}"
-    return f"{release.id} · {told}{f' · {release.why}' if release.why else ''}"
+        words = f"{'refused' if refused else 'never live'}, made {when(release.created_at)}"
+    return f"{release.id} · {words}{f' · {release.why}' if release.why else ''}"
 
 
-def _drawn(compared: Comparison) -> str:
-    old, new = (
-        _side(*side)
-        for side in (("Compared", compared.before, compared.left), ("Live", compared.after, compared.right))
-    )
-    return f"""<div class="compared" {cards.numbered()}>
-<p class="told" role="status">{_summary(compared)}</p><div class="sides">{old}{new}</div></div>"""
+def _drawn(compared: Comparison) -> Html:
+    return render("compare", compared=compared, summary=_summary(compared))
 
 
 def _summary(compared: Comparison) -> str:
@@ -120,29 +113,3 @@ def _summary(compared: Comparison) -> str:
     parts += [f"{moved.count('up')} moved up"] if "up" in moved else []
     parts += [f"{moved.count('down')} moved down"] if "down" in moved else []
     return ", ".join(parts)
-
-
-def _side(title: str, answer: Answer, hits: list[Moved]) -> str:
-    best = max((one.hit.score for one in hits), default=0.0)
-    rows = "".join(_row(one, best) for one in hits) or "<li>Nothing found</li>"
-    return f"""<section aria-label="{title}"><h2>{title} <code>{escape(answer.release)}</code></h2>
-<ol>{rows}</ol></section>"""
-
-
-def _row(moved: Moved, best: float) -> str:
-    hit, product = moved.hit, moved.hit.product
-    return f"""<li class="{moved.change}"><span class="rank">{hit.rank}</span>
-<div class="frame">{cards.image(product)}</div>
-<div class="what"><h3 title="{escape(product.title)}">{escape(product.title)}</h3>
-{cards.score(hit, best)}</div>
-<span class="mark">{_mark(moved)}</span></li>"""
-
-
-def _mark(moved: Moved) -> str:
-    if moved.change in _TOLD:
-        sign = "=" if moved.change == "same" else _TOLD[moved.change]
-        return f'<span title="{_TOLD[moved.change]}">{sign}</span>'
-    places, arrow = abs(moved.by), "▲" if moved.change == "up" else "▼"
-    told = f"moved {moved.change} by {places}"
-    seen = f'<span aria-hidden="true">{arrow} {places}</span>'
-    return f'<span title="{told}">{seen}<span class="unseen">{told}</span></span>'

@@ -1,83 +1,81 @@
-"""The filters beside the results: every value with what it would leave, the chosen ones to be taken away again."""
+"""The filters beside the results: every value with what it would leave, and the filters in force."""
 
-from app.page.cards import amount, escape, pressed
-from app.page.search_state import Asked
+from dataclasses import dataclass
+
+from app.page.formats import amount
+from app.page.search_state import SearchState
 from app.query.facets import Facet, FacetValue
 
 _FIRST = 6  # values of a column shown at once; the rest unfolds
 _LABELS = {"color": "Colour", "product_type": "Type"}
 
 
-def label(column: str) -> str:
+@dataclass(frozen=True)
+class Choice:
+    """One value to choose. ``words`` and ``says``: its text and accessible name; ``depth``: how far it is indented."""
+
+    value: str
+    count: int
+    chosen: bool
+    words: str
+    says: str
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """The values of one column: the first ones, and those that unfold."""
+
+    column: str
+    label: str
+    first: list[Choice]
+    rest: list[Choice]
+
+
+def groups(facets: list[Facet]) -> list[Group]:
+    """The columns that have something to choose."""
+    return [group for facet in facets if (group := _group(facet)).first]
+
+
+def in_force(state: SearchState) -> list[tuple[str, dict[str, object]]]:
+    """Each filter of a search in words, and the press that takes it away."""
+    found: list[tuple[str, dict[str, object]]] = [
+        (f"{_label(column)}: {_leaf(column, value)}", {"toggle": [column, value]}) for column, value in state.chosen
+    ]
+    if state.priced:
+        least, most = (None if bound is None else amount(bound) for bound in state.price)
+        words = f"{least} to {most}" if least and most else f"from {least}" if least else f"up to {most}"
+        found.append((f"Price: {words}", {"price": ["", ""]}))
+    return found
+
+
+def price_range(prices: tuple[float, float] | None, state: SearchState) -> tuple[float, float] | None:
+    """The prices to choose from; None where all products cost the same."""
+    return prices if prices and (prices[0] < prices[1] or state.priced) else None
+
+
+def _label(column: str) -> str:
     """A column's name as a visitor reads it."""
     words = column.removeprefix("attributes.").replace("_", " ").strip()
     return _LABELS.get(column) or words[:1].upper() + words[1:]
 
 
-def panel(facets: list[Facet], asked: Asked, prices: tuple[float, float] | None) -> str:
-    """All filters. On a phone they unfold; `press.js` keeps them open on a wide screen."""
-    groups = [_group(facet) for facet in facets if facet.values]
-    if prices and (prices[0] < prices[1] or asked.price != (None, None)):
-        groups.append(_prices(asked, *prices))
-    if not groups:
-        return ""
-    count = len(asked.chosen) + (asked.price != (None, None))
-    number = f" <b>{count}</b>" if count else ""
-    return f"""<details class="filters" data-key="filters"><summary data-key="filters-open">Filters{number}</summary>
-<div role="region" aria-label="Filters">{"".join(groups)}</div></details>"""
-
-
-def chosen(asked: Asked) -> str:
-    """The filters in force, each to be pressed away, and all at once."""
-    if not asked.filtered:
-        return ""
-    buttons = [
-        _away(f"{label(column)}: {_leaf(column, value)}", pressed(toggle=[column, value]))
-        for column, value in asked.chosen
+def _group(facet: Facet) -> Group:
+    label = _label(facet.column)
+    values = _as_tree(facet.values) if facet.column == "category" else [(one, one.value, 0) for one in facet.values]
+    choices = [
+        Choice(
+            **value.model_dump(),
+            words=words,
+            says=f"{label} {words}, {value.count} {'product' if value.count == 1 else 'products'}",
+            depth=depth,
+        )
+        for value, words, depth in values
     ]
-    if asked.price != (None, None):
-        least, most = (None if bound is None else amount(bound) for bound in asked.price)
-        words = f"{least} to {most}" if least and most else f"from {least}" if least else f"up to {most}"
-        buttons.append(_away(f"Price: {words}", pressed(price=["", ""])))
-    return f'<div class="chosen" role="group" aria-label="Chosen filters">{"".join(buttons)}{clear_button()}</div>'
-
-
-def clear_button(words: str = "Clear all") -> str:
-    """Takes every filter away."""
-    return (
-        f'<button type="button" class="clear" data-key="clear" data-then="told" {pressed(clear=True)}>{words}</button>'
-    )
-
-
-def _away(words: str, press: str) -> str:
-    return f"""<button type="button" data-then="told" aria-label="Remove filter {escape(words)}" {press}>
-{escape(words)}<span aria-hidden="true"> ×</span></button>"""
-
-
-def _group(facet: Facet) -> str:
-    values = (
-        _as_tree(facet.values) if facet.column == "category" else [(value, value.value, 0) for value in facet.values]
-    )
-    buttons = [_value(facet.column, value, words, depth) for value, words, depth in values]
-    if not buttons:
-        return ""
     first = max(_FIRST, sum(value.chosen for value in facet.values))
-    rest = buttons[first:] if len(buttons) > first + 1 else []
-    more = ""
-    if rest:
-        key = escape(f"more-{facet.column}")
-        more = f'<details data-key="{key}"><summary>{len(rest)} more</summary>{"".join(rest)}</details>'
-    shown = "".join(buttons[: len(buttons) - len(rest)])
-    return f"""<section class="facet" role="group" aria-label="{escape(label(facet.column))}">
-<h2>{escape(label(facet.column))}</h2>{shown}{more}</section>"""
-
-
-def _value(column: str, value: FacetValue, words: str, depth: int) -> str:
-    key = escape(f"{column}={value.value}")
-    says = escape(f"{label(column)} {words}, {value.count} {'product' if value.count == 1 else 'products'}")
-    return f"""<button type="button" class="value" style="--depth:{depth}" aria-pressed="{str(value.chosen).lower()}"
-aria-label="{says}" title="{escape(value.value)}" data-key="{key}" {pressed(toggle=[column, value.value])}>
-<span>{escape(words)}</span><em>{value.count:,}</em></button>"""
+    if len(choices) <= first + 1:  # no fold for a single value
+        first = len(choices)
+    return Group(facet.column, label, choices[:first], choices[first:])
 
 
 def _as_tree(values: list[FacetValue]) -> list[tuple[FacetValue, str, int]]:
@@ -93,12 +91,12 @@ def _as_tree(values: list[FacetValue]) -> list[tuple[FacetValue, str, int]]:
     def order(value: FacetValue) -> list[int]:
         return [place[path] for path in (*parents(value.value), value.value)]
 
-    told = []
+    tree = []
     for value in sorted((value for value in values if value.value not in trunk), key=order):
         above = parents(value.value)
         words = value.value.removeprefix(f"{above[-1]}/") if above else value.value
-        told.append((value, words.rpartition("/")[2] or words, len(above)))
-    return told
+        tree.append((value, words.rpartition("/")[2] or words, len(above)))
+    return tree
 
 
 def _trunk(values: list[FacetValue]) -> set[str]:
@@ -118,13 +116,3 @@ def _trunk(values: list[FacetValue]) -> set[str]:
 
 def _leaf(column: str, value: str) -> str:
     return value.rpartition("/")[2] if column == "category" else value
-
-
-def _prices(asked: Asked, least: float, most: float) -> str:
-    fields = "".join(
-        f'<input type="number" inputmode="decimal" min="0" step="any" aria-label="Price {words}" '
-        f'placeholder="{bound:g}" value="{"" if said is None else f"{said:g}"}">'
-        for words, bound, said in (("from", least, asked.price[0]), ("up to", most, asked.price[1]))
-    )
-    return f"""<section class="facet" role="group" aria-label="Price"><h2>Price</h2>
-<form class="prices">{fields}<button type="submit" data-key="price">Apply</button></form></section>"""

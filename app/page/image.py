@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from app.page.notices import state
-from app.page.search_state import Asked
+from app.page.notices import message
+from app.page.search_state import SearchState
 from app.page.tab import SearchTab, Updates, upload_field
 
-EMPTY = state("Search by picture", "Upload, paste or take a picture, or press “More like this” on any product.")
+EMPTY = message("Search by picture", "Upload, paste or take a picture, or press “More like this” on any product.")
 
 
 class ImageTab(SearchTab):
@@ -29,10 +29,10 @@ class ImageTab(SearchTab):
         """An image that arrives asks by itself."""
         return [self.upload.input]
 
-    def read(self, asked: Asked, *values: Any) -> Asked:
+    def read(self, state: SearchState, *values: Any) -> SearchState:
         """Another image, the same filters."""
-        return replace(asked, image=values[0] or "", like="", shown=0)
+        return replace(state, image=values[0] or "", like="", shown=0)
 
-    def fill(self, asked: Asked) -> Updates:
+    def fill(self, state: SearchState) -> Updates:
         """A product's image is shown above the results, so the field becomes empty."""
         return {self.upload: None}

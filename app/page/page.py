@@ -4,19 +4,20 @@ from typing import Any
 
 import gradio as gr
 
-from app.page import both, cards, image, notices, words
+from app.page import both, image, notices, words
 from app.page.about import AboutTab
 from app.page.compare import CompareTab
-from app.page.presenter import Answering
-from app.page.search_state import Asked
+from app.page.presenter import Presenter
+from app.page.search_state import SearchState
 from app.page.tab import QUIET, WAITED, SearchTab, Updates
+from app.page.templates import render
 from app.page.theme import FOLLOW
 from app.query.search import Search
 
 _HEAD = """<header class="head"><h1>Product search</h1><p>By words, by picture, or by both.</p>
 <p class="gone" role="status">The app does not answer. This page goes on by itself as soon as it does.</p></header>"""
 _UPLOADS_KEPT = (600, 3600)  # seconds: how often to look, and how old an upload may get on this disk
-_TAKE_PRESSES = "(none, asked) => [document.getElementById('%s').presses.splice(0), asked]"  # see press.js
+_TAKE_PRESSES = "(none, state) => [document.getElementById('%s').presses.splice(0), state]"  # see press.js
 # after a press that opens another tab, the eye and the keyboard go to what it found
 _TO_BANNER = """() => {
   const banner = [...document.querySelectorAll('.found .banner')].find((one) => one.offsetParent);
@@ -29,7 +30,7 @@ class Page:
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        answering = Answering(search)
+        presenter = Presenter(search)
         with gr.Blocks(
             title="Product search", analytics_enabled=False, fill_width=True, delete_cache=_UPLOADS_KEPT
         ) as self.blocks:
@@ -38,11 +39,11 @@ class Page:
             self._notice = gr.HTML("", elem_classes="notice")
             with gr.Tabs(selected="words", elem_classes="tabs") as self._tabs:
                 with gr.Tab("Words", id="words"):
-                    self._words = words.WordsTab(answering, words.EMPTY)
+                    self._words = words.WordsTab(presenter, words.EMPTY)
                 with gr.Tab("Picture", id="picture"):
-                    self._image = image.ImageTab(answering, image.EMPTY)
+                    self._image = image.ImageTab(presenter, image.EMPTY)
                 with gr.Tab("Both", id="both"):
-                    self._both = both.BothTab(answering, both.EMPTY)
+                    self._both = both.BothTab(presenter, both.EMPTY)
                 with gr.Tab("Compare", id="compare") as self._compared:
                     self._compare = CompareTab(search)
                 with gr.Tab("About", id="about") as self._told:
@@ -60,7 +61,7 @@ class Page:
             tab.connect()
             pressed = self._pressed_on(tab)
             for part in tab.pressable:
-                inputs = [self._presses, tab.asked]
+                inputs = [self._presses, tab.state]
                 js = _TAKE_PRESSES % part.elem_id
                 shown = part.click(pressed, inputs, outputs, js=js, show_progress_on=tab.found, **WAITED)
                 shown.then(None, js=_TO_BANNER, **QUIET)
@@ -69,50 +70,50 @@ class Page:
         self._follow()
 
     def _pressed_on(self, tab: SearchTab) -> Any:
-        def pressed(presses: Any, asked: Asked) -> Updates:
+        def pressed(presses: Any, state: SearchState) -> Updates:
             """Everything pressed on the tab since its last answer, in order; of what leads elsewhere, the last."""
             presses = presses if isinstance(presses, list) else []
-            updates = {self._tabs: gr.skip(), **tab.changed(asked, presses)}
-            now = updates.get(tab.asked, asked)
+            updates = {self._tabs: gr.skip(), **tab.changed(state, presses)}
+            now = updates.get(tab.state, state)
             leads = [lead for press in presses if (lead := self._lead(press, now))]
             return updates | self._opened(*leads[-1]) if leads else updates
 
         return pressed
 
-    def _lead(self, press: Any, asked: Asked) -> tuple[SearchTab, Asked] | None:
+    def _lead(self, press: Any, state: SearchState) -> tuple[SearchTab, SearchState] | None:
         """A chip searches, a card opens what is like it, an image may be refined in words."""
         match press:
             case {"query": str(query)}:
-                return self._words, Asked(words=query)
+                return self._words, SearchState(words=query)
             case {"like": str(item_id)}:
-                return self._image, Asked(like=item_id)
+                return self._image, SearchState(like=item_id)
             case {"refine": _}:
-                return self._both, Asked(like=asked.like, image=asked.image, chosen=asked.chosen)
+                return self._both, SearchState(like=state.like, image=state.image, chosen=state.chosen)
         return None
 
-    def _opened(self, tab: SearchTab, asked: Asked) -> Updates:
-        return {self._tabs: gr.Tabs(selected=tab.name), **tab.fill(asked), **tab.show(asked)}
+    def _opened(self, tab: SearchTab, state: SearchState) -> Updates:
+        return {self._tabs: gr.Tabs(selected=tab.name), **tab.fill(state), **tab.show(state)}
 
     def _arrive(self, request: gr.Request) -> Updates:
         """An address may carry a question: ``/?q=red sofa``, ``/?like=ITEM``, with filters: ``&color=red``."""
-        asked = Asked.from_address(request.query_params.multi_items())
-        if not asked.anything:
+        state = SearchState.from_address(request.query_params.multi_items())
+        if not state.anything:
             return {self._tabs: gr.skip()}
-        if asked.like and not asked.words and not asked.minus:
-            return self._opened(self._image, asked)
-        return self._opened(self._both if asked.like or asked.minus else self._words, asked)
+        if state.like and not state.words and not state.minus:
+            return self._opened(self._image, state)
+        return self._opened(self._both if state.like or state.minus else self._words, state)
 
     def _connect_looks(self) -> None:
         self._compare.connect()
         self._compared.select(self._compare.choices, self._compare.other, self._compare.other, **QUIET)
-        self._told.select(lambda: (self._about.show(), True), None, [self._about.told, self._about.seen], **QUIET)
+        self._told.select(lambda: (self._about.show(), True), None, [self._about.facts, self._about.seen], **QUIET)
 
     def _follow(self) -> None:
         told = gr.State(("", "", "", None))
-        kept = [tab.asked for tab in self._searching]
+        kept = [tab.state for tab in self._searching]
         seen = [self._about.seen, self._compare.query, self._compare.other]
 
-        def follow(before: tuple[Any, ...], about_seen: bool, words: str, other: str, *asked: Asked) -> Updates:
+        def follow(before: tuple[Any, ...], about_seen: bool, words: str, other: str, *states: SearchState) -> Updates:
             """Follow the live release while the page is open; answers nothing while nothing changed."""
             facts = self._about.show() if about_seen else ""
             now = (*self._now(), hash(facts))
@@ -121,15 +122,15 @@ class Page:
             shown = zip((self._notice, self._words.chips, self._foot), now, before, strict=False)
             updates: Updates = {part: new for part, new, old in shown if new != old}
             if before[3] is not None and now[3] != before[3]:
-                for tab, question in zip(self._searching, asked, strict=True):
+                for tab, question in zip(self._searching, states, strict=True):
                     updates |= tab.renew(question)
                 updates |= self._compare.renew(words, other) if other else {}
             if facts and now[4:] != before[4:]:
-                updates[self._about.told] = facts
+                updates[self._about.facts] = facts
             return updates | {told: now}
 
         outputs = [self._notice, self._words.chips, self._foot, told, *kept, *(tab.found for tab in self._searching)]
-        outputs += [self._compare.found, self._compare.other, self._about.told]
+        outputs += [self._compare.found, self._compare.other, self._about.facts]
         gr.on([self.blocks.load, self._foot.click], follow, [told, *seen, *kept], outputs, **QUIET)
 
     def _now(self) -> tuple[Any, ...]:
@@ -138,7 +139,7 @@ class Page:
         snapshot = status.snapshot
         return (
             notices.notice(status),
-            cards.chips(snapshot.items.sample_queries) if snapshot else "",
+            render("chips", queries=snapshot.items.sample_queries if snapshot else ()),
             notices.foot(status, self._search.settings.prefect_url),
             (snapshot.release.id, snapshot.pointer.generation) if snapshot else None,
         )

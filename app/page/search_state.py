@@ -19,7 +19,7 @@ _HALF = 50
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchState:
     """One tab's question in plain values, so that a session can keep it. Every change makes a new one.
 
     image: where Gradio put the upload; like: id of a product instead. mix: share of the words beside an image, in %.
@@ -36,7 +36,7 @@ class Asked:
     shown: int = 0
 
     @classmethod
-    def from_address(cls, pairs: Iterable[tuple[str, str]]) -> "Asked":
+    def from_address(cls, pairs: Iterable[tuple[str, str]]) -> "SearchState":
         """What an address asks for: ``?q=mug&color=red``. Gradio's own ``__theme`` and the like are no filters."""
         pairs = list(pairs)
         said: Mapping[str, str] = dict(pairs)
@@ -58,9 +58,14 @@ class Asked:
         return bool(self.words.strip() or self.image or self.like or self.minus.strip())
 
     @property
-    def filtered(self) -> bool:
-        """Whether a filter is chosen."""
-        return bool(self.chosen) or self.price != (None, None)
+    def priced(self) -> bool:
+        """Whether a price range is chosen."""
+        return self.price != (None, None)
+
+    @property
+    def filters(self) -> int:
+        """How many filters are chosen."""
+        return len(self.chosen) + self.priced
 
     @property
     def address(self) -> str:
@@ -98,13 +103,13 @@ class Asked:
         for column, value in self.chosen:
             values[column] = (*values.get(column, ()), value)
         clauses: list[Filter] = [In(column=column, values=chosen) for column, chosen in values.items()]
-        if self.price != (None, None):
+        if self.priced:
             clauses.append(Range(column=PRICE, gte=self.price[0], lte=self.price[1]))
         return And(clauses=tuple(clauses)) if clauses else None
 
     # How it changes
 
-    def toggled(self, column: str, value: str) -> "Asked":
+    def toggled(self, column: str, value: str) -> "SearchState":
         """With a value chosen, or not any more. A category takes the place of those above and below it."""
         pair = (column, value)
         others = tuple(one for one in self.chosen if one != pair)
@@ -114,15 +119,15 @@ class Asked:
             others = (*others, pair)[-_MOST_FILTERS:]
         return replace(self, chosen=others, shown=0)
 
-    def priced(self, least: object, most: object) -> "Asked":
+    def with_price(self, least: object, most: object) -> "SearchState":
         """With another price range. What is no number is no bound."""
         return replace(self, price=(_number(least), _number(most)), shown=0)
 
-    def cleared(self) -> "Asked":
+    def cleared(self) -> "SearchState":
         """Without filters."""
         return replace(self, chosen=(), price=(None, None), shown=0)
 
-    def known(self, columns: Iterable[str]) -> "Asked":
+    def known(self, columns: Iterable[str]) -> "SearchState":
         """Without filters on columns that the release has not."""
         names = set(columns)
         return replace(self, chosen=tuple(pair for pair in self.chosen if pair[0] in names))

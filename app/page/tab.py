@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.presenter import Answering
-from app.page.search_state import Asked
+from app.page.presenter import Presenter
+from app.page.search_state import SearchState
 from app.page.theme import PRESS
 
 Updates = dict[Any, Any]
@@ -28,11 +28,11 @@ class SearchTab:
     name: str
     offers_words = True  # whether a search by image may go on in words, on another tab
 
-    def __init__(self, answering: Answering, empty: str) -> None:
-        """``empty``: HTML while nothing was asked."""
-        self._answering, self._empty = answering, empty
+    def __init__(self, presenter: Presenter, empty: str) -> None:
+        """``empty``: HTML shown before the first search."""
+        self._presenter, self._empty = presenter, empty
         self.build()
-        self.asked = gr.State(Asked())
+        self.state = gr.State(SearchState())
         self.found = gr.HTML(empty, js_on_load=PRESS, elem_id=f"{self.name}-found", elem_classes="found")
         self._again = gr.Timer(3, active=False)
 
@@ -50,71 +50,71 @@ class SearchTab:
         """The events that ask."""
         raise NotImplementedError
 
-    def read(self, asked: Asked, *values: Any) -> Asked:
+    def read(self, state: SearchState, *values: Any) -> SearchState:
         """The question in the fields, under the filters of the one before."""
         raise NotImplementedError
 
-    def fill(self, asked: Asked) -> Updates:
+    def fill(self, state: SearchState) -> Updates:
         """Fields that show a question which was not typed into them."""
         raise NotImplementedError
 
     @property
     def outputs(self) -> list[Any]:
         """Everything that an answer changes."""
-        return [*self.fields, self.asked, self.found, self._again]
+        return [*self.fields, self.state, self.found, self._again]
 
     @property
     def pressable(self) -> list[gr.HTML]:
         """Pieces with something to press in them."""
         return [self.found]
 
-    def show(self, asked: Asked) -> Updates:
+    def show(self, state: SearchState) -> Updates:
         """Ask, and show what is answered."""
-        if not asked.anything:
-            return {self.asked: asked, self.found: self._empty, self._again: gr.Timer(active=False)}
-        found = self._answering.find(asked, self.offers_words)
+        if not state.anything:
+            return {self.state: state, self.found: self._empty, self._again: gr.Timer(active=False)}
+        found = self._presenter.find(state, self.offers_words)
         wait = random.uniform(2, 4)  # pages that were refused together do not come back together
-        return {self.asked: found.asked, self.found: found.html, self._again: gr.Timer(wait, active=found.busy)}
+        return {self.state: found.state, self.found: found.html, self._again: gr.Timer(wait, active=found.busy)}
 
-    def renew(self, asked: Asked) -> Updates:
+    def renew(self, state: SearchState) -> Updates:
         """The same question to a release that went live meanwhile; what stands there stays where that fails."""
-        if not asked.anything:
+        if not state.anything:
             return {}
-        found = self._answering.find(asked, self.offers_words)
-        return {} if found.failed else {self.asked: found.asked, self.found: found.html}
+        found = self._presenter.find(state, self.offers_words)
+        return {} if found.failed else {self.state: found.state, self.found: found.html}
 
-    def changed(self, asked: Asked, presses: list[Any]) -> Updates:
+    def changed(self, state: SearchState, presses: list[Any]) -> Updates:
         """What presses among the results do within the tab, answered once; nothing where all lead elsewhere."""
         known, updates = False, Updates()
         for press in presses:
-            if change := self.change(asked, press):
-                known, asked, updates = True, change[0], updates | change[1]
-        return updates | self.show(asked) if known else {}
+            if change := self.change(state, press):
+                known, state, updates = True, change[0], updates | change[1]
+        return updates | self.show(state) if known else {}
 
-    def change(self, asked: Asked, press: Any) -> tuple[Asked, Updates] | None:
+    def change(self, state: SearchState, press: Any) -> tuple[SearchState, Updates] | None:
         """The question after a press, and fields that change with it; None for a press of another kind."""
         match press:
             case {"toggle": [str(column), str(value)]}:
-                return asked.toggled(column, value), {}
+                return state.toggled(column, value), {}
             case {"price": [least, most]}:
-                return asked.priced(least, most), {}
+                return state.with_price(least, most), {}
             case {"clear": _}:
-                return asked.cleared(), {}
+                return state.cleared(), {}
             case {"more": int(shown)}:
-                return replace(asked, shown=max(0, shown)), {}
+                return replace(state, shown=max(0, shown)), {}
             case {"reset": _}:
-                return Asked(), self.fill(Asked())
+                return SearchState(), self.fill(SearchState())
         return None
 
     def connect(self) -> None:
         """Ask when the fields say so, and again while the app is busy."""
-        inputs = [self.asked, *self.fields]
+        inputs = [self.state, *self.fields]
         gr.on(self.asking, self.ask, inputs, self.outputs, show_progress_on=self.found, **WAITED)
-        self._again.tick(self.show, self.asked, [self.asked, self.found, self._again], **QUIET)
+        self._again.tick(self.show, self.state, [self.state, self.found, self._again], **QUIET)
 
-    def ask(self, asked: Asked, *values: Any) -> Updates:
+    def ask(self, state: SearchState, *values: Any) -> Updates:
         """What the fields say, asked and shown."""
-        return self.show(self.read(asked, *values))
+        return self.show(self.read(state, *values))
 
 
 def upload_field(**options: Any) -> gr.Image:

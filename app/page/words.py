@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.notices import state
-from app.page.search_state import Asked
+from app.page.notices import message
+from app.page.search_state import SearchState
 from app.page.tab import SearchTab, Updates
 from app.page.theme import PRESS
 
-EMPTY = state("What are you looking for?", "Describe a product, or press one of the examples.")
+EMPTY = message("What are you looking for?", "Describe a product, or press one of the examples.")
 
 
 class WordsTab(SearchTab):
@@ -24,7 +24,7 @@ class WordsTab(SearchTab):
             self.query = gr.Textbox(
                 label="What are you looking for?", placeholder="e.g. blue striped mug", show_label=False, max_lines=1,
                 container=False, scale=6, elem_id="query", autofocus=True, submit_btn=False,
-                max_length=self._answering.search.settings.max_query_chars,
+                max_length=self._presenter.search.settings.max_query_chars,
             )  # fmt: skip
             self.go = gr.Button("Search", variant="primary", scale=1, min_width=96, elem_id="go")
         self.chips = gr.HTML("", js_on_load=PRESS, elem_id="chips")
@@ -44,10 +44,10 @@ class WordsTab(SearchTab):
         """Also the examples."""
         return [*super().pressable, self.chips]
 
-    def read(self, asked: Asked, *values: Any) -> Asked:
+    def read(self, state: SearchState, *values: Any) -> SearchState:
         """Other words, the same filters."""
-        return replace(asked, words=str(values[0] or ""), shown=0)
+        return replace(state, words=str(values[0] or ""), shown=0)
 
-    def fill(self, asked: Asked) -> Updates:
+    def fill(self, state: SearchState) -> Updates:
         """The words of a question."""
-        return {self.query: asked.words}
+        return {self.query: state.words}
