@@ -4,7 +4,7 @@ import gradio as gr
 
 from app.page.notices import message, notice, warnings
 from app.page.templates import Html, render
-from app.page.ttl_cache import Kept
+from app.page.ttl_cache import SharedValue
 from app.query.search import Search
 from app.serving.snapshot import Snapshot
 from tasks.schema.errors import ProductSearchError
@@ -31,7 +31,7 @@ class AboutTab:
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        self._history = Kept(lambda: search.history.served(_LINES), _KEPT_SECONDS)
+        self._history = SharedValue(lambda: search.history.served(_LINES), _KEPT_SECONDS)
         self.seen = gr.State(False)
         self.facts = gr.HTML(message("About this release", "One moment."), elem_id="about", elem_classes="found")
 

@@ -25,7 +25,7 @@ class BothTab(SearchTab):
     name, offers_words = "both", False
 
     def build(self) -> None:
-        """Make the fields that are asked with."""
+        """Make the input fields."""
         longest = self._presenter.search.settings.max_query_chars
         with gr.Row(elem_classes="mix"):
             with gr.Column(scale=1, min_width=230):

@@ -11,7 +11,7 @@ from app.page.notices import fault, is_busy, message
 from app.page.tab import QUIET, WAITED, Updates
 from app.page.templates import Html, render
 from app.page.theme import PRESS
-from app.page.ttl_cache import Kept
+from app.page.ttl_cache import SharedValue
 from app.query.compare import Comparison
 from app.query.question import Part, Question
 from app.query.search import Search
@@ -30,7 +30,7 @@ class CompareTab:
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        self._listed = Kept(search.history.releases, _KEPT_SECONDS)
+        self._listed = SharedValue(search.history.releases, _KEPT_SECONDS)
         with gr.Row(elem_classes="ask versus", equal_height=False):
             self.query = gr.Textbox(
                 label="What are you looking for?", placeholder="e.g. blue striped mug", max_lines=1, scale=3,

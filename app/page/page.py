@@ -4,9 +4,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.page import both, image, notices, words
+from app.page import both, gradio_patches, image, notices, words
 from app.page.about import AboutTab
 from app.page.compare import CompareTab
+from app.page.gradio_patches.presses import take_presses
 from app.page.presenter import Presenter
 from app.page.search_state import SearchState
 from app.page.tab import QUIET, WAITED, SearchTab, Updates
@@ -17,7 +18,6 @@ from app.query.search import Search
 _HEAD = """<header class="head"><h1>Product search</h1><p>By words, by picture, or by both.</p>
 <p class="gone" role="status">The app does not answer. This page goes on by itself as soon as it does.</p></header>"""
 _UPLOADS_KEPT = (600, 3600)  # seconds: how often to look, and how old an upload may get on this disk
-_TAKE_PRESSES = "(none, state) => [document.getElementById('%s').presses.splice(0), state]"  # see press.js
 # after a press that opens another tab, the eye and the keyboard go to what it found
 _TO_BANNER = """() => {
   const banner = [...document.querySelectorAll('.found .banner')].find((one) => one.offsetParent);
@@ -62,7 +62,7 @@ class Page:
             pressed = self._pressed_on(tab)
             for part in tab.pressable:
                 inputs = [self._presses, tab.state]
-                js = _TAKE_PRESSES % part.elem_id
+                js = take_presses(str(part.elem_id))
                 shown = part.click(pressed, inputs, outputs, js=js, show_progress_on=tab.found, **WAITED)
                 shown.then(None, js=_TO_BANNER, **QUIET)
         self.blocks.load(self._arrive, None, outputs, **QUIET)
@@ -147,4 +147,6 @@ class Page:
 
 def build_page(search: Search) -> gr.Blocks:
     """The Blocks to mount."""
-    return Page(search).blocks
+    gradio_patches.apply()
+    blocks: gr.Blocks = Page(search).blocks
+    return blocks

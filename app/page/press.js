@@ -1,18 +1,11 @@
 // `element` and `trigger` are Gradio's. What a press means is written on what is pressed; the server answers with new
-// HTML, which Gradio lays over the old. Focus, open panels and the address are kept here.
-// A press while an answer is under way waits in `waiting`, and the next call takes all that do: Gradio would ask the
-// first press again instead.
+// HTML, which Gradio lays over the old. Focus, open panels and the address are kept here. `ask` is that of
+// gradio_patches/presses.js, which runs before.
 const wide = matchMedia('(min-width: 900px)');
 const opened = new Set();
-const waiting = [];
 let focusNext = null;
 let address = null;
 
-element.closest('.block').presses = waiting;
-const ask = (what) => {
-  waiting.push(what);
-  trigger('click');
-};
 const press = (pressed, what) => {
   focusNext = pressed.dataset.then ?? pressed.dataset.key ?? null;
   ask(what);
@@ -61,9 +54,6 @@ new MutationObserver(() => {
   if (next && (element.contains(document.activeElement) || document.activeElement === document.body)) next.focus();
   focusNext = null;
 }).observe(element, {childList: true, subtree: true, attributes: true, attributeFilter: ['data-answer']});
-// Gradio shows an upload without words for who cannot see it
-const name = () => panel.querySelectorAll('.drop img[alt=""]').forEach((shown) => { shown.alt = 'Your picture'; });
-if (panel) new MutationObserver(name).observe(panel, {childList: true, subtree: true});
 wide.addEventListener('change', settle);
 window.onpopstate = () => location.reload();
 settle();

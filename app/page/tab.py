@@ -1,4 +1,4 @@
-"""What Words, Picture and Both share: a question that is kept, its results, and how they change."""
+"""What the tabs Words, Picture and Both share: the state of a search, its results, and how they change."""
 
 import random
 from dataclasses import replace
@@ -18,7 +18,7 @@ WAITED: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "minimal",
     "concurrency_limit": 8,
-    "trigger_mode": "always_last",  # what is asked during a slow answer waits its turn; by default Gradio drops it
+    "trigger_mode": "always_last",  # an event during a slow answer is answered after it; by default Gradio drops it
 }
 
 
@@ -37,12 +37,12 @@ class SearchTab:
         self._again = gr.Timer(3, active=False)
 
     def build(self) -> None:
-        """Make the fields that are asked with."""
+        """Make the input fields."""
         raise NotImplementedError
 
     @property
     def fields(self) -> list[Any]:
-        """The fields that are asked with, as `read` takes their values."""
+        """The input fields, in the order in which `read` takes their values."""
         raise NotImplementedError
 
     @property
@@ -113,23 +113,19 @@ class SearchTab:
         self._again.tick(self.show, self.state, [self.state, self.found, self._again], **QUIET)
 
     def ask(self, state: SearchState, *values: Any) -> Updates:
-        """What the fields say, asked and shown."""
+        """Search for what the fields say."""
         return self.show(self.read(state, *values))
 
 
 def upload_field(**options: Any) -> gr.Image:
-    """Gradio's image field, giving the path of the file as it came: `Uploads` alone opens strangers' bytes.
-
-    `app.http.allow_list` has checked that the path is that of an upload.
-    """
+    """Gradio's image field. Its value is the path of the file as it came, see `gradio_patches.image_path`."""
     sources: Any = ["upload", "clipboard", "webcam"]
-    return gr.Image(type="filepath", image_mode=None, sources=sources, show_label=False, buttons=[], **options)
-
-
-def _as_it_came(field: gr.Image, payload: Any) -> str | None:
-    return payload.path if payload is not None else None
-
-
-# On the class: Gradio makes a field anew for a session whose call changes it, and would then open the file itself. For
-# a subclass it writes a .pyi file beside this module.
-gr.Image.preprocess = _as_it_came  # type: ignore[method-assign, assignment]
+    return gr.Image(
+        type="filepath",
+        image_mode=None,
+        sources=sources,
+        show_label=False,
+        buttons=[],
+        alt_text="Your picture",
+        **options,
+    )

@@ -1,24 +1,26 @@
-"""What is slow to read, read once for all visitors."""
+"""A value that is slow to read, read once for all visitors."""
 
-import time
 from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
+from cachetools import TTLCache
+
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Value]):
-    """A value that is made anew for another key, and after some seconds. Thread-safe: who comes meanwhile waits."""
+class SharedValue(Generic[Value]):
+    """One value, made again for another key or after some seconds. Thread-safe: callers wait while it is made."""
 
     def __init__(self, make: Callable[[], Value], seconds: float) -> None:
-        self._make, self._seconds = make, seconds
-        self._lock = Lock()
-        self._kept: tuple[Hashable, float, Value] | None = None
+        """``make`` must not return None."""
+        self._make, self._lock = make, Lock()
+        self._cache: TTLCache[Hashable, Value] = TTLCache(maxsize=1, ttl=seconds)
 
     def get(self, key: Hashable) -> Value:
-        """The value under ``key``. Raises what making it raises; then the next caller tries again."""
+        """The value under ``key``. Raises what making it raises; the next caller then tries again."""
         with self._lock:
-            if self._kept is None or self._kept[0] != key or time.monotonic() - self._kept[1] > self._seconds:
-                self._kept = (key, time.monotonic(), self._make())
-            return self._kept[2]
+            value = self._cache.get(key)
+            if value is None:
+                value = self._cache[key] = self._make()
+            return value

@@ -19,7 +19,7 @@ class WordsTab(SearchTab):
     name = "words"
 
     def build(self) -> None:
-        """Make the fields that are asked with."""
+        """Make the input fields."""
         with gr.Row(elem_classes="ask", equal_height=True):
             self.query = gr.Textbox(
                 label="What are you looking for?", placeholder="e.g. blue striped mug", show_label=False, max_lines=1,

@@ -1,7 +1,8 @@
-// Gradio's page takes its stream of answers for open until the stream itself says that it ends. Where that word comes
-// after the reply to the next call, nobody fetches what that call finds until some later call opens a stream: the page
-// stands still for up to a minute. So the page is told of a reply only once the stream has spoken of the call, or ended.
-// (Client of Gradio 6.31: `submit` looks at `stream_status.open`, `open_stream` puts it off at "close_stream".)
+// Holds back the reply to a call until the event stream has named that call, or has ended.
+// Not reported upstream: Gradio's client believes its event stream open until it reads "close_stream". If that message
+// arrives after the reply to the next call, nothing fetches the result of that call until a later one opens a stream:
+// the page stands still for up to a minute.
+// (Client of Gradio 6.31: `submit` reads `stream_status.open`; `open_stream` clears it at "close_stream".)
 (() => {
   const READ_BY = 1000; // ms after the connection closed the page has read all that came over it
   const plain = window.fetch;
