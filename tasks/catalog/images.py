@@ -49,7 +49,10 @@ class NormalisedImage:
 
 
 class ImageFault(Exception):
-    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found."""
+    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found.
+
+    Both are stored with the rejects, and a catalogue's id follows from what is stored: other words, another id.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
