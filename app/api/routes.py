@@ -14,7 +14,7 @@ from app.serving.reports import Reports
 def add_api(app: FastAPI, search: Search, reports: Reports) -> None:
     """Put the routes and the problem documents on ``app``."""
     explain_faults(app)
-    # named for readers of /openapi.json; `app.http.admission` looks at the key before a body is read
+    # declared for readers of /openapi.json; `app.http.admission` checks the key before a body is read
     schemes = (HTTPBearer(auto_error=False), APIKeyHeader(name="X-API-Key", auto_error=False))
     keyed = [Security(scheme) for scheme in schemes] if search.settings.api_key.get_secret_value() else []
     for router in (search_routes(search), item_routes(search), release_routes(search, reports)):

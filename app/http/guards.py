@@ -1,4 +1,4 @@
-"""ASGI guards around page and API: no over-long request body, and no request to any other host from the page."""
+"""ASGI guards around page and API: a bound on request bodies, and headers that keep the page from other hosts."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +66,7 @@ class SafeHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", _POLICY)  # a page may have a stricter one
+                headers.setdefault("Content-Security-Policy", _POLICY)  # the report has a stricter one
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)

@@ -18,9 +18,9 @@ from PIL import Image
 from app.errors import NothingPublished, TakenDown, UnknownItem
 from app.page import notices
 from app.query.search import Answer, Search
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
-from app.serving.status import Seen
+from app.serving.status import FollowState
 from app.settings import AppSettings
 from tasks.schema.errors import StoreUnavailable
 from tasks.schema.release import Release
@@ -35,7 +35,7 @@ SETTINGS = AppSettings(poll_seconds=0.05, device="cpu")
 
 @contextmanager
 def following(shop: TinyShop, start: bool = True, settings: AppSettings = SETTINGS) -> Iterator[Search]:
-    live = Live(shop.store, settings, Remembered(shop.settings.store_cache, SETTINGS.channel))
+    live = Live(shop.store, settings, LastKnownGood(shop.settings.store_cache, SETTINGS.channel))
     live.check()
     if start:
         live.start()
@@ -103,7 +103,7 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
         status = search.live.status()
     assert not faults, faults[:5]
     assert len(answers) >= 8, f"queries ran between the swaps: {answers}"
-    assert search.live.residents.most <= 2 and status.resident == 1
+    assert search.live.pool.most <= 2 and status.resident == 1
     assert status.snapshot and status.snapshot.pointer.generation == 13
 
 
@@ -120,7 +120,7 @@ def test_a_query_keeps_its_release_and_holds_the_third_one_back(
             assert search.live.status().resident == 2
             assert held.release.id == "first" and len(held.items) == 12
         wait_for(lambda: served(search) == "third")
-        assert search.live.residents.most == 2
+        assert search.live.pool.most == 2
 
 
 def test_the_same_model_is_loaded_once(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
@@ -231,7 +231,7 @@ def test_a_start_without_the_store_serves_the_last_release_and_says_so(
         pass
     with monkeypatch.context() as broken:
         broken.setattr("app.serving.live.read_live", unreachable)
-        live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
+        live = Live(own_store.store, SETTINGS, LastKnownGood(own_store.settings.store_cache, "production"))
         live.check()
         status = live.status()
         assert status.snapshot and status.snapshot.release.id == "first" and status.stale and status.store_error
@@ -249,7 +249,7 @@ def test_a_start_without_the_store_serves_no_damaged_file(own_store: TinyShop, m
     content[-1] ^= 1
     kept.write_bytes(content)
     monkeypatch.setattr("app.serving.live.read_live", unreachable)
-    live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
+    live = Live(own_store.store, SETTINGS, LastKnownGood(own_store.settings.store_cache, "production"))
     live.check()
     assert live.status().snapshot is None
     with pytest.raises(NothingPublished), live.acquire():
@@ -423,7 +423,7 @@ def test_a_damaged_pointer_changes_nothing_but_the_note(own_store: TinyShop) -> 
 
 
 def test_a_bad_release_waits_longer_each_time_but_never_for_hours() -> None:
-    seen = Seen()
+    seen = FollowState()
     waits = [seen.refuse("bad", ValueError("x"), poll_seconds=5.0).again_in for _ in range(40)]
     assert waits[0] == pytest.approx(10, abs=1) and waits[1] == pytest.approx(20, abs=1)
     assert max(waits) <= 600 and waits[-1] > 590 and not seen.may_try("bad") and seen.may_try("other")
