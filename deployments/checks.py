@@ -89,7 +89,7 @@ def check_store() -> Finding:
     """The store answers, can be written to, and honours conditional writes."""
     from tasks.schema.errors import ProductSearchError
     from tasks.store.objects.store import open_store
-    from tasks.store.releases.live import probe
+    from tasks.store.releases.conditional_writes import probe
 
     try:
         store = open_store()

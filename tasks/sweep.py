@@ -17,7 +17,7 @@ from tasks.runs.orchestrator import Orchestrator, Run
 from tasks.runs.resumption import Policy, Resumption, resume_crashed
 from tasks.runs.slots import free_leaked_slots
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable, TransientError
-from tasks.store.artifacts.artifacts import load_manifest
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import open_store
 from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release

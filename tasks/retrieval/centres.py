@@ -1,26 +1,27 @@
-"""Centres of an IVF index in bytes: a search reads all of them, and by the next one they have left the cache."""
+"""Cell centres quantised to 8 bits: every search reads all of them, and in float32 they would not stay in the cache."""
 
 from typing import Any
 
 import faiss
 
 
-def round_centres(ivf: Any) -> Any:
-    """The centres of ``ivf`` in bytes, for `replace_centres`; those that its flat quantizer has are rounded to them.
+def quantise_centres(ivf: Any) -> Any:
+    """A quantizer of ``ivf``'s centres in 8 bits a number, for `replace_quantizer`.
 
-    Vectors are added in between: to flat centres they are assigned by matrix products, to these one by one.
+    The flat quantizer of ``ivf`` stays for adding vectors, with its centres rounded to the same values: FAISS assigns
+    vectors to flat centres by matrix products, to 8-bit ones one by one.
     """
     centres = ivf.quantizer.reconstruct_n(0, ivf.nlist)
-    in_bytes = faiss.IndexScalarQuantizer(ivf.d, faiss.ScalarQuantizer.QT_8bit, ivf.metric_type)
-    in_bytes.train(centres)
-    in_bytes.add(centres)
+    quantizer = faiss.IndexScalarQuantizer(ivf.d, faiss.ScalarQuantizer.QT_8bit, ivf.metric_type)
+    quantizer.train(centres)
+    quantizer.add(centres)
     ivf.quantizer.reset()
-    ivf.quantizer.add(in_bytes.reconstruct_n(0, ivf.nlist))
-    return in_bytes
+    ivf.quantizer.add(quantizer.reconstruct_n(0, ivf.nlist))
+    return quantizer
 
 
-def replace_centres(ivf: Any, in_bytes: Any) -> None:
-    """Give ``ivf`` the quantizer ``in_bytes`` for its own."""
-    flat, ivf.quantizer = ivf.quantizer, in_bytes
-    in_bytes.this.disown()  # the index frees it, as it would have freed the flat one
+def replace_quantizer(ivf: Any, quantizer: Any) -> None:
+    """Make ``quantizer`` the quantizer of ``ivf``."""
+    flat, ivf.quantizer = ivf.quantizer, quantizer
+    quantizer.this.disown()  # the index frees it, as it would have freed the flat one
     flat.this.own(True)

@@ -13,26 +13,26 @@ from typing import Any
 import faiss
 import numpy as np
 
-from tasks.retrieval.centres import replace_centres, round_centres
+from tasks.retrieval.centres import quantise_centres, replace_quantizer
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.devices import Device, pick_device
-from tasks.retrieval.shortlist import inner, whole
+from tasks.retrieval.reranking import ivf_of, refine_of
 from tasks.retrieval.tuning import QuerySample, sample_queries, tune
-from tasks.retrieval.vectors import blocks, checked
+from tasks.retrieval.vectors import blocks, checked, draw
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
-_MEASURED = 65_536  # of so many vectors the index is written out to tell its size; of more that is estimated
-_CODES = {"ivf_flat": "Flat", "ivf_fp16": "SQfp16", "ivf_sq8": "SQ8"}
+_MEASURED = 65_536  # below so many vectors the index is serialised to measure its size, from there on that is estimated
+_SCALAR_CODES = {"ivf_flat": "Flat", "ivf_fp16": "SQfp16", "ivf_sq8": "SQ8"}
 _MIN_POINTS = 39  # FAISS asks for at least as many training vectors per cell
 _PQ_POINTS = 10_000  # product quantisation learns 256 codewords: 39 vectors for each
 _PQ_LEAST = 1_024  # below, those codewords are the vectors themselves and the code saves nothing
-_WHOLE = {"ivf_pq": "ivf_sq8", "ivf_refine": "ivf_fp16"}  # taken where vectors are too few for product codes
+_WITHOUT_PQ = {"ivf_pq": "ivf_sq8", "ivf_refine": "ivf_fp16"}  # used instead with too few vectors for product codes
 
 
 @dataclass(frozen=True)
 class BuiltIndex:
-    """An index and what is known about it. ``search_params`` and ``figures`` are JSON-able."""
+    """An index with its measured figures. ``search_params`` and ``figures`` are JSON-able."""
 
     index: Any  # faiss.Index on the CPU
     kind: str
@@ -44,12 +44,12 @@ class BuiltIndex:
 def build_index(
     vectors: np.ndarray, text_queries: np.ndarray, config: IndexConfig, progress: Progress = silent
 ) -> BuiltIndex:
-    """Index ``vectors`` and choose the search effort that reaches ``config.recall_target``.
+    """Index ``vectors`` and choose the search parameters that reach ``config.recall_target``.
 
     vectors: (n, d) float32, L2-normalised; the same bytes and config give the same index bytes on the same machine.
-    They may lie in a memory-mapped file: beyond it the build holds the index and the vectors k-means trains on.
-    text_queries: (m, d) float32, L2-normalised; none or too few are made up from ``vectors``, and ``tuned_on`` says so.
-    kind 'auto' gives up half-precision numbers for whole ones where those alone keep the target out of reach.
+    They may be memory-mapped: beside the file, memory holds the index and the training vectors of k-means.
+    text_queries: (m, d) float32, L2-normalised; if there are too few, ``vectors`` serve as queries too, and
+    ``tuned_on`` says so. Kind 'auto' falls back to float32 codes where rounded codes keep recall below the target.
     Raises ConfigError on an empty, non-finite or non-normalised input, and where a required GPU is absent.
     """
     vectors = checked(vectors, "vectors")
@@ -62,11 +62,11 @@ def build_index(
     built = _build_and_tune(vectors, kind, sample, config, device, progress)
     if config.kind == "auto" and not built.figures["target_met"]:
         notes.append(f"ivf_flat instead of {kind}, whose rounding allows a recall of {built.figures['recall']} at best")
-        del built  # two of them would double the memory
+        del built  # a second one beside it would double the memory
         built = _build_and_tune(vectors, "ivf_flat", sample, config, device, progress)
     built.figures["notes"] += notes
-    found = f"recall@{config.recall_at} {built.figures['recall']:.3f} on {built.figures['tuned_on']}"
-    progress(1.0, f"{built.factory}: {found}")
+    recall = f"recall@{config.recall_at} {built.figures['recall']:.3f}"
+    progress(1.0, f"{built.factory}: {recall} on {built.figures['tuned_on']}")
     return built
 
 
@@ -82,26 +82,26 @@ def _build_and_tune(
 
 
 def save_index(built: "BuiltIndex | Any", path: Path | str) -> Path:
-    """Write the index to ``path``: a new file, then a rename, since a served file may be memory-mapped."""
+    """Write the index to ``path`` by way of a new file and a rename: the old file may be memory-mapped."""
     index = built.index if isinstance(built, BuiltIndex) else built
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".part")
-    faiss.write_index(index, str(fresh))
-    os.replace(fresh, path)
+    partial = path.with_name(path.name + ".part")
+    faiss.write_index(index, str(partial))
+    os.replace(partial, path)
     return path
 
 
 def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
-    """Kind of index for ``n`` vectors, and what a reader should know about the choice.
+    """Kind of index for ``n`` vectors, and notes on the choice for the reader.
 
-    'auto' is exact below ``flat_below``, IVF over half-precision numbers from there on, and from ``refine_from`` looks
-    through 4-bit codes first, for memory is what a search waits for there. 8-bit codes take half the
-    memory and as long a cell, but their rounding costs text queries a point or two of recall, which no nprobe brings
-    back. HNSW loses more: text queries lie away from the images.
+    'auto' is exact below ``flat_below``, IVF over half-precision numbers from there on, and from ``refine_from`` a
+    two-stage search that scans 4-bit codes first, because search is bound by memory there. 8-bit codes take half the
+    memory of half precision and as much time, but their rounding costs text queries a point or two of recall at any
+    nprobe. HNSW loses more: text queries are out of distribution for the images.
     """
-    if config.kind in _WHOLE and n < _PQ_LEAST:
-        other = _WHOLE[config.kind]
+    if config.kind in _WITHOUT_PQ and n < _PQ_LEAST:
+        other = _WITHOUT_PQ[config.kind]
         return other, [f"{config.kind} replaced by {other}: product codes need {_PQ_LEAST} vectors, found {n}"]
     if config.kind != "auto":
         return config.kind, []
@@ -111,9 +111,9 @@ def choose_kind(n: int, config: IndexConfig) -> tuple[str, list[str]]:
 
 
 def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
-    """Cells for ``n`` vectors: 4 sqrt(n) as the nearest power of 2, never more than the training vectors feed.
+    """Cells for ``n`` vectors: the power of 2 nearest to 4 sqrt(n), at most one for each 39 vectors.
 
-    ivf_refine: 2 sqrt(n), for its rows are a quarter as long.
+    ivf_refine: 2 sqrt(n), because its rows are a quarter as long.
     """
     most = max(1, n // _MIN_POINTS)
     if config.nlist is not None:
@@ -123,7 +123,7 @@ def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
 
 
 def choose_tuning_queries(n: int, config: IndexConfig) -> int:
-    """Queries to tune on, at most, for ``n`` vectors: fewer leave a doubt, which a large index pays for in cells."""
+    """Most queries to tune on for ``n`` vectors. Fewer widen the confidence bound, which costs a large index cells."""
     return config.tuning_queries or (2_000 if choose_kind(n, config)[0] == "ivf_refine" else 500)
 
 
@@ -142,11 +142,11 @@ def _build_ivf(
     codes, centres = _codes(kind, dim, config), "(SQ8)" if kind == "ivf_refine" else ""
     factory = f"IVF{nlist}{centres},{codes}"
     index: Any = faiss.index_factory(dim, f"IVF{nlist},{codes}", faiss.METRIC_INNER_PRODUCT)  # flat centres
-    ivf = inner(index)
+    ivf = ivf_of(index)
     ivf.cp.seed = config.seed
-    ivf.cp.spherical = True  # cells of unit vectors are compared by inner product
-    ivf.cp.min_points_per_centroid = 1  # choose_nlist has seen to it; FAISS would warn on stderr for tiny shops
-    if kind in _WHOLE:
+    ivf.cp.spherical = True  # centres are compared by inner product, so they must be unit vectors too
+    ivf.cp.min_points_per_centroid = 1  # choose_nlist takes care of it; FAISS would warn on stderr for tiny shops
+    if kind in _WITHOUT_PQ:
         ivf.pq.cp.seed = config.seed
         ivf.pq.cp.min_points_per_centroid = 1
     progress(0.05, f"training {factory} on {len(sample)} of {n} vectors ({device.name})")
@@ -156,9 +156,9 @@ def _build_ivf(
     if ivf is index:
         _add(index, vectors, device, progress)
     else:
-        in_bytes = round_centres(ivf)
-        _add_twice(index, ivf, vectors, progress)
-        replace_centres(ivf, in_bytes)
+        quantizer = quantise_centres(ivf)
+        _add_two_stage(index, ivf, vectors, progress)
+        replace_quantizer(ivf, quantizer)
     figures = _figures(index, kind, factory, vectors, nlist=nlist, n_train=len(sample))
     figures |= {"train_seconds": train_seconds, "device": device.name}
     figures["imbalance"] = round(float(ivf.invlists.imbalance_factor()), 3)
@@ -169,29 +169,26 @@ def _build_ivf(
 
 
 def _training_sample(vectors: np.ndarray, nlist: int, kind: str, config: IndexConfig) -> np.ndarray:
-    """Rows k-means learns from, drawn at random: the first n would be one department of a sorted shop."""
+    """Random rows that k-means learns from: the first ones would be one department of a sorted shop."""
     wanted = nlist * config.training_points_per_list
-    if kind in _WHOLE:
+    if kind in _WITHOUT_PQ:
         wanted = max(wanted, _PQ_POINTS)
-    if wanted >= len(vectors):
-        return vectors
-    rows = np.random.default_rng(config.seed).choice(len(vectors), size=wanted, replace=False)
-    return np.ascontiguousarray(vectors[np.sort(rows)])
+    return draw(vectors, wanted, np.random.default_rng(config.seed))
 
 
 def _codes(kind: str, dim: int, config: IndexConfig) -> str:
-    """How a vector is stored inside its cell, in the words of FAISS's index factory."""
-    if kind in _CODES:
-        return _CODES[kind]
-    if kind == "ivf_refine":  # 4 bits for each number, of what a vector differs from its cell's centre by (r)
+    """How a vector is stored inside its cell, as FAISS's index factory spells it."""
+    if kind in _SCALAR_CODES:
+        return _SCALAR_CODES[kind]
+    if kind == "ivf_refine":  # 4 bits for each number of the residual (r): vector minus centre of its cell
         return f"PQ{dim}x4fsr,Refine(SQfp16)"
     most = max(1, min(config.pq_bytes, dim // 4))  # pieces of fewer than 4 numbers train for minutes and gain nothing
     pieces = max(pieces for pieces in range(1, most + 1) if dim % pieces == 0)
-    return f"PQ{pieces}x8np"  # np: without polysemous training, which takes ten times as long and serves Hamming search
+    return f"PQ{pieces}x8np"  # np: no polysemous training, which takes ten times as long and only serves Hamming search
 
 
 def _add(index: Any, vectors: np.ndarray, device: Device, progress: Progress) -> None:
-    """Assign all vectors to cells, then fill cells made to measure: grown ones take up to twice the memory."""
+    """Assign all vectors to cells, then fill cells of reserved size: growing ones take up to twice the memory."""
     quantizer = device.hold(index.quantizer)
     cells = np.empty(len(vectors), np.int64)
     done = 0
@@ -208,17 +205,17 @@ def _add(index: Any, vectors: np.ndarray, device: Device, progress: Progress) ->
         progress(0.6 + 0.1 * index.ntotal / len(vectors), f"added {index.ntotal} of {len(vectors)} vectors")
 
 
-def _add_twice(index: Any, ivf: Any, vectors: np.ndarray, progress: Progress) -> None:
-    """Add all vectors to the short codes and to the whole ones; the latter made to measure, as `_add` says."""
-    flat, done = whole(index), 0
-    flat.codes.resize(len(vectors) * flat.code_size)
-    codes = faiss.rev_swig_ptr(flat.codes.data(), flat.codes.size()).reshape(len(vectors), flat.code_size)
+def _add_two_stage(index: Any, ivf: Any, vectors: np.ndarray, progress: Progress) -> None:
+    """Add all vectors as short codes and as full ones; the latter into reserved memory, as in `_add`."""
+    refine, done = refine_of(index), 0
+    refine.codes.resize(len(vectors) * refine.code_size)
+    codes = faiss.rev_swig_ptr(refine.codes.data(), refine.codes.size()).reshape(len(vectors), refine.code_size)
     for block in blocks(vectors):
         ivf.add(block)
-        codes[done : done + len(block)] = flat.sa_encode(block)
+        codes[done : done + len(block)] = refine.sa_encode(block)
         done += len(block)
         progress(0.3 + 0.4 * done / len(vectors), f"added {done} of {len(vectors)} vectors")
-    index.ntotal = flat.ntotal = len(vectors)
+    index.ntotal = refine.ntotal = len(vectors)
     index.is_trained = True
 
 
@@ -242,9 +239,9 @@ def _figures(index: Any, kind: str, factory: str, vectors: np.ndarray, nlist: in
 
 
 def _estimated_size(index: Any, vectors: np.ndarray) -> int:
-    """Bytes on disk without a second copy in memory: codes, an 8-byte row number each, the cells' centres."""
+    """Bytes on disk, computed without a copy in memory: codes, an 8-byte row number each, and centres."""
     if isinstance(index, faiss.IndexFlat):
         return int(vectors.nbytes)
-    ivf, flat = inner(index), whole(index)
-    code_size = ivf.code_size + (0 if flat is None else flat.code_size)
+    ivf, refine = ivf_of(index), refine_of(index)
+    code_size = ivf.code_size + (0 if refine is None else refine.code_size)
     return int(len(vectors) * (code_size + 8) + ivf.nlist * vectors.shape[1] * 4)

@@ -1,7 +1,7 @@
-"""Choose how many cells of an IVF index a query looks into, so that it finds what exact search finds.
+"""Choose the search parameters of an IVF index, so that it finds what exact search finds.
 
-Measured on text queries, which lie away from the image vectors they search: a figure on image queries alone flatters
-the index.
+Measured on text queries, which are out of distribution for the image vectors they search: recall measured on image
+queries alone would be too high.
 """
 
 import time
@@ -12,25 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from tasks.retrieval.cells import LONGEST, Cells, Effort
+from tasks.retrieval.cells import DEFAULT_SHORTLIST, Cells
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.exact import exact_top
+from tasks.retrieval.probing import SearchParams
+from tasks.retrieval.vectors import draw
 
 _FEW = 20  # fewer text queries than this cannot tell 0.98 from 0.90
-_REPORTED = 500  # images, where texts are tuned on
-_TIE = 1e-6  # duplicate images score alike up to rounding: any of them is the right answer
+_REPORTED = 500  # image queries beside enough text queries
+_TIE = 1e-6  # duplicate images score alike up to rounding: any of them is a right answer
 _NEAR_BEST = 1e-3
-_SURE = 1.64  # standard errors: 95 of 100 samples this far above the target were drawn where it is met
+_STANDARD_ERRORS = 1.64  # one-sided 95 % bound
 _BISECTIONS = 3
 _MARGIN_STEP = 5e-4  # of an inner product of unit vectors
-_ANY = 2.0  # a margin that leaves out no cell
+_NO_MARGIN = 2.0  # leaves out no cell: the largest difference of two inner products of unit vectors
 _SHORTLISTS = (50, 100, 200)
 _TIMED = 100
 
 
 @dataclass(frozen=True)
 class QuerySample:
-    """Text queries, then image queries to report beside them (q, d) float32, and which of them to tune on."""
+    """Queries (q, d) float32: ``texts`` text queries, then image queries; ``tuning`` selects those to tune on."""
 
     queries: np.ndarray
     texts: int
@@ -39,140 +41,142 @@ class QuerySample:
 
 
 def sample_queries(vectors: np.ndarray, text_queries: np.ndarray, count: int, seed: int) -> QuerySample:
-    """Up to ``count`` text queries and as many images, fewer where those are only reported; drawn with the seed."""
+    """Up to ``count`` random text queries and as many images; fewer images where they are only reported."""
     rng, texts = np.random.default_rng(seed + 1), min(len(text_queries), count)
-    image = _draw(vectors, count if texts < _FEW else min(count, _REPORTED), rng)
-    queries = np.concatenate([_draw(text_queries, count, rng), image])
+    images = draw(vectors, count if texts < _FEW else min(count, _REPORTED), rng)
+    queries = np.concatenate([draw(text_queries, count, rng), images])
     if texts >= _FEW:
         return QuerySample(queries, texts, slice(texts), "text queries")
-    told = f"{texts} text queries and images" if texts else "images (no text queries given)"
-    return QuerySample(queries, texts, slice(None), told)
+    tuned_on = f"{texts} text queries and images" if texts else "images (no text queries given)"
+    return QuerySample(queries, texts, slice(None), tuned_on)
 
 
-class Trial:
-    """An index under one set of questions: searched as it will be served, judged against exact search."""
+class RecallTrial:
+    """An index searched with one sample of queries as it will be served, and compared with exact search."""
 
     def __init__(self, index: Any, vectors: np.ndarray, sample: QuerySample, k: int) -> None:
         self.index, self.cells = index, Cells.of_index(index)
         self._vectors, self._queries, self.k = vectors, sample.queries, k
-        self._floor = exact_top(vectors, sample.queries, k)[0][:, -1]
+        self._kth_score = exact_top(vectors, sample.queries, k)[0][:, -1]
 
-    def search(self, queries: np.ndarray, effort: Effort) -> np.ndarray:
-        """Rows (q, k) int64. Never ``index.nprobe``, which is shared state and lies in the file as 1."""
-        if self.cells is None:
-            return self.index.search(queries, self.k)[1]
-        return self.cells.search(queries, self.k, effort)[1]
+    def search(self, queries: np.ndarray, params: SearchParams) -> np.ndarray:
+        """Rows (q, k) int64. Never sets ``index.nprobe``, which is shared state and is 1 in the file."""
+        _, rows = (
+            self.index.search(queries, self.k) if self.cells is None else self.cells.search(queries, self.k, params)
+        )
+        return rows
 
-    def right(self, part: slice, effort: Effort) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (q, k) found for the queries of ``part``, and which are right: those that score at least as the k-th."""
+    def hits(self, part: slice, params: SearchParams) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (q, k) found for the queries of ``part``, and which are right: score at least that of the true k-th."""
         queries = self._queries[part]
-        rows = self.search(queries, effort)
+        rows = self.search(queries, params)
         scores = np.einsum("qkd,qd->qk", self._vectors[np.maximum(rows, 0)], queries)
-        return rows, (scores >= self._floor[part][:, None] - _TIE) & (rows >= 0)
+        return rows, (scores >= self._kth_score[part][:, None] - _TIE) & (rows >= 0)
 
-    def shares(self, part: slice, effort: Effort) -> np.ndarray:
-        """Share (q,) of each query's answers that are right."""
-        return self.right(part, effort)[1].mean(axis=1)
+    def recalls(self, part: slice, params: SearchParams) -> np.ndarray:
+        """Recall at k of each query, (q,) float64."""
+        recalls: np.ndarray = self.hits(part, params)[1].mean(axis=1)
+        return recalls
 
-    def gaps(self, part: slice, effort: Effort) -> np.ndarray:
-        """How much less each right answer's cell scores than the nearest one, (q, k); inf for an answer not found."""
-        rows, right = self.right(part, effort)
-        return np.where(right, self.cells.behind(self._queries[part], rows), inf)  # type: ignore[union-attr]
+    def hit_gaps(self, part: slice, params: SearchParams) -> np.ndarray:
+        """Of each right answer the margin from which on its cell is probed, (q, k); inf for an answer not found."""
+        assert self.cells is not None
+        rows, right = self.hits(part, params)
+        return np.where(right, self.cells.score_gaps(self._queries[part], rows), inf)
 
 
 def tune(
     index: Any, vectors: np.ndarray, sample: QuerySample, config: IndexConfig, nlist: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Search parameters that reach the recall target, and figures that say whether they do.
+    """Search parameters that reach the recall target, and JSON-able figures that say whether they do.
 
-    The least nprobe that reaches it: powers of 2 up to ``nlist``, then a few bisections. Then the shortest shortlist
-    that loses next to nothing, and the least margin that reaches the target (`Effort`). The target is reached where the
-    recall less 1.64 of its standard errors is no lower, so that queries which were not tuned on meet it too. Where that
-    is out of reach: the smallest nprobe within 0.001 of the best, and ``target_met`` says whether its recall as
-    measured is no lower.
+    In this order: the smallest nprobe that reaches it (powers of 2 up to ``nlist``, then a few bisections), the
+    shortest shortlist that loses next to nothing, and the smallest margin that reaches it (`SearchParams`). The target
+    is reached where recall minus 1.64 standard errors is no lower, so that other queries meet it too. Where it cannot
+    be reached: the smallest nprobe within 0.001 of the best. ``target_met`` is about the recall as measured.
     """
-    trial = Trial(index, vectors, sample, min(config.recall_at, len(vectors)))
+    trial = RecallTrial(index, vectors, sample, min(config.recall_at, len(vectors)))
     tried: dict[int, np.ndarray] = {}
-    longest = LONGEST if trial.cells and trial.cells.look_twice else 0
+    shortlist = DEFAULT_SHORTLIST if trial.cells and trial.cells.two_stage else 0
 
-    def found(nprobe: int) -> np.ndarray:
+    def recalls_at(nprobe: int) -> np.ndarray:
         if nprobe not in tried:
-            tried[nprobe] = trial.shares(sample.tuning, Effort(nprobe, shortlist=longest))
+            tried[nprobe] = trial.recalls(sample.tuning, SearchParams(nprobe, shortlist=shortlist))
         return tried[nprobe]
 
-    effort = Effort(1)
+    params = SearchParams(1)
     if trial.cells is not None:
-        effort = Effort(_least_nprobe(found, nlist, config.recall_target), shortlist=longest)
-        if longest:
-            effort = _with_shortlist(trial, sample.tuning, effort, found(effort.nprobe))
-        if _reaches(found(effort.nprobe), config.recall_target):
-            effort = _with_margin(trial, sample.tuning, effort, config.recall_target)
-    shares = trial.shares(slice(None), effort)
-    recall = _mean(shares[sample.tuning])
-    figures = {
+        params = SearchParams(_least_nprobe(recalls_at, nlist, config.recall_target), shortlist=shortlist)
+        if shortlist:
+            params = _with_shortlist(trial, sample.tuning, params, recalls_at(params.nprobe))
+        if _reaches(recalls_at(params.nprobe), config.recall_target):
+            params = _with_margin(trial, sample.tuning, params, config.recall_target)
+    figures = _figures(trial.recalls(slice(None), params), sample, config) | _latency(trial, sample, params)
+    figures["tried"] = {str(nprobe): _mean(recalls) for nprobe, recalls in sorted(tried.items())}
+    return params.as_json if trial.cells else {}, figures
+
+
+def _figures(recalls: np.ndarray, sample: QuerySample, config: IndexConfig) -> dict[str, Any]:
+    recall = _mean(recalls[sample.tuning])
+    return {
         "recall_at": config.recall_at,
         "recall_target": config.recall_target,
         "recall": recall,
-        "recall_text": _mean(shares[: sample.texts]) if sample.texts else None,
-        "recall_image": _mean(shares[sample.texts :]),
+        "recall_text": _mean(recalls[: sample.texts]) if sample.texts else None,
+        "recall_image": _mean(recalls[sample.texts :]),
         "target_met": recall >= config.recall_target,
         "tuned_on": sample.tuned_on,
-        "tuned_queries": len(shares[sample.tuning]),
-        "tried": {str(nprobe): _mean(some) for nprobe, some in sorted(tried.items())},
+        "tuned_queries": len(recalls[sample.tuning]),
     }
-    return effort.search_params if trial.cells else {}, figures | _latency(trial, sample, effort)
 
 
-def _latency(trial: Trial, sample: QuerySample, effort: Effort) -> dict[str, float]:
-    """Milliseconds of one query at a time, on this machine: median and 95th percentile."""
+def _latency(trial: RecallTrial, sample: QuerySample, params: SearchParams) -> dict[str, float]:
+    """Milliseconds of one query at a time on this machine: median and 95th percentile."""
     spent = []
     for query in sample.queries[sample.tuning][:_TIMED]:
         started = time.perf_counter()
-        trial.search(query[None], effort)
+        trial.search(query[None], params)
         spent.append((time.perf_counter() - started) * 1000)
     p50, p95 = np.percentile(spent, [50, 95])
     return {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3)}
 
 
-def _mean(shares: np.ndarray) -> float:
-    return round(float(shares.mean()), 4)
+def _mean(recalls: np.ndarray) -> float:
+    return round(float(recalls.mean()), 4)
 
 
-def _draw(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    if len(vectors) <= count:
-        return vectors
-    return np.ascontiguousarray(vectors[np.sort(rng.choice(len(vectors), size=count, replace=False))])
+def _reaches(recalls: np.ndarray, target: float) -> bool:
+    """Whether queries outside the sample reach the target too, with 95 % confidence."""
+    return bool(recalls.mean() - _STANDARD_ERRORS * recalls.std() / np.sqrt(len(recalls)) >= target)
 
 
-def _reaches(shares: np.ndarray, target: float) -> bool:
-    """Whether queries that were not asked reach the target too."""
-    return bool(shares.mean() - _SURE * shares.std() / np.sqrt(len(shares)) >= target)
-
-
-def _least_nprobe(found: Callable[[int], np.ndarray], nlist: int, target: float) -> int:
+def _least_nprobe(recalls_at: Callable[[int], np.ndarray], nlist: int, target: float) -> int:
     steps = [step for step in (2**power for power in range(20)) if step < nlist] + [nlist]
-    reached = next((step for step in steps if _reaches(found(step), target)), None)
+    reached = next((step for step in steps if _reaches(recalls_at(step), target)), None)
     if reached is None:
-        best = max(found(step).mean() for step in steps)
-        return next(step for step in steps if found(step).mean() >= best - _NEAR_BEST)
+        best = max(recalls_at(step).mean() for step in steps)
+        return next(step for step in steps if recalls_at(step).mean() >= best - _NEAR_BEST)
     low = max((step for step in steps if step < reached), default=0)
     for _ in range(_BISECTIONS):
         middle = (low + reached) // 2
         if middle <= low:
             break
-        low, reached = (low, middle) if _reaches(found(middle), target) else (middle, reached)
+        low, reached = (low, middle) if _reaches(recalls_at(middle), target) else (middle, reached)
     return reached
 
 
-def _with_shortlist(trial: Trial, part: slice, effort: Effort, whole: np.ndarray) -> Effort:
-    """``effort`` with the shortest shortlist whose recall is within 0.001 of the longest one's, ``whole`` (q,)."""
-    shorter = (replace(effort, shortlist=rows) for rows in _SHORTLISTS)
-    return next((some for some in shorter if trial.shares(part, some).mean() >= whole.mean() - _NEAR_BEST), effort)
+def _with_shortlist(trial: RecallTrial, part: slice, params: SearchParams, recalls: np.ndarray) -> SearchParams:
+    """``params`` with the shortest shortlist whose recall is within 0.001 of ``recalls`` (q,), the longest one's."""
+    shorter = (replace(params, shortlist=rows) for rows in _SHORTLISTS)
+    return next((one for one in shorter if trial.recalls(part, one).mean() >= recalls.mean() - _NEAR_BEST), params)
 
 
-def _with_margin(trial: Trial, part: slice, effort: Effort, target: float) -> Effort:
-    """``effort`` with the least margin that reaches the target; one search tells it, for answers stay as cells go."""
-    gaps = trial.gaps(part, replace(effort, margin=_ANY))
+def _with_margin(trial: RecallTrial, part: slice, params: SearchParams, target: float) -> SearchParams:
+    """``params`` with the smallest margin that reaches the target.
+
+    One search is enough: a margin removes whole cells, so it loses exactly the answers whose gap is larger.
+    """
+    gaps = trial.hit_gaps(part, replace(params, margin=_NO_MARGIN))
     steps = np.unique(np.ceil(gaps[np.isfinite(gaps)] / _MARGIN_STEP).astype(int)) * _MARGIN_STEP
     margin = next((step for step in steps if _reaches((gaps <= step).mean(axis=1), target)), inf)
-    return replace(effort, margin=round(float(margin), 6))
+    return replace(params, margin=round(float(margin), 6))

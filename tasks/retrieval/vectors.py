@@ -1,4 +1,4 @@
-"""What the room demands of vectors before it works with them."""
+"""Matrices of vectors: checked, cut into blocks, sampled."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,21 @@ _BLOCK = 65_536
 
 
 def blocks(vectors: np.ndarray) -> Iterator[np.ndarray]:
-    """Views of up to 65,536 rows of ``vectors`` one after another, so that what is computed of them stays small."""
+    """Views of up to 65,536 rows of ``vectors`` one after another, so that intermediate results stay small."""
     return (vectors[start : start + _BLOCK] for start in range(0, len(vectors), _BLOCK))
+
+
+def draw(vectors: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` random rows (count, d) in row order, contiguous; ``vectors`` itself where it has no more."""
+    if len(vectors) <= count:
+        return vectors
+    return np.ascontiguousarray(vectors[np.sort(rng.choice(len(vectors), size=count, replace=False))])
 
 
 def checked(vectors: np.ndarray, name: str, dim: int | None = None, empty: bool = False) -> np.ndarray:
     """``vectors`` as contiguous float32 (n, d), L2-normalised within 1e-3. Raises ConfigError naming every fault.
 
-    A NaN would be counted by FAISS and never be found; a long vector would win every inner product. Vectors in a
+    FAISS stores a NaN vector but never finds it, and a long vector would win every inner product. Vectors in a
     memory-mapped file stay there.
     """
     array = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -46,4 +53,5 @@ def checked(vectors: np.ndarray, name: str, dim: int | None = None, empty: bool 
 
 
 def _norms(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    norms: np.ndarray = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return norms

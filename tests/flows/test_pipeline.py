@@ -23,8 +23,9 @@ from tasks.catalog.config import CatalogConfig
 from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import FOLDERS
 from tasks.sources.shop import FolderRoot
-from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import Store, open_store
 from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release
@@ -71,7 +72,7 @@ def test_pipeline_publishes_one_complete_release(released: dict[str, Any]) -> No
     live = read_live(store, "production")
     assert live is not None and live.pointer.release == released["release"] and live.pointer.generation == 1
     release = read_release(store, released["release"])
-    manifest = artifacts.load_manifest(store, release.index)
+    manifest = load_manifest(store, release.index)
     items = fetch_table(store, release.index, "items.parquet")
     assert manifest.summary["items"] == items.num_rows == release.items > ITEMS * 0.9
     assert release.classifier is not None and all(gate.passed for gate in release.gates)
@@ -84,7 +85,7 @@ def made(store: Store) -> dict[str, datetime]:
     return {
         str(manifest.ref): manifest.created_at
         for kind in FOLDERS
-        for manifest in artifacts.list_artifacts(store, kind)  # type: ignore[arg-type]
+        for manifest in list_artifacts(store, kind)  # type: ignore[arg-type]
     }
 
 
@@ -178,7 +179,7 @@ def test_nightly_reindex_follows_the_shop_and_rolls_back(
     assert changes["new"] and changes["gone"] and changes["image_changed"]
     assert second.model == first.model and second.classifier == first.classifier
     assert second.plan is not None and second.parent == first.id
-    plan = artifacts.load_manifest(store, second.plan)
+    plan = load_manifest(store, second.plan)
     assert plan.parents == {"old": first.catalog, "new": second.catalog} and plan.summary["changes"] == changes
     listed = fetch_table(store, second.plan, "changes.parquet")
     assert {row["item_id"] for row in listed.to_pylist() if row["change"] == "new"} == after - before

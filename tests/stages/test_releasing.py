@@ -8,7 +8,8 @@ from tasks.retrieval.config import GateConfig
 from tasks.schema.errors import ArtifactMissing, ConfigError, PublishConflict
 from tasks.schema.release import Gate, GateReport, Release
 from tasks.stages import gating, preparation, releasing, takedown
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
+from tasks.store.releases.swap import swap_live
 from tests.conftest import TinyShop
 
 REPORT = GateReport(parent="first", gates=(Gate(name="rows", value=12, limit="= 12 products", passed=True),))
