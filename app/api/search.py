@@ -17,14 +17,13 @@ from app.query.search import Search
 Upload = Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF or BMP")]
 
 
+# Routes are plain functions: FastAPI runs them in threads, so that encoding never blocks the event loop.
+
+
 def search_routes(search: Search) -> APIRouter:
-    """Routes that search and classify."""
+    """Routes that search by JSON."""
     routes = APIRouter(prefix="/v1", tags=["search"])
     settings = search.settings
-    # plain functions: FastAPI runs them in threads, so that encoding never blocks the event loop
-
-    def decoded(image: UploadFile) -> Image.Image:
-        return search.uploads.decode(image.file.read(settings.max_upload_bytes + 1))
 
     @routes.post("/search", response_model=Answer, responses=problems(400, 404, 408, 413, 422, 502, 503))
     def search_products(body: SearchRequest) -> Response:
@@ -37,6 +36,16 @@ def search_routes(search: Search) -> APIRouter:
         if len(body.queries) > settings.max_batch:
             raise BadRequest(f"The batch has {len(body.queries)} queries, the limit is {settings.max_batch}.")
         return _json(search.answers([query.question(settings, search.uploads) for query in body.queries]))
+
+    return routes
+
+
+def upload_routes(search: Search) -> APIRouter:
+    """Routes that take an image as a form."""
+    routes = APIRouter(prefix="/v1", tags=["search"])
+
+    def decoded(image: UploadFile) -> Image.Image:
+        return search.uploads.decode(image.file.read(search.settings.max_upload_bytes + 1))
 
     @routes.post("/search/image", response_model=Answer, responses=problems(400, 408, 413, 422, 502, 503))
     def search_by_upload(

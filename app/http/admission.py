@@ -5,7 +5,7 @@ import hmac
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.bodies import read_whole, replay
+from app.http.bodies import declared_size, read_whole, replay
 from app.http.problems import problem
 from app.metrics import Metrics
 from app.settings import AppSettings
@@ -63,8 +63,8 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body read, or answer it."""
-        size = _declared(scope, self._settings.max_body_bytes)
-        if scope["type"] != "http" or not _is_search(scope) or size > self._settings.max_body_bytes:
+        size = declared_size(scope, unknown=self._settings.max_body_bytes)
+        if not _is_search(scope) or size > self._settings.max_body_bytes:  # `BodyLimit` refuses what is too large
             await self._app(scope, receive, send)
             return
         if self._is_full(size):
@@ -120,13 +120,4 @@ class Admission:
 
 
 def _is_search(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return scope["method"] == "POST" and path.startswith("/v1/")
-
-
-def _declared(scope: Scope, unknown: int) -> int:
-    """Declared size of the body in bytes; ``unknown`` where it declares none."""
-    for name, value in scope.get("headers", ()):
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return unknown
+    return scope["type"] == "http" and scope["method"] == "POST" and str(scope["path"]).startswith("/v1/")

@@ -1,6 +1,14 @@
-"""Request bodies that are read whole, inspected, and passed on."""
+"""Request bodies: their declared size, and those that are read whole, inspected, and passed on."""
 
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
+
+
+def declared_size(scope: Scope, unknown: int) -> int:
+    """Declared size of the body in bytes; ``unknown`` where none is declared."""
+    for name, value in scope.get("headers", ()):
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return unknown
 
 
 async def read_whole(receive: Receive, most: int) -> bytes | None:

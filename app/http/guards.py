@@ -3,6 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.bodies import declared_size
 from app.http.problems import problem
 
 _POLICY = "; ".join(
@@ -33,9 +34,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            detail = f"The request has {int(declared) / 1e6:.1f} MB, the limit is {self._max_bytes / 1e6:.1f} MB."
+        size = declared_size(scope, unknown=0)
+        if size > self._max_bytes:
+            detail = f"The request has {size / 1e6:.1f} MB, the limit is {self._max_bytes / 1e6:.1f} MB."
             await problem(413, "The request is too large", detail, {"Connection": "close"})(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)

@@ -40,18 +40,6 @@ class Search:
         self.uploads = Uploads(settings, self.metrics)
         self._encoding = Encoding(self.images, settings, self.metrics)
 
-    def by_text(self, words: str, top_k: int | None = None) -> Answer:
-        """Products whose images fit the words. Raises BadRequest, NothingPublished."""
-        return self.answer(Question((Part(words),), top_k=top_k))
-
-    def by_image(self, image: Image.Image, top_k: int | None = None) -> Answer:
-        """Products that look like the image, and its category where the release has a classifier."""
-        return self.answer(Question((Part(image),), top_k=top_k))
-
-    def like_item(self, item_id: str, top_k: int | None = None) -> Answer:
-        """Products that look like a product of the catalogue, without itself. Raises UnknownItem."""
-        return self.answer(Question((Part(item_id, item=True),), top_k=top_k))
-
     def answer(self, question: Question) -> Answer:
         """Products that fit the question best. Raises BadRequest, UnknownItem, NothingPublished."""
         return self.answers([question]).answers[0]

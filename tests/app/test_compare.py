@@ -1,4 +1,4 @@
-"""Comparing two releases: what moved is told, a publish is never held up, memory holds two at most."""
+"""Comparing two releases: what moved is shown, a publish is never delayed, memory holds two at most."""
 
 from __future__ import annotations
 

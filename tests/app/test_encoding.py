@@ -22,6 +22,7 @@ from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.settings import AppSettings
 from tasks.schema.release import Release
+from tests.app.questions import by_text, like_item
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -153,10 +154,10 @@ def count(metrics: Metrics, kind: str, result: str) -> float:
 
 def test_a_query_asked_again_is_not_encoded_again_and_answers_alike(tiny_store: TinyShop) -> None:
     search, metrics = following(tiny_store)
-    first, again = search.by_text("a red mug"), search.by_text("a  red mug ")
+    first, again = search.answer(by_text("a red mug")), search.answer(by_text("a  red mug "))
     assert first.hits == again.hits
     assert (count(metrics, "text", "miss"), count(metrics, "text", "hit")) == (1, 1)
-    alike = search.like_item("red-mug"), search.like_item("red-mug")
+    alike = search.answer(like_item("red-mug")), search.answer(like_item("red-mug"))
     assert alike[0].hits == alike[1].hits
     assert (count(metrics, "product", "miss"), count(metrics, "product", "hit")) == (1, 1)
 
@@ -173,14 +174,14 @@ def test_a_release_with_the_same_model_finds_what_is_known_and_another_model_doe
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
     search, metrics = following(own_store)
-    search.by_text("blue chair")
+    search.answer(by_text("blue chair"))
     publish_next("same-model", rows=own_store.rows("new "))
     search.live.check()
-    assert search.by_text("blue chair").release == "same-model"
+    assert search.answer(by_text("blue chair")).release == "same-model"
     assert (count(metrics, "text", "miss"), count(metrics, "text", "hit")) == (1, 1)
     publish_next("other-model", seed=1)
     search.live.check()
-    assert search.by_text("blue chair").release == "other-model"
+    assert search.answer(by_text("blue chair")).release == "other-model"
     assert count(metrics, "text", "miss") == 2
     with search.live.acquire() as snapshot:
         known = search._encoding.texts(snapshot, ["blue chair"])
@@ -193,10 +194,10 @@ def test_many_at_once_get_what_each_would_get_alone(tiny_store: TinyShop) -> Non
         f"{color} {shape} {number}" for color in ("red", "blue") for shape in ("mug", "lamp") for number in range(8)
     ]
     with ThreadPoolExecutor(16) as pool:
-        together = list(pool.map(search.by_text, asked))
+        together = list(pool.map(search.answer, map(by_text, asked)))
     alone, _ = following(tiny_store)
     for words, answer in zip(asked, together, strict=True):
-        by_itself = alone.by_text(words)
+        by_itself = alone.answer(by_text(words))
         assert [hit.product.item_id for hit in answer.hits] == [hit.product.item_id for hit in by_itself.hits]
         np.testing.assert_allclose([hit.score for hit in answer.hits], [hit.score for hit in by_itself.hits], atol=2e-4)
     batches = metrics.registry.get_sample_value("product_search_batch_size_count")
