@@ -16,8 +16,8 @@ _AGAIN_SECONDS = "1"  # a refused request may be sent again soon: most queries t
 class ApiKey:
     """Answers 401 to requests under ``/v1/`` without the key.
 
-    Open stay the page, which searches in this process and is protected by whoever puts it on a network; its images
-    and the report, to which a browser cannot send a key; and the state for operators.
+    These stay open: the page, which searches in this process and which its operator protects; its images and the
+    report, to which a browser cannot send a key; and the state for operators.
     """
 
     def __init__(self, app: ASGIApp, key: str, metrics: Metrics) -> None:

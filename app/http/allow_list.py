@@ -1,8 +1,8 @@
 """What of Gradio's server can be reached: the routes that the page uses, called as the page calls them.
 
 Gradio is a server for many kinds of apps. Of its sixty routes the page needs a dozen; the others fetch addresses, take
-recordings or run components. A mounted Gradio also opens whatever path a call names, where `launch()` would look
-whether it was uploaded. Both end here. A new part of the page that needs another route adds it to these lists.
+recordings or run components. A mounted Gradio also opens any path that a call names, where `launch()` would check
+that it was uploaded. Both end here. A new part of the page that needs another route adds it to these lists.
 """
 
 import json
