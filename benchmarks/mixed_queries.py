@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
@@ -41,7 +41,7 @@ class Asked:
 
 def questions(snapshot: Snapshot, wanted: int) -> Iterator[Asked]:
     """Products drawn at random whose kind comes in at least two colours, each asked for in another one and without."""
-    kinds, colors = (snapshot.choices.columns.text[name] for name in ("product_type", "color"))
+    kinds, colors = (snapshot.row_filters.columns.text[name] for name in ("product_type", "color"))
     found: dict[int, set[int]] = defaultdict(set)
     for kind, color in zip(kinds.codes.tolist(), colors.codes.tolist(), strict=True):
         found[kind].add(color)
@@ -81,7 +81,7 @@ def precision(
 def measure(store: Store, wanted: int) -> bool:
     """Print the table; whether equal weights find at least what the plain sum finds."""
     settings = AppSettings()
-    live = Live(store, settings, Remembered(store.settings.store_cache, settings.channel))
+    live = Live(store, settings, LastKnownGood(store.settings.store_cache, settings.channel))
     live.check()
     with live.acquire() as snapshot:
         asked = list(questions(snapshot, wanted))
