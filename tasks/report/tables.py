@@ -1,4 +1,4 @@
-"""Markdown tables of a run, as the Prefect UI draws them."""
+"""Markdown tables of a run for the Prefect UI."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ _STARS = (
 
 
 def escape(text: Any) -> str:
-    """Text for a markdown table cell: nothing in it is markup, a link, or the end of the cell."""
+    """Text escaped for a markdown table cell: without markup, links, or an end of the cell."""
     line = " ".join(str(text).split())
     safe = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", safe)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], numbers: int = 0) -> str:
-    """A GFM table; the last ``numbers`` columns are set to the right. Cells must be escaped already."""
+    """A GFM table; the last ``numbers`` columns are right-aligned. Cells must be escaped already."""
     rule = ["---"] * (len(header) - numbers) + ["---:"] * numbers
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in (header, rule, *rows))
 
@@ -59,7 +59,7 @@ def metrics_table(
 
 
 def reject_table(rejects: Sequence[Mapping[str, Any]], limit: int = 100) -> str:
-    """Refused rows with their reason, at most ``limit``; says how many more there are."""
+    """Refused rows with their reason, at most ``limit``, and the number of further rows."""
     if not rejects:
         return "No row was refused."
     rows = [

@@ -120,7 +120,8 @@ def test_an_encoder_decodes_by_processes_once_they_run(
     assert encoder._pool is None  # few images
     stream = encoder.embed_stored(NAMES, source, 16)  # begun by threads, ended by processes
     found = [next(stream), next(stream)]
-    assert encoder._pool is not None and not encoder._pool.ready
+    assert encoder._pool is not None
+    assert not encoder._pool.ready
     encoder._pool.wait()
     monkeypatch.setattr(encoder, "embed", None)
     for batches in ([*found, *stream], list(encoder.embed_stored(NAMES, source, 16))):
@@ -159,13 +160,13 @@ def test_a_shard_is_large_where_a_gpu_computes(
 ) -> None:
     monkeypatch.setattr(clip_device, "choose_device", lambda: torch.device(device))
     assert shard_size(EmbedConfig.model_validate(settings)) == expected
-    assert GPU_SHARD_SIZE >= clip_encoder._WORTH_PROCESSES > SHARD_SIZE
+    assert GPU_SHARD_SIZE >= clip_encoder._MIN_IMAGES_FOR_PROCESSES > SHARD_SIZE
 
 
 def beside_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """An encoder that believes to be on a GPU, with eight cores."""
     encoder = Encoder.load(make_model(folder / "model", TINY_VIT), device="cpu")
-    monkeypatch.setattr(clip_encoder, "_WORTH_PROCESSES", 10)
-    monkeypatch.setattr(clip_encoder, "_keeps_up", lambda device, workers: False)
+    monkeypatch.setattr(clip_encoder, "_MIN_IMAGES_FOR_PROCESSES", 10)
+    monkeypatch.setattr(clip_encoder, "_threads_suffice", lambda device, workers: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     return encoder

@@ -92,7 +92,8 @@ def test_every_figure_is_well_formed_and_carries_no_markup_of_the_shop() -> None
     for name, svg in drawn().items():
         root = ElementTree.fromstring(svg)  # raises on a broken document
         assert not list(root.iter("{http://www.w3.org/2000/svg}script")), name
-        assert b"<!--" not in svg and b"<script" not in svg, name
+        assert b"<!--" not in svg, name
+        assert b"<script" not in svg, name
         for link in re.findall(rb'href="([^"]*)"', svg):
             assert link.startswith((b"#", b"data:image/png;")), (name, link[:80])
 
@@ -104,14 +105,19 @@ def test_labels_are_shown_as_the_shop_wrote_them() -> None:
 
 def test_what_does_not_fit_is_counted() -> None:
     shown = words(figures.label_distribution({f"c{i:02}": 10 for i in range(50)}, top=30))
-    assert "20 more" in shown and "200" in shown and any("500 in 50" in line for line in shown)
+    assert "20 more" in shown
+    assert "200" in shown
+    assert any("500 in 50" in line for line in shown)
 
 
 def test_confusions_beyond_the_cap_are_summed_not_lost() -> None:
     counts = np.full((30, 30), 1.0) + np.diag(np.arange(30, 0, -1))
     folded, names = classes._fold(counts, [f"c{i}" for i in range(30)], top=25)
-    assert folded.shape == (26, 26) and folded.sum() == counts.sum() and names[-1] == "other (5)"
-    assert folded[25, 25] == counts[25:, 25:].sum() and folded[0, 25] == counts[0, 25:].sum()
+    assert folded.shape == (26, 26)
+    assert folded.sum() == counts.sum()
+    assert names[-1] == "other (5)"
+    assert folded[25, 25] == counts[25:, 25:].sum()
+    assert folded[0, 25] == counts[0, 25:].sum()
 
 
 @pytest.mark.parametrize(
@@ -139,15 +145,18 @@ def test_the_comparison_keeps_the_original_tables_order_and_signs() -> None:
         for direction in ("Text → Image", "Image → Text")
         for kind in ("baseline", "model", "difference")
     ]
-    assert lines[2].cells[0].text == "+0.1000" and lines[2].cells[0].mark == "n.s."
+    assert lines[2].cells[0].text == "+0.1000"
+    assert lines[2].cells[0].mark == "n.s."
     _, worse = comparison(metrics(), metrics(shift=0.1))
-    assert worse[2].cells[0].text == "−0.1000" and worse[2].cells[0].mark == "", "untested: no verdict"
+    assert worse[2].cells[0].text == "−0.1000"
+    assert worse[2].cells[0].mark == "", "untested: no verdict"
 
 
 def test_significance_words() -> None:
     assert [stars(p) for p in (0.0001, 0.005, 0.03, 0.05, float("nan"))] == ["***", "**", "*", "n.s.", ""]
     assert (p_words(0.0001), p_words(0.03), p_words(0.4)) == ("p < 0.001", "p = 0.030", "p = 0.40")
-    assert signed(-0.0123) == "−0.0123" and signed(float("nan")) == "–"
+    assert signed(-0.0123) == "−0.0123"
+    assert signed(float("nan")) == "–"
 
 
 def report(**changes: Any) -> str:
@@ -172,30 +181,39 @@ def report(**changes: Any) -> str:
 
 def test_the_report_asks_nobody_for_anything_and_escapes_everything() -> None:
     html = report(title=HOSTILE)
-    assert "<script" not in html and "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
     for source in re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')>\s]+)', html):
         assert source.startswith("data:image/"), source[:80]
-    assert "default-src 'none'" in html and "{{7*7}}" in html
+    assert "default-src 'none'" in html
+    assert "{{7*7}}" in html
 
 
 def test_figures_inside_the_report_hold_no_links_either() -> None:
     for encoded in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", report()):
         svg = base64.b64decode(encoded)
-        assert b"<script" not in svg and not re.findall(rb'href="http', svg)
+        assert b"<script" not in svg
+        assert not re.findall(rb'href="http', svg)
 
 
 def test_a_pair_shows_figures_intervals_and_the_paired_test() -> None:
     html = report()
-    assert "0.5000" in html and "0.4000" in html and "0.470 – 0.530" in html
-    assert "+0.1000" in html and "p &lt; 0.001" in html and "***" in html
+    assert "0.5000" in html
+    assert "0.4000" in html
+    assert "0.470 – 0.530" in html
+    assert "+0.1000" in html
+    assert "p &lt; 0.001" in html
+    assert "***" in html
     assert "untrained" not in html
     assert html.index("rank 3") < html.index("found first"), "misses come first"
 
 
 def test_an_untrained_baseline_is_no_triumph() -> None:
     html = report(baseline=[metrics("val", -0.4, untrained=True), metrics("test", -0.4, untrained=True)])
-    assert "The baseline is untrained: random weights." in html and "(chance)" in html
-    assert "Baseline (random weights, untrained)" in html and "Baseline (pretrained)" not in html
+    assert "The baseline is untrained: random weights." in html
+    assert "(chance)" in html
+    assert "Baseline (random weights, untrained)" in html
+    assert "Baseline (pretrained)" not in html
     assert 'class="up"' not in html, "better than chance is not drawn as a success"
     table = metrics_table([metrics()], [metrics(untrained=True)], {"test": difference()})
     assert "**The baseline is untrained**" in table
@@ -203,7 +221,9 @@ def test_an_untrained_baseline_is_no_triumph() -> None:
 
 def test_one_model_alone_has_no_differences() -> None:
     html = report(baseline=[], differences=None, gallery=[])
-    assert "Model (ViT-B-32)" in html and "Δ" not in html and "Fine-tuned" not in html
+    assert "Model (ViT-B-32)" in html
+    assert "Δ" not in html
+    assert "Fine-tuned" not in html
     untrained = report(model=[metrics(untrained=True)], baseline=[], differences=None, gallery=[])
     assert "This model is untrained" in untrained
 
@@ -217,7 +237,8 @@ def test_query_types_keep_their_order_from_longest_to_shortest() -> None:
 def test_an_evaluation_without_query_types_or_training_still_renders() -> None:
     bare = {name: value for name, value in metrics().items() if name != "queries"}
     html = render_report([bare])
-    assert "By type of query" not in html and "Training</h2>" not in html
+    assert "By type of query" not in html
+    assert "Training</h2>" not in html
     assert "Training</h2>" in render_report([bare], training={"points": [{"step": 1, "loss": 2.0}]})
 
 
@@ -232,7 +253,8 @@ def test_examples_are_misses_from_near_to_far_then_hits() -> None:
 
 def test_thumbnails_are_small_and_a_torn_image_is_left_out() -> None:
     small = Image.open(io.BytesIO(base64.b64decode(thumbnail(jpeg()).split(",")[1])))
-    assert small.format == "JPEG" and max(small.size) == 144
+    assert small.format == "JPEG"
+    assert max(small.size) == 144
     assert thumbnail(jpeg()[:100]) == ""
     assert data_uri(b"x", "image/png") == "data:image/png;base64,eA=="
 
@@ -243,7 +265,8 @@ def test_markdown_tables_keep_their_columns_whatever_the_shop_writes() -> None:
     ]
     lines = reject_table(rejects).splitlines()
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
-    assert "<script" not in lines[2] and "](http" not in lines[2]
+    assert "<script" not in lines[2]
+    assert "](http" not in lines[2]
     assert "and 3 more" in reject_table(rejects * 5, limit=2)
     assert reject_table([]) == "No row was refused."
 
@@ -258,12 +281,10 @@ def test_release_and_stage_tables() -> None:
         "gates": [{"name": "rows", "value": 12, "limit": "= 13 items", "passed": False, "detail": "one is missing"}],
     }
     told = release_table(release)
-    assert (
-        "12\u202f000 products" in told
-        and "`model/abc`" in told
-        and "**refused**" in told
-        and "one is missing" in told
-        and "classifier" not in told
-    )
+    assert "12\u202f000 products" in told
+    assert "`model/abc`" in told
+    assert "**refused**" in told
+    assert "one is missing" in told
+    assert "classifier" not in told
     assert "one is missing" in told
     assert "90 s" in stage_table([{"step": "index", "artifact": "indexes/x", "figures": "flat", "seconds": 90}])
