@@ -69,6 +69,7 @@ lint: setup ## ruff, mypy, the import rules and the pages
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/deptry .
 	$(PYTHON) -m docs.tools.configuration --check
 	$(PYTHON) -m docs.tools.references
 

@@ -48,7 +48,7 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.stages.embedding import image_source, make_shard, missing_images, shard_size
 from tasks.stages.evaluation import split_items
 from tasks.store.artifacts import embeddings
-from tasks.store.artifacts.artifacts import fetch
+from tasks.store.artifacts.cache import fetch
 from tasks.store.artifacts.images import FOLDER, image_path, read_images, write_image
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store

@@ -32,12 +32,13 @@ from benchmarks.kill_matrix import Place, copy_objects, embedded_again
 from tasks.schema.errors import ArtifactCorrupt, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
-from tasks.store.artifacts.artifacts import commit
 from tasks.store.artifacts.cache import fetch
+from tasks.store.artifacts.commit import commit
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import write_release
+from tasks.store.releases.swap import swap_live
 
 _TIMEOUT = 2.0  # seconds, as an impatient operator would set it
 

@@ -49,9 +49,11 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import ReleaseParts
 from tasks.sources.shop import open_source
 from tasks.stages.encoders import load_encoder
-from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.commit import commit
 from tasks.store.artifacts.images import has_images, image_path, image_writer, read_images, write_sources
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import open_store
 from tasks.store.releases.releases import read_release
 
@@ -135,7 +137,7 @@ def store_model(name: str, folder: Path) -> ArtifactRef:
         spec = f"{name}={weights}"
     card = materialise(spec, folder / "model")
     parameters = {"pretrained": name}
-    return artifacts.commit(
+    return commit(
         open_store(), "model", f"random-{name.lower()}", folder / "model", recipe=1, parameters=parameters, summary=card
     ).ref
 
@@ -143,7 +145,7 @@ def store_model(name: str, folder: Path) -> ArtifactRef:
 def store_vectors(model: ArtifactRef, hashes: list[str]) -> None:
     """A synthesised vector for each image, in shards of the usual size."""
     store = open_store()
-    dim = artifacts.load_manifest(store, model).summary["embed_dim"]
+    dim = load_manifest(store, model).summary["embed_dim"]
     written = 0
     for block in synthetic.clip_like_blocks(len(hashes), dim):
         for start in range(0, len(block), SHARD_SIZE):

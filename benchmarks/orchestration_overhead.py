@@ -39,7 +39,7 @@ from benchmarks.harness.tiny_night import make_tiny_night
 from deployments.apply import set_limits
 from deployments.settings import StackSettings
 from tasks.clip.config import SHARD_SIZE, ModelConfig
-from tasks.store.artifacts.artifacts import load_manifest
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import open_store
 from tasks.store.releases.live import read_live

@@ -27,8 +27,9 @@ from tasks.schema.release import Release
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store
 from tasks.store.releases.history import read_history
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import write_release
+from tasks.store.releases.swap import swap_live
 
 CHANNEL = "races"
 _PUBLISHERS = ("left", "right")

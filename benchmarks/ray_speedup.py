@@ -76,7 +76,7 @@ class Stage:
     def embed(self, workers: WorkerPlan) -> tuple[float, float]:
         """Seconds until every worker had embedded a shard, and from then to the last shard."""
         parts, store = self.parts, self.work.store
-        plan = ShardPlan(id="speedup", shards=len(parts), pictures=len(self.work.wanted), wanted=len(self.work.wanted))
+        plan = ShardPlan(id="speedup", shards=len(parts), images=len(self.work.wanted), wanted=len(self.work.wanted))
         remote = RemoteWork(model=self.work.model, plan=plan, config=self.work.config, store=store.root, code=None)
         self.forget()
         with tempfile.TemporaryDirectory(dir=self.scratch) as ready:

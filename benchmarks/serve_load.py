@@ -37,7 +37,8 @@ from tasks.clip.folder import WEIGHTS_FILE
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.search import Searcher
 from tasks.schema.release import Release
-from tasks.store.artifacts.artifacts import fetch, load_manifest
+from tasks.store.artifacts.cache import fetch
+from tasks.store.artifacts.manifests import load_manifest
 
 ARCHITECTURE = "ViT-B-32"
 CLIENTS, HITS = (1, 8, 32), 10

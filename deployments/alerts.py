@@ -1,7 +1,7 @@
-"""What people are told of, in which words: one alert an occurrence, sent by the Prefect server to a webhook.
+"""The alerts: one message for each occurrence, sent by the Prefect server to a webhook.
 
-The server sends them, so that they also come when a worker is what died. Each says what happened, what that does to the
-live release, and the next step with its command.
+The server sends them, so that they also arrive when a worker is what died. Each says what happened, what that means for
+the live release, and the next step with its command.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from prefect.events.schemas.events import ResourceSpecification
 from deployments.settings import FLOW_POOL, OPS_POOL
 from tasks.sweep import STALE
 
-#: Worker and runner each report the end of a killed process, seconds apart: the second one is the same occurrence.
+#: Worker and runner each report the end of a killed process, seconds apart: the second report is the same occurrence.
 _ONCE = timedelta(minutes=1)
-#: Operations run every few minutes. While they cannot, once in so long is enough.
+#: Operations run every few minutes. While they fail, one alert in this time is enough.
 _REMINDER = timedelta(hours=6)
 
 _RUN = {"prefect.resource.id": ["prefect.flow-run.*"]}
 _DEPLOYMENT = "related:deployment:prefect.resource.id"
-#: How the engine words the failure of a flow whose gate said no.
+#: State message of a flow whose gate refused its release.
 _REFUSED = "*encountered an exception: GateRefused*"
 _UNAFFECTED = "The live release stays as it was; search goes on."
 _LINK = "{{ flow_run|ui_url }}"
@@ -40,20 +40,20 @@ _FAILED = (
 _LATE = (
     "Run {{ flow_run.name }} of {{ flow.name }} is late: no worker has taken it.\n"
     f"{_UNAFFECTED}\n"
-    f"Next: see whether a worker is on: prefect work-pool inspect {FLOW_POOL}; "
+    f"Next: check whether a worker is running: prefect work-pool inspect {FLOW_POOL}; "
     "start one: python -m deployments.serve worker. The run then starts by itself.\n"
     f"{_LINK}"
 )
 _GATE = (
     "Run {{ flow_run.name }} of {{ flow.name }} made a release that a gate refuses: {{ flow_run.state.message }}\n"
     f"{_UNAFFECTED}\n"
-    "Next: read the gates in the run's artifacts, and compare with the live release. To publish it all "
-    "the same, the command is above; else correct the shop's data and start: "
+    "Next: read the gates in the run's artifacts, and compare with the live release. To publish it "
+    "anyway, the command is above; else correct the shop's data and start: "
     "prefect deployment run '{{ flow.name }}/{{ flow.name }}'\n"
     f"{_LINK}"
 )
 _STALE = (
-    "Channel {{ event.payload.channel }} is stale: nobody looked at the shop since {{ event.payload.since }}, "
+    "Channel {{ event.payload.channel }} is stale: the shop was last read at {{ event.payload.since }}, "
     "{{ event.payload.hours }} h ago; {{ event.payload.promise }} h are promised.\n"
     "Release {{ event.payload.release }} stays live; search goes on with yesterday's shop.\n"
     "Next: see why the last nights did not complete: prefect flow-run ls --flow-name reindex; "
@@ -62,7 +62,7 @@ _STALE = (
 _OPS = (
     "{{ flow.name }} of the operations ended as {{ flow_run.state.name }}: {{ flow_run.state.message }}\n"
     f"{_UNAFFECTED} Until it runs, nobody crashes or resumes abandoned runs.\n"
-    f"Next: see whether its worker is on: prefect work-pool inspect {OPS_POOL}; "
+    f"Next: check whether its worker is running: prefect work-pool inspect {OPS_POOL}; "
     f"start one: python -m deployments.serve worker --pool {OPS_POOL}\n"
     f"{_LINK}"
 )
@@ -115,5 +115,5 @@ def _alert(
 
 
 def _in_pool(pool: str) -> dict[str, str | list[str]]:
-    # Only runs of deployments have a pool: a subflow's failure is told once, as its parent's.
+    # Only runs of deployments have a pool: a subflow's failure is reported once, as its parent's.
     return {"prefect.resource.role": "work-pool", "prefect.resource.name": [pool]}

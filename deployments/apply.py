@@ -1,4 +1,4 @@
-"""Make a Prefect server agree with `prefect.yaml`: pools, limits, deployments, automations. Twice changes nothing.
+"""Bring a Prefect server in line with `prefect.yaml`: pools, limits, deployments, automations. Idempotent.
 
 python -m deployments.apply            # the server of PREFECT_API_URL, else the one of the local stack
 """
@@ -29,13 +29,13 @@ _PAGE = 200
 
 
 class ApplyFailed(RuntimeError):
-    """`prefect deploy` refused; the message ends with what it said."""
+    """`prefect deploy` failed; the message ends with its output."""
 
 
 class _Paused(NamedTuple):
-    """What somebody switched off by hand."""
+    """What was paused by hand: the deployment, or some of its schedules."""
 
-    whole: bool
+    deployment: bool
     slugs: frozenset[str]
 
 
@@ -70,7 +70,7 @@ def create_pools(client: SyncPrefectClient) -> list[str]:
 
 
 def set_limits(client: SyncPrefectClient, settings: StackSettings) -> list[str]:
-    """Create or correct the global concurrency limits that tasks hold. A limit nobody created limits nothing."""
+    """Create or correct the global concurrency limits that tasks hold. A limit that does not exist limits nothing."""
     try:
         if client.read_global_concurrency_limit_by_name(ACCELERATOR).limit == settings.accelerator_limit:
             return []
@@ -107,7 +107,7 @@ def _prune(client: SyncPrefectClient, found: dict[str, DeploymentResponse], want
     left = sorted(found.keys() - wanted)
     for name in left:
         client.delete_deployment(found[name].id)
-    return [f"deployment {name} removed: prefect.yaml has it no more" for name in left]
+    return [f"deployment {name} removed: no longer in prefect.yaml" for name in left]
 
 
 def _paused_by_hand(deployment: DeploymentResponse) -> _Paused:
@@ -118,13 +118,13 @@ def _paused_by_hand(deployment: DeploymentResponse) -> _Paused:
 def _pause_again(
     client: SyncPrefectClient, after: dict[str, DeploymentResponse], paused: Mapping[str, _Paused]
 ) -> list[str]:
-    # Whoever paused the nightly run during an incident must not find it running after a restart of the stack.
+    # A nightly run that was paused during an incident must stay paused when the stack restarts.
     kept = []
     for name, before in paused.items():
         deployment = after.get(name)
         if deployment is None:
             continue
-        if before.whole and not deployment.paused:
+        if before.deployment and not deployment.paused:
             client.pause_deployment(deployment.id)
             kept.append(f"deployment {name} left paused")
         for schedule in deployment.schedules:

@@ -1,4 +1,4 @@
-"""What the Prefect server does by itself: it sends alerts, and has a run that fell silent looked at."""
+"""The Prefect server's automations: it sends alerts, and starts a sweep when a run falls silent."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from deployments.alerts import alerts
 from deployments.settings import StackSettings
 from flows.sweep import SweepConfig
 
-#: Every automation of ours begins so; others are left alone.
+#: Names of our automations begin with it; others are left alone.
 PREFIX = "product-search: "
 TAG = "product-search"
 SWEEP = "sweep/sweep"
@@ -60,12 +60,12 @@ def _alerts(url: str) -> list[AutomationCore]:
         name=_WEBHOOK, url=url, json_data={"text": "{{subject}}\n{{body}}"}, timeout=10.0
     )
     block_id: Any = block.save(_WEBHOOK, overwrite=True)
-    return [alert.model_copy(update={"name": f"{PREFIX}tell of {alert.name}"}) for alert in alerts(block_id)]
+    return [alert.model_copy(update={"name": f"{PREFIX}alert: {alert.name}"}) for alert in alerts(block_id)]
 
 
 def _sweep_at_silence(sweep: UUID, silence: timedelta) -> AutomationCore:
-    # It only has the run looked at. To crash it here would crash every run after an outage of the server, in which
-    # their heartbeats were lost; and a heartbeat that arrives late makes a run that has ended look silent.
+    # It only starts a sweep. Crashing the run here would crash every run after an outage of the server, in which their
+    # heartbeats were lost; and a heartbeat that arrives late makes a run that has ended look silent.
     trigger = EventTrigger(
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.*"},
@@ -85,7 +85,7 @@ def _sweep_at_silence(sweep: UUID, silence: timedelta) -> AutomationCore:
 
 
 def _signed(automation: AutomationCore) -> AutomationCore:
-    # The server adds ids and defaults to what it stores, so a fingerprint tells whether it is still the same.
+    # The server adds ids and defaults to what it stores, so a fingerprint shows whether it is still the same.
     content = _sorted(automation.model_dump(mode="json", exclude={"trigger": {"id"}}))
     mark = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     return automation.model_copy(update={"description": f"{automation.description} [{mark}]"})

@@ -1,4 +1,4 @@
-"""The single checks of `make doctor`. Each returns what it found and, unless all is well, what to do."""
+"""The checks of `make doctor`. Each returns what it found and, where something is wrong, what to do."""
 
 import shutil
 import sys
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from typing import Literal
 
-from deployments.processes import Processes, port_is_free
+from deployments.ports import port_is_free
+from deployments.processes import Processes
 from deployments.settings import ROOT, StackSettings
 
 Verdict = Literal["OK", "WARN", "FAIL"]
@@ -25,7 +26,7 @@ class Finding:
 
 
 def check_python() -> Finding:
-    """Which Python runs; an older one than 3.11 could not read this file."""
+    """The Python version; one older than 3.11 could not import this module."""
     found = ".".join(map(str, sys.version_info[:3]))
     return Finding("Python", "OK", found)
 
@@ -57,7 +58,7 @@ def check_faiss() -> Finding:
 
 
 def check_torch() -> Finding:
-    """torch and torchvision fit each other, and see the GPU where there is one."""
+    """torch and torchvision match, and see the GPU where there is one."""
     try:
         import torch
         import torchvision
@@ -89,7 +90,7 @@ def check_store() -> Finding:
     """The store answers, can be written to, and honours conditional writes."""
     from tasks.schema.errors import ProductSearchError
     from tasks.store.objects.store import open_store
-    from tasks.store.releases.live import probe
+    from tasks.store.releases.conditional_writes import probe
 
     try:
         store = open_store()
@@ -99,12 +100,12 @@ def check_store() -> Finding:
         return Finding("Store", "FAIL", f"{type(error).__name__}: {error!s:.200}", action)
     where = store.root
     if not found.conditional:
-        return Finding("Store", "WARN", f"{where}: {found.detail}", "publishing takes a lease instead: one writer only")
+        return Finding("Store", "WARN", f"{where}: {found.detail}", "publishing takes a lock instead: one writer only")
     return Finding("Store", "OK", f"{where}: readable, writable, conditional writes")
 
 
 def check_ray() -> list[Finding]:
-    """The Ray cluster that RAY_ADDRESS names answers. No finding where it names none: nothing else needs Ray."""
+    """The Ray cluster at RAY_ADDRESS answers. No finding where it is not set: nothing else needs Ray."""
     from tasks.cluster.connection import RaySettings, require_ray
     from tasks.schema.errors import ConfigError
 

@@ -23,18 +23,18 @@ _SECONDS_FOR_PAGE = 120.0
 _STAGES = 5
 
 
-def demo(settings: StackSettings, asked: argparse.Namespace, flags: list[str]) -> int:
-    """Start everything, run the pipeline, show where the page is, and stay until stopped. Returns the exit code."""
+def demo(settings: StackSettings, arguments: argparse.Namespace, flags: list[str]) -> int:
+    """Start everything, run the pipeline, print the page's address, and stay until stopped. Returns the exit code."""
     stack = LocalStack(settings, "demo")
     os.environ.update(stack.environment)  # before Prefect is imported, which reads its settings once
     keep = False
     try:
-        code = _bring_up(stack, asked, flags)
-        if asked.once:
+        code = _bring_up(stack, arguments, flags)
+        if arguments.once:
             return code
-        if asked.detach and code == 0:
+        if arguments.detach and code == 0:
             keep = True
-            console.print("Everything stays on. To stop it: [bold]make stop[/]")
+            console.print("Everything keeps running. To stop it: [bold]make stop[/]")
             return code
         if code == 0 or console.is_terminal:
             console.print("Press [bold]Ctrl-C[/] to stop (or `make stop` elsewhere).")
@@ -50,17 +50,17 @@ def demo(settings: StackSettings, asked: argparse.Namespace, flags: list[str]) -
             console.print("Stopped; what was made stays in", escape(str(settings.var)))
 
 
-def _bring_up(stack: LocalStack, asked: argparse.Namespace, flags: list[str]) -> int:
+def _bring_up(stack: LocalStack, arguments: argparse.Namespace, flags: list[str]) -> int:
     stages = Stages(_STAGES)
     _say_ports(stack)
     server = stack.start_prefect()
     page = stack.start_app()
-    source = _shop(stages, stack.settings, asked.catalog, asked.items)
+    source = _shop(stages, stack.settings, arguments.catalog, arguments.items)
     config = pipeline_config(stack.settings, source, flags)
     with stages.stage("Prefect server") as stage:
         stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
         stage.note = stack.prefect_url
-    _deploy(stages, stack, operations=not asked.once)
+    _deploy(stages, stack, operations=not arguments.once)
     code = _run_pipeline(stages, stack, config.model_dump(mode="json"))
     if code == 0:
         _show_page(stages, stack, page.health.replace("healthz", "readyz"))
@@ -96,7 +96,7 @@ def _deploy(stages: Stages, stack: LocalStack, operations: bool) -> None:
         settle_runs(stack.api_url, "the stack was off")
         with get_client(sync_client=True) as client:
             create_pools(client)
-        stack.start_worker()  # its seconds of start-up pass while the flows are deployed
+        stack.start_worker()  # it takes seconds to start, while the flows are deployed
         changes = apply(stack.settings, stack.environment)
         if operations:
             stack.start_worker(OPS_POOL)
@@ -171,17 +171,17 @@ def _flags() -> tuple[argparse.Namespace, list[str]]:
 
 def main() -> None:
     """Run the demo; exit code 0 only if the pipeline completed."""
-    asked, flags = _flags()
-    asked.catalog = check_catalog(asked.catalog)
+    arguments, flags = _flags()
+    arguments.catalog = check_catalog(arguments.catalog)
     settings = StackSettings()
-    if asked.port:
-        settings = settings.model_copy(update={"app_port": asked.port})
+    if arguments.port:
+        settings = settings.model_copy(update={"app_port": arguments.port})
     try:
         with stops_are_interrupts(), only_one(settings, "demo"):
-            raise SystemExit(demo(settings, asked, flags))
+            raise SystemExit(demo(settings, arguments, flags))
     except AlreadyRunning as error:
         urls = "\n".join(f"  {service.name:<14} {service.url}" for service in error.services if service.url)
-        console.print(f"The stack is on already: {error}\n{urls}\nTo stop it: make stop", markup=False)
+        console.print(f"The stack is running already: {error}\n{urls}\nTo stop it: make stop", markup=False)
         raise SystemExit(0 if urls else 1) from None
     except ServiceFailed as error:
         console.print(f"[red]{escape(str(error))}[/]")

@@ -1,4 +1,4 @@
-"""Look this machine over and say what to do about each finding: `make doctor`. Exit code 1 if anything failed."""
+"""Check this machine and say what to do about each finding: `make doctor`. Exit code 1 if anything failed."""
 
 import os
 import tempfile
@@ -19,7 +19,8 @@ from deployments.checks import (
     check_torch,
 )
 from deployments.environment import absolute
-from deployments.processes import ServiceFailed, free_port
+from deployments.ports import free_port
+from deployments.processes import ServiceFailed
 from deployments.settings import StackSettings
 from deployments.stack import LocalStack, stops_are_interrupts, undisturbed
 from deployments.terminal import console
@@ -35,7 +36,7 @@ def examine(settings: StackSettings) -> list[Finding]:
         update = {"var": Path(folder), "prefect_port": free_port(0), "app_port": free_port(0)}
         stack = LocalStack(settings.model_copy(update=update), "doctor")
         try:
-            server = stack.start_prefect()  # first: it takes seconds, in which the other checks are done
+            server = stack.start_prefect()  # first: it takes seconds, and the other checks run meanwhile
             findings = _examine_machine(settings)
             try:
                 seconds = stack.wait(server, _SECONDS_FOR_SERVER)

@@ -1,4 +1,4 @@
-"""A worker that is about to stop finishes what it has begun, for a bounded time, and begins nothing new."""
+"""Draining a worker before it stops: it finishes its runs, for a bounded time, and takes no new ones."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ _POLL = 1.0
 def drain(pid: int, worker: str, api_url: str, seconds: float) -> bool:
     """Wait until the runs of ``worker`` (process ``pid``) have ended; False if some are left after ``seconds``.
 
-    The worker is frozen meanwhile: its runs are processes of their own and go on. Told to stop, it would kill them;
-    and a paused queue, the other way to let it take nothing new, stays paused where the one who paused it is killed.
+    The worker is suspended meanwhile (SIGSTOP): its runs are separate processes and continue. SIGTERM would kill them,
+    and a paused queue, the other way to keep it from new runs, would stay paused if this process were killed.
     """
     end = time.monotonic() + seconds
     if not _has_runs(worker, api_url):
@@ -39,4 +39,4 @@ def _has_runs(worker: str, api_url: str) -> bool:
         with Orchestrator(api_url) as server:
             return any(run.worker == worker for run in server.unfinished())
     except httpx.HTTPError:
-        return False  # nobody to ask, nothing to wait for
+        return False  # without a server there is nothing to wait for

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deployments.settings import StackSettings
 
-#: Marks every process of a stack, so that a stop finds flow runs too, which a worker puts into sessions of their own.
+#: Marks every process of a stack, so that a stop also finds flow runs, which a worker starts in separate sessions.
 MARK = "PRODUCT_SEARCH_STACK"
 
 _QUIET = {
@@ -20,8 +20,8 @@ _QUIET = {
 
 #: Defaults that the caller's environment may replace: several servers share Redis instead of a folder.
 _LASTING = {
-    # In-memory leases are lost with the server: the slot of a run that died is then held for good, and CANCEL_NEW
-    # cancels every later night.
+    # In-memory leases are lost with the server: the slot of a run that died is then taken for ever, and CANCEL_NEW
+    # cancels every later nightly run.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
@@ -31,7 +31,7 @@ _PROMPT = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",  # 3-6 s from trigger to running instead of 8-15 s
     # A worker that finds our pyproject.toml in the working folder must not build an environment of its own.
     "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # 180 s by default: a run would seem silent between two of them
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # 180 s by default: a run would look silent between two of them
     "PREFECT_CLI_PROMPT": "false",
     "PYTHONUNBUFFERED": "1",
 }
@@ -64,7 +64,7 @@ def stack_environment(
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_UI_URL": settings.prefect_public_url.rstrip("/") or url,
-        "PREFECT_UI_API_URL": "/api",  # wherever a browser found the page, the API is beside it
+        "PREFECT_UI_API_URL": "/api",  # relative, so that it works at whatever address a browser uses
         # Else the server copies its UI into site-packages, which fails on a read-only installation.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),

@@ -1,4 +1,4 @@
-"""Start a run of a deployment through the server, and follow it on a terminal until it ends."""
+"""Starts a run of a deployment through the server, and follows it on a terminal until it ends."""
 
 import json
 import time
@@ -31,18 +31,18 @@ _SECONDS_TO_START = 60.0
 
 
 class RunFailed(RuntimeError):
-    """The run ended in another state than Completed. The message says which, why, and the last errors logged."""
+    """The run ended in a state other than Completed. The message says which, why, and the last errors logged."""
 
 
 class Follower:
-    """Follows one flow run. ``line`` prints what stays, ``now`` what passes, ``check`` raises if the worker is gone."""
+    """Follows one flow run. ``line`` prints a line that stays, ``now`` a status that is overwritten."""
 
     def __init__(self, client: SyncPrefectClient, line: Callable[[str], None], now: Callable[[str], None]) -> None:
         self._client = client
         self._line = line
         self._now = now
         self._names: dict[UUID, str] = {}
-        self._told: dict[UUID, StateType] = {}
+        self._reported: dict[UUID, StateType] = {}
 
     def start(self, deployment: str, parameters: dict[str, Any]) -> FlowRun:
         """Ask the server for a run of ``deployment`` ("flow/name")."""
@@ -50,14 +50,14 @@ class Follower:
         return self._client.create_flow_run_from_deployment(found.id, parameters=parameters)
 
     def follow(self, run: FlowRun, check: Callable[[], None] = lambda: None) -> FlowRun:
-        """Return the run once it is Completed. Raises RunFailed for any other end."""
+        """Return the run once it is Completed. Raises RunFailed for any other end, and what ``check`` raises."""
         begin = time.monotonic()
         while True:
             check()
             run = self._client.read_flow_run(run.id)
             steps = self._steps(run.id)
             for step in steps:
-                self._tell(step)
+                self._report(step)
             if run.state is not None and run.state.is_final():
                 break
             self._now(self._doing(run, steps, time.monotonic() - begin))
@@ -81,17 +81,17 @@ class Follower:
         wanted = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]))
         return self._client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC)
 
-    def _tell(self, step: FlowRun) -> None:
+    def _report(self, step: FlowRun) -> None:
         state = step.state
-        if state is None or self._told.get(step.id) == state.type or not state.is_final():
+        if state is None or self._reported.get(step.id) == state.type or not state.is_final():
             return
-        self._told[step.id] = state.type
+        self._reported[step.id] = state.type
         mark = "[green]✓[/]" if state.is_completed() else "[red]✗[/]"
         self._line(f"{mark} {self._name(step):<18} {step.total_run_time.total_seconds():6.1f} s")
 
     def _doing(self, run: FlowRun, steps: list[FlowRun], elapsed: float) -> str:
         if run.state is None or run.state.type in (StateType.SCHEDULED, StateType.PENDING):
-            late = f"; is a worker on? ({elapsed:.0f} s)" if elapsed > _SECONDS_TO_START else ""
+            late = f"; is a worker running? ({elapsed:.0f} s)" if elapsed > _SECONDS_TO_START else ""
             return f"waiting for the worker{late}"
         running = [step for step in steps if step.state is not None and step.state.is_running()]
         words = [self._name(step) for step in running] or ["pipeline"]

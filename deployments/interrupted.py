@@ -1,7 +1,7 @@
-"""Runs that nobody works on: found when the stack starts or stops, and given the state that tells what happened.
+"""Runs that were interrupted by a stop of the stack: found when it starts or stops, and given a final state.
 
-A worker that is told to stop kills its flow run and leaves it RUNNING for ever, slot and all. A computer that was off
-for a week has a week of missed nightly runs, which all start at once when a worker returns.
+A worker that is stopped kills its flow run and leaves it RUNNING for ever, with its slot. A machine that was off for a
+week has a week of missed nightly runs, which would all start at once when a worker returns.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tasks.runs.resumption import RESUMING
 
 
 def settle_runs(api_url: str, why: str) -> tuple[int, int]:
-    """Crash runs that seem to run, cancel those that are overdue; returns how many of each.
+    """Crash runs that have not ended, cancel those that are overdue; returns how many of each.
 
     Only for a server whose workers are all stopped. ``why`` is what the run's history will say.
     """

@@ -1,26 +1,25 @@
 """Start, watch and stop the stack's processes, so that nothing is left behind.
 
-Each service has `run/<name>.json` (who it is) and `logs/<name>.log` below the stack's folder. A process is known by its
-id together with its start time, because ids are used again.
+Each service has `run/<name>.json` (its process) and `logs/<name>.log` below the stack's folder. A process is identified
+by its id together with its start time, because the system uses ids again.
 """
 
 import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 
 from deployments.environment import MARK
+from deployments.process_table import marked, self_and_ancestors, started
 
 _POLL = 0.2
-_PROC = Path("/proc")
 
 
 class ServiceFailed(RuntimeError):
@@ -51,8 +50,8 @@ class Running:
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still runs."""
-        return self.pid > 0 and _started(self.pid) == self.started
+        """Whether this process still runs, and not another one with its id."""
+        return self.pid > 0 and started(self.pid) == self.started
 
 
 class Processes:
@@ -99,8 +98,8 @@ class Processes:
         return self.remember(service.name, child.pid, service.url)
 
     def remember(self, name: str, pid: int, url: str = "") -> Running:
-        """Write down a process as one of the stack's."""
-        record = Running(name, pid, _started(pid), url, self.owner)
+        """Record a process as one of the stack's."""
+        record = Running(name, pid, started(pid), url, self.owner)
         path = self._record(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(record)))
@@ -141,7 +140,7 @@ class Processes:
         return "\n".join([f"The end of {log}:", *(f"    {line}" for line in text.splitlines()[-lines:])])
 
     def stop(self, name: str, seconds: float = 10.0) -> bool:
-        """SIGTERM to a service, and SIGKILL to its group after ``seconds``. False if it was not on."""
+        """SIGTERM to a service, and SIGKILL to its group after ``seconds``. False if it was not running."""
         record = next((found for found in self.running() if found.name == name), None)
         if record is None:
             return False
@@ -153,7 +152,7 @@ class Processes:
         return True
 
     def stop_all(self, order: Sequence[str] = (), seconds: float = 10.0) -> list[str]:
-        """End every service (first those in ``order``), then whatever else carries the stack's mark. Names stopped."""
+        """End every service (first those in ``order``), then what else carries the stack's mark; returns the names."""
         names = [record.name for record in self.running() if record.pid != os.getpid()]
         ordered = [name for name in order if name in names] + [name for name in names if name not in order]
         stopped = [name for name in ordered if self.stop(name, seconds)]
@@ -162,7 +161,8 @@ class Processes:
 
     def leftovers(self) -> list[int]:
         """Ids of processes that carry this stack's mark, ourselves and our ancestors excepted."""
-        return [pid for pid in _marked(str(self.folder)) if pid not in _own_line()]
+        spared = self_and_ancestors()
+        return [pid for pid in marked(str(self.folder)) if pid not in spared]
 
     def _record(self, name: str) -> Path:
         return self.folder / "run" / f"{name}.json"
@@ -174,7 +174,7 @@ class Processes:
             self._wait(lambda: not self.leftovers(), seconds)
 
     def _lives(self, record: Running) -> bool:
-        self.exit_code(record.name)  # collects the child, which else stays a zombie with its id
+        self.exit_code(record.name)  # reaps the child, which otherwise stays a zombie with its id
         return record.alive
 
     @staticmethod
@@ -182,29 +182,6 @@ class Processes:
         end = time.monotonic() + seconds
         while not done() and time.monotonic() < end:
             time.sleep(0.05)
-
-
-def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen on the port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(first: int, host: str = "127.0.0.1", tries: int = 50) -> int:
-    """The first free port from ``first`` on; 0 asks the system for any."""
-    if first == 0:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
-            return int(probe.getsockname()[1])
-    for port in range(first, min(first + tries, 65536)):
-        if port_is_free(port, host):
-            return port
-    raise ServiceFailed(f"ports {first} to {first + tries - 1} of {host} are all in use: give another one")
 
 
 def _answers(client: httpx.Client, url: str) -> bool:
@@ -224,36 +201,3 @@ def _take_interrupts() -> None:
 def _signal(send: Callable[[int, int], None], pid: int, kind: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         send(pid, kind)
-
-
-def _started(pid: int) -> str:
-    """When a process started, in a form that can be compared; empty if there is none, or a zombie."""
-    if _PROC.is_dir():
-        try:
-            fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] in "ZX" else fields[19]
-    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listed.stdout.strip()
-
-
-def _marked(mark: str) -> Iterator[int]:
-    wanted = f"{MARK}={mark}".encode()
-    for folder in _PROC.glob("[0-9]*"):
-        try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0") and _started(int(folder.name)):
-                yield int(folder.name)
-        except OSError:
-            continue  # ended meanwhile, or somebody else's
-
-
-def _own_line() -> set[int]:
-    line, pid = set(), os.getpid()
-    while pid > 1 and pid not in line:
-        line.add(pid)
-        try:
-            pid = int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            break
-    return line

@@ -1,4 +1,4 @@
-"""Every step once, then the figures; no service stays on: `make pipeline`.
+"""Every step once, then the figures; no service keeps running: `make pipeline`.
 
 python -m deployments.run_pipeline --catalog path/to/products.csv
 python -m deployments.run_pipeline --index.kind flat        # any flag of `python -m flows.pipeline`
@@ -40,7 +40,7 @@ def _own_server(settings: StackSettings, stages: Stages) -> Iterator[dict[str, s
 
 @contextmanager
 def _server(settings: StackSettings, stages: Stages) -> Iterator[dict[str, str]]:
-    """The environment of the stack's server if the demo is on, else of one of our own."""
+    """The environment of the stack's server if the demo is running, else of one for this command."""
     try:
         with _own_server(settings, stages) as environment:
             yield environment
@@ -56,7 +56,7 @@ def _demo_server(error: AlreadyRunning) -> Running:
     for service in error.services:
         if service.name == "prefect" and service.owner == "demo":
             return service
-    raise SystemExit(f"The stack is on already: {error}. Wait for it, or end it with `make stop`.")
+    raise SystemExit(f"The stack is running already: {error}. Wait for it, or end it with `make stop`.")
 
 
 def run(settings: StackSettings, catalog: str, items: int, flags: list[str]) -> int:
@@ -88,7 +88,7 @@ def _run(stages: Stages, settings: StackSettings, source: str, flags: list[str])
         console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}")
         return 1
     finally:
-        APILogHandler().flush()  # the server ends next: what is still queued would be lost with a complaint
+        APILogHandler().flush()  # the server ends next: what is still queued would be lost with a warning
     console.print(summary_table(result["summary"]))
     if report := result.get("report"):
         console.print("Report:", escape(str(report)))
@@ -106,7 +106,7 @@ def main() -> None:
         console.print(f"[red]{escape(str(error))}[/]")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        console.print("Stopped. Start it again: what is finished is not done twice.")
+        console.print("Stopped. Start it again: finished steps are not repeated.")
         raise SystemExit(130) from None
 
 

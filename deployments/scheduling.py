@@ -1,4 +1,4 @@
-"""Proof that a Prefect server schedules: with some versions of its libraries it is healthy and never does."""
+"""A test that a Prefect server schedules: with some versions of its libraries it is healthy and never does."""
 
 import time
 from uuid import UUID

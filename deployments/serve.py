@@ -2,7 +2,7 @@
 
     python -m deployments.serve prefect | worker [--pool ops] | app | apply
 
-Settings are the STACK_... variables; STACK_PREFECT_URL tells worker, app and apply where the server is.
+Settings are the STACK_... variables; worker, app and apply find the server by STACK_PREFECT_URL.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def wait_for_server(api_url: str, seconds: float = _SECONDS_FOR_SERVER) -> None:
 def run_worker(pool: str, environment: dict[str, str], name: str, drain_seconds: float) -> int:
     """Run a worker until it ends or SIGTERM comes; returns its exit code.
 
-    Then its runs may go on for ``drain_seconds``, and whatever is left gets a final state: a worker that is just told
-    to stop leaves its run RUNNING for ever, and its slot taken. A second signal ends the wait.
+    After SIGTERM its runs may continue for ``drain_seconds``, and those that are left get a final state: a worker that
+    is simply stopped leaves its run RUNNING for ever, and its slot taken. A second signal ends the wait.
     """
     api_url = environment["PREFECT_API_URL"]
     settle_runs_of(name, api_url, f"worker {name} was killed; start the run again, it resumes")
@@ -78,28 +78,28 @@ def _start(service: Service) -> subprocess.Popen[bytes]:
 
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, interrupt)
-    # Its own session: a Ctrl-C of the terminal reaches the worker once, through us.
+    # A session of its own, so that Ctrl-C on the terminal reaches the worker only once, through this process.
     return subprocess.Popen(
         list(service.command), env=dict(service.environment), cwd=service.cwd, start_new_session=True
     )
 
 
 def main() -> None:
-    """Start what the command line names."""
+    """Start the program that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     parser.add_argument("what", choices=("prefect", "worker", "app", "apply"))
     parser.add_argument("--pool", default=FLOW_POOL, choices=(FLOW_POOL, OPS_POOL), help="work pool of the worker")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     settings = StackSettings()
     environment = stack_environment(settings, settings.prefect_port)
-    if asked.what == "prefect":
+    if arguments.what == "prefect":
         become(prefect_server(settings, settings.prefect_port, environment))
-    if asked.what == "app":
+    if arguments.what == "app":
         become(app(settings, settings.app_port, environment["PREFECT_UI_URL"], environment))
     wait_for_server(environment["PREFECT_API_URL"])
-    if asked.what == "worker":
+    if arguments.what == "worker":
         raise SystemExit(
-            run_worker(asked.pool, environment, f"{asked.pool}-{socket.gethostname()}", settings.drain_seconds)
+            run_worker(arguments.pool, environment, f"{arguments.pool}-{socket.gethostname()}", settings.drain_seconds)
         )
     os.environ.update(environment)  # before Prefect is imported, which reads its settings once
     from deployments.apply import apply

@@ -7,7 +7,7 @@ from deployments.environment import reachable
 from deployments.processes import Service
 from deployments.settings import OPS_POOL, ROOT, StackSettings
 
-#: Operations that piled up while their worker was off must not all start at once.
+#: Operations that accumulated while their worker was off must not all start at once.
 _OPS_AT_ONCE = 2
 
 
@@ -24,7 +24,7 @@ def worker_name(pool: str) -> str:
 
 
 def worker(pool: str, environment: Mapping[str, str], name: str = "") -> Service:
-    """A process worker of one work pool. Its name must be its own: its runs are known by it."""
+    """A process worker of one work pool. Its name must be unique: its runs are found by it."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", name or worker_name(pool)]
     command += ["--type", "process", "--install-policy", "never", "--no-create-pool-if-not-found"]
     command += ["--limit", str(_OPS_AT_ONCE)] if pool == OPS_POOL else []

@@ -28,9 +28,9 @@ class StackSettings(BaseSettings):
     timezone: str = Field("UTC", description="IANA time zone in which the nightly schedule reads 02:00")
     working_dir: Path = Field(ROOT, description="Folder flow runs start in: relative paths in a form start here")
     accelerator_limit: int = Field(1, ge=1, le=64, description="How many heavy tasks may run at once on this server")
-    catalog: str = Field("", description="Shop the deployments read unless a form says another; empty: the sample shop")
+    catalog: str = Field("", description="Shop that deployments read where a form names none; empty: the sample shop")
     model: str = Field("small", description="Weights they start from; ViT-B-32/laion2b_s34b_b79k for a real shop")
-    alert_webhook: str = Field("", description="URL that is told of failed, late, refused and stale; empty: none")
+    alert_webhook: str = Field("", description="URL that alerts go to (failed, late, refused, stale); empty: none")
     drain_seconds: float = Field(
         20.0, ge=0, le=86400, description="How long a stopping worker lets its runs go on before it ends them"
     )

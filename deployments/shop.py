@@ -1,4 +1,4 @@
-"""What a command runs the pipeline on: the shop a person names or the sample shop, and the flags they give."""
+"""What a command runs the pipeline on: the shop that was named or the sample shop, and the flags."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def sample_shop(settings: StackSettings, items: int) -> tuple[str, str]:
 def pipeline_config(settings: StackSettings, source: str, flags: Sequence[str]) -> "PipelineConfig":
     """Parameters of a pipeline run over ``source``: the stack's model unless a flag names one, then every flag.
 
-    A fault in the flags ends the program with all of them. Imports Prefect: set its environment before.
+    A fault in the flags ends the program with all of them. Imports Prefect, so set its environment first.
     """
     from flows.pipeline import PipelineConfig
     from tasks.schema.command import read_flags

@@ -12,19 +12,20 @@ from filelock import FileLock, Timeout
 from deployments.drain import drain
 from deployments.environment import reachable, stack_environment
 from deployments.interrupted import settle_runs
-from deployments.processes import Processes, Running, Service, free_port
+from deployments.ports import free_port
+from deployments.processes import Processes, Running, Service
 from deployments.server import app, prefect_server, worker, worker_name
 from deployments.settings import FLOW_POOL, OPS_POOL, StackSettings
 
 _WORKERS = (f"worker-{OPS_POOL}", f"worker-{FLOW_POOL}")
-#: Workers before server, so that a run which ends with its worker can still say so.
+#: Workers before server, so that a run which ends with its worker can still report it.
 _STOP_ORDER = (*_WORKERS, "app", "prefect")
 #: A worker under load takes some seconds to end its runs.
 _SECONDS_TO_END = 15.0
 
 
 class AlreadyRunning(RuntimeError):
-    """This stack is on already. ``services`` are its processes."""
+    """This stack is running already. ``services`` are its processes."""
 
     def __init__(self, services: list[Running]) -> None:
         super().__init__(", ".join(f"{service.name} (process {service.pid})" for service in services) or "starting")
@@ -32,7 +33,7 @@ class AlreadyRunning(RuntimeError):
 
 
 class LocalStack:
-    """Starts services one by one; `stop` ends all of them. Ports that are taken are passed over."""
+    """Starts services one by one; `stop` ends all of them. Ports that are in use are skipped."""
 
     def __init__(self, settings: StackSettings, owner: str) -> None:
         self.settings = settings
@@ -58,7 +59,7 @@ class LocalStack:
         return f"http://{reachable(self.settings.host)}:{self.app_port}"
 
     def start_prefect(self) -> Service:
-        """Start the Prefect server; `wait` tells when it is ready."""
+        """Start the Prefect server; `wait` returns when it is ready."""
         return self._start(prefect_server(self.settings, self.prefect_port, self.environment))
 
     def start_worker(self, pool: str = FLOW_POOL) -> Service:
@@ -66,7 +67,7 @@ class LocalStack:
         return self._start(worker(pool, self.environment))
 
     def start_app(self) -> Service:
-        """Start the page and its API. It waits by itself for the first release."""
+        """Start the page and its API. It waits for the first release."""
         return self._start(app(self.settings, self.app_port, self.prefect_url, self.environment))
 
     def wait(self, service: Service, seconds: float, waiting: Callable[[float], None] = lambda elapsed: None) -> float:
@@ -74,7 +75,7 @@ class LocalStack:
         return self.processes.wait_until_ready(service, seconds, waiting)
 
     def ended(self) -> str | None:
-        """Name of a service that ended although nobody stopped it."""
+        """Name of a service that ended without being stopped."""
         return next((entry.name for entry in self.started if self.processes.exit_code(entry.name) is not None), None)
 
     def stop(self) -> list[str]:
@@ -88,7 +89,7 @@ class LocalStack:
 
 
 def stop_stack(settings: StackSettings) -> list[str]:
-    """End every service of this stack, whoever started it, and leave no run that looks as if it ran."""
+    """End every service of this stack, whichever command started it, and give its unfinished runs a final state."""
     processes = Processes(settings.var, "stop")
     running = {service.name: service for service in processes.running()}
     busy = running.get(f"worker-{FLOW_POOL}")
@@ -96,14 +97,14 @@ def stop_stack(settings: StackSettings) -> list[str]:
         drain(busy.pid, worker_name(FLOW_POOL), f"{running['prefect'].url}/api", settings.drain_seconds)
     stopped = [name for name in _WORKERS if processes.stop(name, _SECONDS_TO_END)]
     if "prefect" in running:
-        with suppress(httpx.HTTPError):  # a server that no longer answers: the next start settles them
+        with suppress(httpx.HTTPError):  # a server that no longer answers: the next start ends these runs
             settle_runs(f"{running['prefect'].url}/api", "the stack was stopped; start it again, it resumes")
     return stopped + processes.stop_all(_STOP_ORDER, _SECONDS_TO_END)
 
 
 @contextmanager
 def only_one(settings: StackSettings, owner: str) -> Iterator[None]:
-    """Hold the stack's lock, so that two commands never start it at once. Raises AlreadyRunning."""
+    """Hold the stack's lock, so that two commands never start it at the same time. Raises AlreadyRunning."""
     folder = settings.var / "run"
     folder.mkdir(parents=True, exist_ok=True)
     processes = Processes(settings.var, owner)
@@ -117,7 +118,7 @@ def only_one(settings: StackSettings, owner: str) -> Iterator[None]:
         if any(service.name == "prefect" for service in running):
             raise AlreadyRunning(running)
         if running or processes.leftovers():
-            stop_stack(settings)  # what a killed stack left on: without its server it is of no use
+            stop_stack(settings)  # left over from a killed stack, and useless without its server
         processes.remember(owner, os.getpid())
         yield
     finally:
@@ -143,7 +144,7 @@ def stops_are_interrupts() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore further Ctrl-C while everything is being stopped: half a stop would leave processes behind."""
+    """Ignore further Ctrl-C while everything is being stopped: an interrupted stop would leave processes behind."""
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {kind: signal.signal(kind, signal.SIG_IGN) for kind in kinds}
     try:

@@ -5,7 +5,7 @@ from deployments.settings import StackSettings
 from deployments.stack import stop_stack
 from deployments.terminal import console
 
-#: Commands that hold the stack in the foreground and clean up after themselves when told to end.
+#: Commands that hold the stack in the foreground and clean up after themselves on SIGTERM.
 _OWNERS = ("demo", "pipeline")
 _SECONDS = 60.0
 
@@ -20,7 +20,7 @@ def main() -> None:
     left = processes.leftovers()
     if left:
         raise SystemExit(f"could not end processes {left}: end them by hand")
-    console.print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was on.")
+    console.print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a person sees while the stack starts and works: numbered stages with their time, and a table at the end."""
+"""Terminal output while the stack starts and works: numbered stages with their time, and a table at the end."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ console = Console(highlight=False)
 
 
 class Stages:
-    """Prints "2/5 Prefect server ... 8.1 s", with what goes on meanwhile where the terminal can show it."""
+    """Prints "2/5 Prefect server ... 8.1 s", with a moving status where the terminal can show it."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -22,7 +22,7 @@ class Stages:
     def stage(self, title: str, live: bool = True) -> Iterator["Stage"]:
         """One numbered stage; its line gets a tick and the seconds, or a cross when it raises.
 
-        ``live`` is for stages during which nobody else prints: a log line would tear the moving one.
+        ``live`` is for stages during which nothing else prints: a log line would break the moving status.
         """
         self.number += 1
         head = f"[bold]{self.number}/{self.total}[/] {title}"
@@ -31,7 +31,7 @@ class Stages:
         if moving is None:
             console.print(head)
         with moving or nullcontext():
-            stage = Stage(head, lambda words: moving.update(f"{head}  [dim]{words}[/]") if moving else None)
+            stage = Stage(head, lambda text: moving.update(f"{head}  [dim]{text}[/]") if moving else None)
             try:
                 yield stage
             except BaseException:
@@ -42,7 +42,7 @@ class Stages:
 
 
 class Stage:
-    """What a stage may say: passing words while it lasts (`now`), lines that stay (`line`), a closing note."""
+    """Output of a stage: a status while it lasts (`now`), lines that stay (`line`), a closing note."""
 
     def __init__(self, head: str, show: Callable[[str], None]) -> None:
         self.head = head
@@ -55,7 +55,7 @@ class Stage:
 
 
 def summary_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """What each step made, as the pipeline's summary tells it."""
+    """What each step made, from the pipeline's summary."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(title="What each step made", title_justify="left")
     for name in columns:

@@ -10,7 +10,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.run_names import run_name
-from tasks.runs.abandoned import Patience
+from tasks.runs.abandoned import Timeouts
 from tasks.runs.resumption import Policy
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
@@ -48,7 +48,7 @@ class SweepConfig(Config):
 @flow(name="sweep", flow_run_name=run_name(when="%Y-%m-%d %H:%M"))
 def sweep(config: SweepConfig = SweepConfig()) -> list[dict[str, Any]]:  # noqa: B008
     """Settle and resume abandoned runs, watch freshness. Returns one row a finding; a quiet sweep leaves no table."""
-    patience = Patience(timedelta(seconds=config.silent_seconds), timedelta(seconds=config.pending_seconds))
+    timeouts = Timeouts(timedelta(seconds=config.silent_seconds), timedelta(seconds=config.pending_seconds))
     policy = Policy(
         tag=config.resume_tag,
         delay=timedelta(seconds=config.resume_delay_seconds),
@@ -56,7 +56,7 @@ def sweep(config: SweepConfig = SweepConfig()) -> list[dict[str, Any]]:  # noqa:
         within=timedelta(hours=config.resume_within_hours),
     )
     settled = timedelta(seconds=config.settled_seconds)
-    rows = recover_runs(patience, config.second_look_seconds, settled, policy)
+    rows = recover_runs(timeouts, config.second_look_seconds, settled, policy)
     promise = timedelta(hours=config.promise_hours)
     rows += [row for channel in config.channels if (row := check_freshness(channel, promise))]
     if any(row["done"] for row in rows):

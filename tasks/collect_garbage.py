@@ -7,8 +7,9 @@ from prefect.logging import get_run_logger
 
 from tasks.orchestration.policies import io_task
 from tasks.orchestration.run_artifacts import show_markdown, show_table
-from tasks.store.garbage.collector import Collected, collect
+from tasks.store.garbage.collector import collect
 from tasks.store.garbage.config import GarbageConfig
+from tasks.store.garbage.report import Collected
 from tasks.store.objects.store import open_store
 
 _SHOWN = 1000

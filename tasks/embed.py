@@ -28,8 +28,8 @@ def plan_shards(model: ArtifactRef, catalog: ArtifactRef, splits: tuple[str, ...
     plan = embedding.plan_shards(open_store(), model, catalog, splits, config)
     show_markdown(
         "embedding-plan",
-        f"{plan.wanted} images wanted, {plan.wanted - plan.pictures} have a stored vector, "
-        f"**{plan.pictures} to embed** in {plan.shards} shard(s) with model `{model.id}`.",
+        f"{plan.wanted} images wanted, {plan.wanted - plan.images} have a stored vector, "
+        f"**{plan.images} to embed** in {plan.shards} shard(s) with model `{model.id}`.",
         "What is embedded and what is reused",
     )
     return plan

@@ -3,7 +3,8 @@
 from tasks.orchestration.policies import io_task
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS, ArtifactRef, Kind
-from tasks.store.artifacts.artifacts import find, list_artifacts, load_manifest
+from tasks.store.artifacts.claims import claim_artifact
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import open_store
 
 
@@ -16,9 +17,9 @@ def resolve(kind: Kind, name: str) -> ArtifactRef:
     store = open_store()
     if name != "latest":
         ref = ArtifactRef(kind=kind, id=name)
-        return (find(store, ref) or load_manifest(store, ref)).ref
+        return (claim_artifact(store, ref) or load_manifest(store, ref)).ref
     for manifest in list_artifacts(store, kind):
-        if find(store, manifest.ref):  # claimed, so that it stays until the flow is done with it
+        if claim_artifact(store, manifest.ref):  # claimed, so that it stays until the flow is done with it
             return manifest.ref
     raise ArtifactMissing(
         f"The store {store.root} holds no {kind} yet (looked in {FOLDERS[kind]}/). "

@@ -12,12 +12,12 @@ from prefect.settings import PREFECT_API_URL
 
 from tasks.orchestration.policies import io_task
 from tasks.orchestration.run_artifacts import show_table
-from tasks.runs.abandoned import Patience, crash_abandoned, find_abandoned
+from tasks.runs.abandoned import Timeouts, crash_abandoned, find_abandoned
 from tasks.runs.orchestrator import Orchestrator, Run
 from tasks.runs.resumption import Policy, Resumption, resume_crashed
 from tasks.runs.slots import free_leaked_slots
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable, TransientError
-from tasks.store.artifacts.artifacts import load_manifest
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import open_store
 from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release
@@ -32,22 +32,22 @@ Row = dict[str, str]
 
 
 @io_task()
-def recover_runs(patience: Patience, second_look: float, settled: timedelta, policy: Policy) -> list[Row]:
+def recover_runs(timeouts: Timeouts, second_look: float, settled: timedelta, policy: Policy) -> list[Row]:
     """Crash abandoned runs, give back slots nobody holds, and resume what is safe to repeat.
 
     Returns one row a finding: what was found, what was done, what is left to a person.
     """
     with _server() as server:
-        abandoned = find_abandoned(server, patience)
+        abandoned = find_abandoned(server, timeouts)
         if abandoned:
             time.sleep(second_look)  # after an outage of the server, heartbeats need a moment to come again
-            abandoned = crash_abandoned(server, abandoned, patience)
+            abandoned = crash_abandoned(server, abandoned, timeouts)
         rows = [_row_of(entry.run, entry.why, f"crashed; it was {entry.run.state.name}") for entry in abandoned]
         rows += [
             _row(freed.deployment, f"{freed.slots} slots that no run holds", "given back")
             for freed in free_leaked_slots(server, settled)
         ]
-        resumed = resume_crashed(server, policy, given_up=[entry.run.id for entry in abandoned])
+        resumed = resume_crashed(server, policy, abandoned=[entry.run.id for entry in abandoned])
         return rows + [_row_of_resumption(resumption) for resumption in resumed]
 
 
@@ -73,7 +73,7 @@ def check_freshness(channel: str, promise: timedelta) -> Row | None:
         if age <= promise:
             return None
         resource = f"product-search.channel.{channel}"
-        told = server.was_told(STALE, resource, since)
+        told = server.event_exists(STALE, resource, since)
     if not told:
         payload = {"channel": channel, "release": live.pointer.release, "since": f"{since:%Y-%m-%d %H:%M} UTC"}
         payload |= {"hours": f"{age / timedelta(hours=1):.0f}", "promise": f"{promise / timedelta(hours=1):g}"}

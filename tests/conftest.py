@@ -112,7 +112,7 @@ class TinyShop:
     def model(self, seed: int = 0) -> ArtifactRef:
         """The demo model with random weights of ``seed``, stored once."""
         from tasks.clip.pretrained import materialise
-        from tasks.store.artifacts.artifacts import commit
+        from tasks.store.artifacts.commit import commit
 
         ref = ArtifactRef(kind="model", id=f"tiny-{seed}")
         if seed not in self._model:
@@ -127,7 +127,8 @@ class TinyShop:
         from tasks.classifier.config import ClassifierConfig
         from tasks.classifier.train import train_head
         from tasks.clip.encoder import Encoder
-        from tasks.store.artifacts.artifacts import commit, fetch
+        from tasks.store.artifacts.cache import fetch
+        from tasks.store.artifacts.commit import commit
 
         encoder = self._encoder(Encoder, fetch(self.store, self.model()), 0)
         vectors = encoder.encode_images([self.image(color, shape) for color in COLORS for shape in SHAPES])
@@ -151,10 +152,12 @@ class TinyShop:
         from tasks.clip.encoder import Encoder
         from tasks.retrieval.config import IndexConfig
         from tasks.retrieval.index import build_index, save_index
-        from tasks.store.artifacts.artifacts import commit, fetch
+        from tasks.store.artifacts.cache import fetch
+        from tasks.store.artifacts.commit import commit
         from tasks.store.artifacts.images import read_image, write_image
-        from tasks.store.releases.live import read_live, swap_live
+        from tasks.store.releases.live import read_live
         from tasks.store.releases.releases import write_release
+        from tasks.store.releases.swap import swap_live
 
         rows = self.rows() if rows is None else rows
         for color in COLORS:
@@ -195,7 +198,7 @@ class TinyShop:
 
     def read_shop(self) -> None:
         """Store the catalogue that every release names, as if the shop was read just now."""
-        from tasks.store.artifacts.artifacts import commit
+        from tasks.store.artifacts.commit import commit
 
         with tempfile.TemporaryDirectory() as scratch:
             pq.write_table(pa.Table.from_pylist(self.rows(), schema=ITEMS), Path(scratch) / "items.parquet")
@@ -204,9 +207,10 @@ class TinyShop:
     def take_down(self, *items: str) -> Release:
         """Publish the live release with exactly these products taken down: none brings all back."""
         from tasks.schema.tables import REMOVALS
-        from tasks.store.releases.live import read_live, swap_live
+        from tasks.store.releases.live import read_live
         from tasks.store.releases.releases import read_release
         from tasks.store.releases.removals import store_removals, with_removals
+        from tasks.store.releases.swap import swap_live
 
         state = read_live(self.store, self.channel)
         assert state is not None

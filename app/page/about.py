@@ -14,7 +14,7 @@ from app.serving.snapshot import Snapshot
 from app.serving.status import LiveStatus
 from tasks.schema.errors import ProductSearchError
 from tasks.schema.manifest import ArtifactRef
-from tasks.store.releases.history import Served
+from tasks.store.releases.history import HistoryEntry
 
 _LINES = 20
 _IDS = 50  # products taken down that are named
@@ -122,7 +122,7 @@ def _removed(snapshot: Snapshot) -> str:
     return f"<details><summary>{said}</summary><ul>{listed}{more}</ul></details>"
 
 
-def _table(lines: list[Served], snapshot: Snapshot, prefect_url: str) -> str:
+def _table(lines: list[HistoryEntry], snapshot: Snapshot, prefect_url: str) -> str:
     older: set[str] = set()
     rows = []
     for line in reversed(lines):
@@ -132,7 +132,7 @@ def _table(lines: list[Served], snapshot: Snapshot, prefect_url: str) -> str:
     return f"<table class='stack'><thead><tr>{heads}</tr></thead><tbody>{''.join(reversed(rows))}</tbody></table>"
 
 
-def _line(line: Served, live: int, again: bool, prefect_url: str) -> str:
+def _line(line: HistoryEntry, live: int, again: bool, prefect_url: str) -> str:
     pointer, release = line.pointer, line.release
     marks = '<span class="badge good">live</span>' if pointer.generation == live else ""
     marks += '<span class="badge">back again</span>' if again else ""

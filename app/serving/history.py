@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tasks.schema.release import Release
 from tasks.store.objects.store import Store
-from tasks.store.releases.history import Served, read_history
+from tasks.store.releases.history import HistoryEntry, read_history
 from tasks.store.releases.releases import list_releases
 
 
@@ -24,7 +24,7 @@ class History:
     def __init__(self, store: Store, channel: str) -> None:
         self._store, self._channel = store, channel
 
-    def served(self, last: int = 20) -> list[Served]:
+    def served(self, last: int = 20) -> list[HistoryEntry]:
         """What was live, newest first, with who changed it and why. Raises StoreUnavailable."""
         return read_history(self._store, self._channel, last)
 

@@ -8,7 +8,7 @@ from app.serving.snapshot import Parts
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import Manifest
 from tasks.schema.release import LivePointer, Release
-from tasks.store.objects.checksum import seal, unseal
+from tasks.store.objects.checksum import add_checksum, verify_checksum
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Remembered:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_suffix(".new")
-            temporary.write_bytes(seal(record))
+            temporary.write_bytes(add_checksum(record))
             temporary.replace(self._path)
         except OSError as error:
             log.warning("The live release cannot be remembered in %s: %s", self._path, error)
@@ -43,7 +43,7 @@ class Remembered:
         """
         if not self._path.is_file():
             return None
-        record = unseal(self._path.read_bytes(), self._path.as_uri())
+        record = verify_checksum(self._path.read_bytes(), self._path.as_uri())
         parts = Parts(
             {role: Path(folder) for role, folder in record["folders"].items()},
             {role: Manifest.model_validate(manifest) for role, manifest in record["manifests"].items()},

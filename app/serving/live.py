@@ -21,7 +21,7 @@ from app.serving.status import KEPT, LiveStatus, Refused, Seen
 from app.settings import AppSettings
 from tasks.schema.errors import BeingCollected, ProductSearchError, TransientError
 from tasks.schema.release import LivePointer, Release
-from tasks.store.artifacts.artifacts import prune_cache
+from tasks.store.artifacts.cache import prune_cache
 from tasks.store.objects.store import Store
 from tasks.store.releases.live import LiveState, read_live
 from tasks.store.releases.releases import read_release

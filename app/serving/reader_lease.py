@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from tasks.schema.errors import BeingCollected, ProductSearchError
 from tasks.store.objects.store import Store
-from tasks.store.releases.reader_leases import LASTS, delete_lease, write_lease
+from tasks.store.releases.reader_leases import LEASE_LIFETIME, delete_lease, write_lease
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class Lease:
 
     def __init__(self, store: Store, poll_seconds: float) -> None:
         self._store = store
-        self._lasts = max(LASTS, timedelta(seconds=4 * poll_seconds))
+        self._lasts = max(LEASE_LIFETIME, timedelta(seconds=4 * poll_seconds))
         self._name = _new_name()
         self._held: frozenset[str] = frozenset()
         self._written = self._tried = -float("inf")  # monotonic seconds

@@ -20,8 +20,8 @@ from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.release import LivePointer, Release
-from tasks.store.artifacts.artifacts import fetch, load_manifest
-from tasks.store.artifacts.cache import local_copy
+from tasks.store.artifacts.cache import fetch, local_copy
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
 from tasks.store.releases.removals import FILE as REMOVALS_FILE
 

@@ -26,7 +26,7 @@ from tasks.clip.config import EmbedConfig
 from tasks.retrieval.config import GateConfig, IndexConfig
 from tasks.schema.manifest import ArtifactRef, Kind
 from tasks.schema.release import ReleaseParts
-from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import open_store
 
 import_first("benchmarks.cost.stages", "app.serving.snapshot")
@@ -100,7 +100,7 @@ class SizedShop:
 
 def newest(kind: Kind) -> ArtifactRef:
     """The newest artifact of the kind in the store."""
-    return artifacts.list_artifacts(open_store(), kind)[0].ref
+    return list_artifacts(open_store(), kind)[0].ref
 
 
 def _open(shop: SizedShop, meter: Meter) -> None:
@@ -157,7 +157,7 @@ def _index(shop: SizedShop, meter: Meter) -> None:
     load_encoder(newest("model")).encode_texts(["a product"])
     with meter:
         index = build_index(newest("model"), newest("catalog"), _INDEX)
-    manifest = artifacts.load_manifest(open_store(), index)
+    manifest = load_manifest(open_store(), index)
     meter.notes |= {
         "index_bytes": next(file.size for file in manifest.files if file.path == "index.faiss"),
         "nlist": manifest.summary["nlist"],

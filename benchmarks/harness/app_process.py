@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.made_up_shop import MadeUpShop
-from deployments.processes import free_port
+from deployments.ports import free_port
 
 #: For benchmarks of swaps: looks for the next release all the time, and leaves processors to the load.
 QUICK = ("--poll_seconds", "0.1", "--threads", "1", "--device", "cpu")

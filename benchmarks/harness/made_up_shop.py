@@ -28,13 +28,14 @@ from tasks.retrieval.index import build_index, save_index
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import LivePointer, Release
 from tasks.schema.tables import ITEMS, REMOVALS
-from tasks.store.artifacts.artifacts import commit
+from tasks.store.artifacts.commit import commit
 from tasks.store.artifacts.images import write_image
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import write_release
 from tasks.store.releases.removals import store_removals, with_removals
+from tasks.store.releases.swap import swap_live
 
 CHANNEL = "production"
 _IMAGES = 16

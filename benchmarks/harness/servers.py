@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 
 from deployments.environment import api_url, stack_environment
-from deployments.processes import Processes, Service, free_port
+from deployments.ports import free_port
+from deployments.processes import Processes, Service
 from deployments.s3_gateway import start_gateway
 from deployments.server import prefect_server
 from deployments.settings import StackSettings

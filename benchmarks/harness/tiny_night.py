@@ -17,10 +17,10 @@ from flows.pipeline import PipelineConfig
 from flows.reindex import ReindexConfig
 from tasks.schema.errors import ProductSearchError
 from tasks.schema.release import LivePointer, Release
-from tasks.store.artifacts.artifacts import load_manifest
 from tasks.store.artifacts.cache import fetch, fetch_table
 from tasks.store.artifacts.embeddings import load_vectors
 from tasks.store.artifacts.images import read_image
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
 from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release

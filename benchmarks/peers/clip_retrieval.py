@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.harness.load_client import Service
 from benchmarks.peers.environment import python_with
-from deployments.processes import free_port
+from deployments.ports import free_port
 
 # Its pins (numpy<2, pyarrow<16, open-clip<3) clash with ours. torch and torchvision as a matching pair: a torch without
 # CUDA beside the registry's torchvision does not import.

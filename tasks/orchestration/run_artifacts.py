@@ -24,7 +24,7 @@ from tasks.schema.errors import ProductSearchError
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.progress import Progress
 from tasks.store.objects.store import Store
-from tasks.store.releases.history import Served, read_history
+from tasks.store.releases.history import HistoryEntry, read_history
 
 P = ParamSpec("P")
 _SECONDS_BETWEEN_UPDATES = 2.0
@@ -164,7 +164,7 @@ def history_rows(store: Store, channel: str, last: int) -> list[dict[str, str]]:
     return [_history_row(served) for served in read_history(store, channel, last)]
 
 
-def _history_row(served: Served) -> dict[str, str]:
+def _history_row(served: HistoryEntry) -> dict[str, str]:
     pointer = served.pointer
     return {
         "generation": str(pointer.generation),

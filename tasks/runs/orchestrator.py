@@ -1,6 +1,6 @@
-"""The Prefect server's REST interface, as far as settling runs needs it.
+"""A client for the part of the Prefect server's REST interface that ending and resuming runs needs.
 
-Not Prefect's own client: a stack that starts or stops must not wait two seconds for its import.
+Not Prefect's own client, whose import takes two seconds: too long for a stack that starts or stops.
 """
 
 import os
@@ -12,13 +12,13 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-#: States of a run that somebody should be working on.
+#: States of a run that a process should be working on.
 UNFINISHED = ("RUNNING", "PENDING", "CANCELLING")
-EVERY: Mapping[str, Any] = {}
+ANY: Mapping[str, Any] = {}
 _PAGE = 200
-#: A machine whose clock is ahead is alive too.
-_AHEAD = timedelta(days=1)
-_SIGNS_OF_LIFE = ["prefect.flow-run.", "prefect.task-run."]
+#: Events of a machine whose clock is ahead count too.
+_CLOCK_SKEW = timedelta(days=1)
+_RUN_EVENTS = ["prefect.flow-run.", "prefect.task-run."]
 
 
 class _Answer(BaseModel):
@@ -64,7 +64,7 @@ class Run(_Answer):
 
 
 class Limit(_Answer):
-    """How many runs of a deployment may be on, and how many slots are taken."""
+    """A deployment's concurrency limit, and how many of its slots are taken."""
 
     name: str
     active_slots: int
@@ -104,12 +104,12 @@ class Orchestrator:
         most: int | None = None,
         sort: str = "ID_DESC",
     ) -> list[Run]:
-        """Runs that fit ``wanted``, a filter of Prefect's `flow_runs`, and are of ``flows``; the first ``most``."""
+        """Runs that match ``wanted``, a filter of Prefect's `flow_runs`, and are of ``flows``; the first ``most``."""
         query = {"flow_runs": wanted, "sort": sort} | ({"flows": {"name": {"any_": flows}}} if flows else {})
         return [Run.model_validate(found) for found in self._pages("/flow_runs/filter", query, most)]
 
-    def unfinished(self, wanted: Mapping[str, Any] = EVERY) -> list[Run]:
-        """Runs that fit ``wanted`` and seem to run."""
+    def unfinished(self, wanted: Mapping[str, Any] = ANY) -> list[Run]:
+        """Runs that match ``wanted`` and have not ended."""
         return self.runs({**wanted, "state": {"type": {"any_": UNFINISHED}}})
 
     def parent_of(self, subflow: Run) -> Run | None:
@@ -137,23 +137,23 @@ class Orchestrator:
         scheduled_for: datetime | None = None,
         force: bool = False,
     ) -> bool:
-        """Propose a state; tells whether the server took it. Without ``force`` a run that ended stays as it ended."""
+        """Propose a state; returns whether the server accepted it. Without ``force`` an ended run stays ended."""
         details = {"scheduled_time": scheduled_for.isoformat()} if scheduled_for else {}
         state = {"type": kind, "name": name, "message": message, "state_details": details}
         answer = self._http.post(f"/flow_runs/{run.id}/set_state", json={"state": state, "force": force})
         return bool(answer.raise_for_status().json()["status"] == "ACCEPT")
 
-    def gave_a_sign_of_life(self, run: Run, since: datetime) -> bool:
+    def has_events(self, run: Run, since: datetime) -> bool:
         """Whether a heartbeat, or anything else of the run or its tasks, came after ``since``."""
-        until = datetime.now(UTC) + _AHEAD
+        until = datetime.now(UTC) + _CLOCK_SKEW
         wanted = {
             "occurred": {"since": since.isoformat(), "until": until.isoformat()},
-            "event": {"prefix": _SIGNS_OF_LIFE},
+            "event": {"prefix": _RUN_EVENTS},
             "any_resource": {"id": [f"prefect.flow-run.{run.id}"]},
         }
         return bool(self._events(wanted))
 
-    def was_told(self, event: str, resource: str, since: datetime) -> bool:
+    def event_exists(self, event: str, resource: str, since: datetime) -> bool:
         """Whether ``event`` of ``resource`` was emitted after ``since``."""
         wanted = {
             "occurred": {"since": since.isoformat()},
@@ -163,7 +163,7 @@ class Orchestrator:
         return bool(self._events(wanted))
 
     def workers_on(self, pool: str) -> set[str]:
-        """Names of the pool's workers that the server heard of within their last heartbeats."""
+        """Names of the pool's workers whose heartbeats the server receives."""
         answer = self._http.post(f"/work_pools/{pool}/workers/filter", json={})
         if answer.status_code == httpx.codes.NOT_FOUND:
             return set()
@@ -175,7 +175,7 @@ class Orchestrator:
         return [Deployment.model_validate(found) for found in self._pages("/deployments/filter", query)]
 
     def free_slots(self, limit: Limit, count: int) -> None:
-        """Give back slots of a limit. Counted down, not set: a run that takes one meanwhile keeps it."""
+        """Free ``count`` slots of a limit. Counted down, not set, so that a run that takes one meanwhile keeps it."""
         wanted = {"names": [limit.name], "slots": count}
         self._http.post("/v2/concurrency_limits/decrement", json=wanted).raise_for_status()
 

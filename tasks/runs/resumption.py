@@ -1,4 +1,4 @@
-"""Crashed runs that are safe to repeat are started again: the same run, with a delay and a cap."""
+"""Resuming crashed runs that are safe to repeat: the same run again, with a delay and a maximum number of times."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tasks.runs.orchestrator import UNFINISHED, Orchestrator, Run
 RESUMING = "Resuming"
 #: A worker may report the end of a run a second time, seconds after the first, and would crash the run again.
 _SECOND_REPORT = timedelta(seconds=15)
-_LOOKED_AT = 50
+_RUNS_EXAMINED = 50
 _STARTED = (*UNFINISHED, "COMPLETED", "FAILED", "CRASHED")
 
 
@@ -35,21 +35,21 @@ class Resumption:
     left_to_a_person: bool = False
 
 
-def resume_crashed(server: Orchestrator, policy: Policy, given_up: Collection[UUID] = ()) -> list[Resumption]:
-    """Start the crashed runs of ``policy`` again that nothing has taken the place of since.
+def resume_crashed(server: Orchestrator, policy: Policy, abandoned: Collection[UUID] = ()) -> list[Resumption]:
+    """Start the crashed runs of ``policy`` again, except those that a later run has replaced.
 
-    ``given_up`` are runs that were crashed for want of a worker, which hence reports nothing more.
+    ``abandoned`` are runs that were crashed because they had no process, so that no second report of their end follows.
     """
     after = (datetime.now(UTC) - policy.within).isoformat()
     crashed = server.runs(
         {"state": {"type": {"any_": ["CRASHED"]}}, "tags": {"all_": [policy.tag]}, "end_time": {"after_": after}}
     )
     newest = _newest(run for run in crashed if run.deployment_id)
-    return [_resume(server, run, policy, at_once=run.id in given_up) for run in newest]
+    return [_resume(server, run, policy, at_once=run.id in abandoned) for run in newest]
 
 
 def _newest(runs: Iterator[Run]) -> list[Run]:
-    """The last of those that do the same: same deployment, same parameters."""
+    """The last run of each deployment with the same parameters."""
     last: dict[str, Run] = {}
     for run in sorted(runs, key=_began):
         last[f"{run.deployment_id} {run.parameters}"] = run
@@ -57,8 +57,8 @@ def _newest(runs: Iterator[Run]) -> list[Run]:
 
 
 def _resume(server: Orchestrator, run: Run, policy: Policy, at_once: bool) -> Resumption:
-    if instead := _instead(server, run):
-        return Resumption(run, instead)
+    if reason := _replaced_by(server, run):
+        return Resumption(run, reason)
     times = sum(state.name == RESUMING for state in server.history(run))
     if times >= policy.times:
         return Resumption(run, f"crashed again after being resumed {times} times", left_to_a_person=True)
@@ -66,7 +66,7 @@ def _resume(server: Orchestrator, run: Run, policy: Policy, at_once: bool) -> Re
     if not at_once and now < run.state.timestamp + _SECOND_REPORT:
         return Resumption(run, "crashed a moment ago: the next sweep resumes it")
     if server.run(run.id).state.id != run.state.id:
-        return Resumption(run, "somebody else moved it on")
+        return Resumption(run, "its state was changed by somebody else")
     starts = max(run.state.timestamp + policy.delay * 2**times, now)
     message = f"Resumed by sweep, time {times + 1} of {policy.times}: what is stored is not made again."
     # Forced, or the server would not schedule a run that has ended.
@@ -74,8 +74,8 @@ def _resume(server: Orchestrator, run: Run, policy: Policy, at_once: bool) -> Re
     return Resumption(run, f"resumed, time {times + 1} of {policy.times}", starts)
 
 
-def _instead(server: Orchestrator, run: Run) -> str | None:
-    """Why the run is not started now: another one of its deployment is on, or did the same since."""
+def _replaced_by(server: Orchestrator, run: Run) -> str | None:
+    """Why the run is not started now: another run of its deployment is in progress, or did the same since."""
     began = _began(run)
     for other in server.runs(
         {
@@ -83,7 +83,7 @@ def _instead(server: Orchestrator, run: Run) -> str | None:
             "state": {"operator": "or_", "type": {"any_": _STARTED}, "name": {"any_": [RESUMING]}},
         },
         sort="EXPECTED_START_TIME_DESC",
-        most=_LOOKED_AT,
+        most=_RUNS_EXAMINED,
     ):
         if other.id == run.id:
             continue

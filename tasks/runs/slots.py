@@ -1,7 +1,7 @@
-"""Slots of deployments that no run holds any more.
+"""Concurrency slots of deployments that are taken although no run holds them.
 
-A slot is given back when its run ends or its lease runs out. A server that keeps leases in memory and restarts forgets
-them: the slot is then taken for good, and a nightly run that cancels when another is on cancels itself every night.
+A slot is freed when its run ends or its lease expires. A server that keeps leases in memory forgets them when it
+restarts: the slot is then taken for ever, and a nightly run that yields to a running one cancels itself every night.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from tasks.runs.orchestrator import Deployment, Orchestrator
 
 @dataclass(frozen=True)
 class Freed:
-    """Slots that were given back to a deployment."""
+    """How many slots of a deployment were freed."""
 
     deployment: str
     slots: int
 
 
 def free_leaked_slots(server: Orchestrator, settled: timedelta, tags: Sequence[str] = ()) -> list[Freed]:
-    """Give back the slots that no run holds, of deployments where nothing ended within ``settled``.
+    """Free the slots that no run holds, of deployments where no run ended within ``settled``.
 
-    ``settled`` must exceed the life of a lease (5 minutes): what a lease will give back is no leak.
+    ``settled`` must exceed the lifetime of a lease (5 minutes): a slot that a lease will free has not leaked.
     """
     freed = []
     for deployment in server.deployments(tags):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tasks.schema.errors import ArtifactMissing, SourceMissing, SourceUnavailable, StoreUnavailable
 from tasks.sources.root import within
 from tasks.store.objects.bucket import open_s3fs
-from tasks.store.objects.retries import patient
+from tasks.store.objects.retries import attempts
 from tasks.store.objects.s3_errors import status_of, translated
 from tasks.store.objects.settings import StoreSettings
 
@@ -81,7 +81,7 @@ class BucketRoot:
         return [info for info in found if info["type"] == "file" and info["name"].rstrip("/") != full]
 
     def _try(self, full: str, call: Callable[[], T], empty: T) -> T:
-        for attempt in patient(self._tries, SourceUnavailable):
+        for attempt in attempts(self._tries, SourceUnavailable):
             with attempt:
                 try:
                     return call()

@@ -17,10 +17,10 @@ from tasks.schema.manifest import ArtifactRef
 from tasks.schema.progress import Progress, silent
 from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import embeddings
-from tasks.store.artifacts.artifacts import code_version
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.claims import claim
 from tasks.store.artifacts.images import image_reader, read_images
+from tasks.store.artifacts.provenance import code_version
 from tasks.store.objects.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ShardPlan(BaseModel):
     model_config = ConfigDict(frozen=True)
     id: str
     shards: int
-    pictures: int
+    images: int
     wanted: int
 
     def shard_name(self, shard: int) -> str:
@@ -64,7 +64,7 @@ def plan_shards(
 ) -> ShardPlan:
     """Cut the images (of ``splits``, or all) that no stored vector covers into shards, and store the plan."""
     # A stored vector counts as done: of a kept model and catalogue it stays, unless it is being deleted right now.
-    claim(store, [model.folder, catalog.folder], beside=[f"{embeddings.FOLDER}/{model.id}"])
+    claim(store, [model.folder, catalog.folder], check_also=[f"{embeddings.FOLDER}/{model.id}"])
     items = fetch_table(store, catalog, "items.parquet", columns=["image_sha256", "split"])
     if splits:
         items = items.filter(pc.is_in(items["split"], value_set=pa.array(splits)))
@@ -76,7 +76,7 @@ def plan_shards(
     if shards:
         numbers = pa.array((row // size for row in range(len(missing))), pa.int32())
         embeddings.write_plan(store, model.id, plan_id, pa.table({"shard": numbers, "image_sha256": missing}))
-    return ShardPlan(id=plan_id, shards=shards, pictures=len(missing), wanted=len(wanted))
+    return ShardPlan(id=plan_id, shards=shards, images=len(missing), wanted=len(wanted))
 
 
 def remote_work(store: Store, settings: RaySettings, model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> str:

@@ -14,9 +14,9 @@ from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import ArtifactRef, artifact_id
 from tasks.schema.progress import Progress
 from tasks.schema.release import Release
-from tasks.store.artifacts import artifacts
 from tasks.store.artifacts.cache import fetch_table
-from tasks.store.artifacts.claims import IMAGES, claimed
+from tasks.store.artifacts.claims import IMAGES, claim_artifact, claimed
+from tasks.store.artifacts.commit import commit
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.parquet import table_bytes
 from tasks.store.objects.store import Store
@@ -82,9 +82,9 @@ def _store_catalog(
             (Path(scratch) / name).write_bytes(data)
             content[name] = hashlib.sha256(data).hexdigest()
         ref = ArtifactRef(kind="catalog", id=artifact_id("catalog", {}, content, RECIPE))
-        if artifacts.find(store, ref):
+        if claim_artifact(store, ref):
             return ref
-        return artifacts.commit(
+        return commit(
             store,
             "catalog",
             ref.id,

@@ -7,9 +7,10 @@ from tasks.schema.errors import ArtifactMissing, PublishConflict
 from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
-from tasks.store.releases.live import LiveState, read_live, release_of, swap_live
-from tasks.store.releases.releases import check_whole, find_release, read_release, write_release
+from tasks.store.releases.live import LiveState, read_live, release_of
+from tasks.store.releases.releases import check_complete, claim_release, read_release, write_release
 from tasks.store.releases.removals import carry_removals, count_searchable
+from tasks.store.releases.swap import swap_live
 
 _TRIES = 5
 
@@ -38,9 +39,9 @@ def make_release(
         parts = parts.model_copy(update={"removals": before.pointer.removals})
     if live and live.parts == parts:
         return live, True
-    stored = find_release(store, parts.release_id(report))
+    stored = claim_release(store, parts.release_id(report))
     release = stored or write_release(store, _describe(store, parts, report, why, run))
-    check_whole(store, release)
+    check_complete(store, release)
     return release, False
 
 
@@ -80,8 +81,8 @@ def promote(store: Store, release: str, channel: str, reason: str, run: str | No
     """
     for attempt in range(_TRIES):
         before = read_live(store, channel)
-        asked = find_release(store, release) or read_release(store, release)  # claimed, or the error that says why not
-        check_whole(store, asked)
+        asked = claim_release(store, release) or read_release(store, release)  # claimed, or the error that says why not
+        check_complete(store, asked)
         chosen = carry_removals(store, asked, before.pointer if before else None, run)
         if before and before.pointer.release == chosen.id:
             return Swapped(asked, chosen, before.pointer, moved=False)
@@ -91,7 +92,7 @@ def promote(store: Store, release: str, channel: str, reason: str, run: str | No
             if attempt == _TRIES - 1 or not _removals_alone_changed(store, channel, before):
                 raise
         else:
-            check_whole(store, chosen)  # a claim ends one day; should this run have slept so long, say it now
+            check_complete(store, chosen)  # a claim ends one day; should this run have slept so long, say it now
             return Swapped(asked, chosen, pointer, moved=True)
     raise AssertionError("unreachable")
 

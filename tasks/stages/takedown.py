@@ -9,9 +9,10 @@ from tasks.catalog.removals import ChangedRemovals, change_removals
 from tasks.schema.errors import ArtifactMissing, PublishConflict
 from tasks.schema.release import LivePointer, Release
 from tasks.store.objects.store import Store
-from tasks.store.releases.live import LiveState, read_live, swap_live
+from tasks.store.releases.live import LiveState, read_live
 from tasks.store.releases.releases import read_release
 from tasks.store.releases.removals import indexed_ids, read_removals, store_removals, with_removals
+from tasks.store.releases.swap import swap_live
 
 _TRIES = 10  # each loses only to somebody else's finished publish
 _log = logging.getLogger(__name__)

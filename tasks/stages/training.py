@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tasks.clip.config import FinetuneConfig, ModelConfig
 from tasks.schema.manifest import ArtifactRef, Manifest, artifact_id, canonical_json
 from tasks.schema.progress import Progress
-from tasks.store.artifacts import artifacts
 from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.artifacts.claims import claim_artifact
+from tasks.store.artifacts.commit import commit, delete_artifact
 from tasks.store.artifacts.images import read_images
-from tasks.store.artifacts.manifests import load_manifest
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import Store
 
 if TYPE_CHECKING:
@@ -35,22 +36,24 @@ def load_pretrained(store: Store, config: ModelConfig) -> ArtifactRef:
     with tempfile.TemporaryDirectory() as scratch:
         card = materialise(config.pretrained, Path(scratch), seed=config.seed)
         # The id follows from the weights, so that a changed file under the same name is another model.
-        model_id = artifact_id("model", {}, {"weights": card["weights_sha256"]}, RECIPE)
-        return artifacts.commit(
-            store, "model", model_id, Path(scratch), recipe=RECIPE, parents={}, parameters=parameters, summary=card
+        ref = ArtifactRef(kind="model", id=artifact_id("model", {}, {"weights": card["weights_sha256"]}, RECIPE))
+        if claim_artifact(store, ref):
+            return ref
+        return commit(
+            store, "model", ref.id, Path(scratch), recipe=RECIPE, parents={}, parameters=parameters, summary=card
         ).ref
 
 
 def _stored_model(store: Store, spec: str, parameters: dict[str, Any]) -> ArtifactRef | None:
     """The model of this id, or the one that these parameters gave before (unless they name a local file)."""
     if re.fullmatch(r"[0-9a-f]{16}", spec):
-        manifest = artifacts.find(store, ArtifactRef(kind="model", id=spec))
+        manifest = claim_artifact(store, ArtifactRef(kind="model", id=spec))
         return manifest.ref if manifest else None
     if "=" in spec or spec.startswith("local-dir:") or Path(spec).exists():
         return None
-    stored = artifacts.list_artifacts(store, "model")
+    stored = list_artifacts(store, "model")
     same = (manifest.ref for manifest in stored if manifest.parameters == parameters)
-    return next((ref for ref in same if artifacts.find(store, ref)), None)  # find claims it
+    return next((ref for ref in same if claim_artifact(store, ref)), None)
 
 
 def finetune(
@@ -75,7 +78,7 @@ def finetune(
     name = load_manifest(store, baseline).summary.get("name")
     manifest = build.commit({"name": name, "base": baseline.id, **headline(figures)})
     for checkpoint in _checkpoints(store, model):
-        artifacts.delete_artifact(store, checkpoint)
+        delete_artifact(store, checkpoint)
     return manifest, figures
 
 
@@ -99,13 +102,13 @@ def _training_data(store: Store, catalog: ArtifactRef, split: str) -> "TrainingD
 
 def _checkpoints(store: Store, model: ArtifactRef) -> list[ArtifactRef]:
     """Finished checkpoints of a model in training, oldest first. The step is in the id."""
-    found = [manifest.ref for manifest in artifacts.list_artifacts(store, "checkpoint")]
+    found = [manifest.ref for manifest in list_artifacts(store, "checkpoint")]
     return sorted((ref for ref in found if ref.id.startswith(f"{model.id}.")), key=lambda ref: ref.id)
 
 
 def _last_checkpoint(store: Store, model: ArtifactRef) -> Path | None:
     saved = _checkpoints(store, model)
-    manifest = artifacts.find(store, saved[-1]) if saved else None
+    manifest = claim_artifact(store, saved[-1]) if saved else None
     if manifest is None or manifest.recipe != _CHECKPOINT:
         return None
     _log.info("Going on from checkpoint %s", saved[-1].id)
@@ -115,7 +118,7 @@ def _last_checkpoint(store: Store, model: ArtifactRef) -> Path | None:
 def _save_checkpoint(store: Store, model: ArtifactRef, folder: Path, step: int) -> None:
     older = _checkpoints(store, model)
     checkpoint = f"{model.id}.{step:08d}"
-    artifacts.commit(
+    commit(
         store,
         "checkpoint",
         checkpoint,
@@ -127,4 +130,4 @@ def _save_checkpoint(store: Store, model: ArtifactRef, folder: Path, step: int) 
     )
     for ref in older:
         if ref.id != checkpoint:
-            artifacts.delete_artifact(store, ref)
+            delete_artifact(store, ref)

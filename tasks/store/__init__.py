@@ -1,1 +1,1 @@
-"""Object storage: artifacts, images, releases, the live pointer, and the shop's own files."""
+"""Object storage in four floors, each built on those below: `objects`, `artifacts`, `releases`, `garbage`."""

@@ -16,9 +16,10 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import AppSettings
-from tasks.store.artifacts.artifacts import commit
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.artifacts.commit import commit
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release, write_release
+from tasks.store.releases.swap import swap_live
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop

@@ -24,7 +24,8 @@ from app.serving.status import Seen
 from app.settings import AppSettings
 from tasks.schema.errors import StoreUnavailable
 from tasks.schema.release import Release
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
+from tasks.store.releases.swap import swap_live
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -161,7 +162,9 @@ def test_a_release_that_will_not_load_leaves_the_old_one_and_is_named(
 
 
 def test_rows_and_vectors_must_agree(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
-    from tasks.store.artifacts.artifacts import commit, fetch, load_manifest
+    from tasks.store.artifacts.cache import fetch
+    from tasks.store.artifacts.commit import commit
+    from tasks.store.artifacts.manifests import load_manifest
 
     release = publish_next("second")
     manifest = load_manifest(own_store.store, release.index)
@@ -355,7 +358,9 @@ def test_a_start_without_the_store_still_hides_what_was_taken_down(
 def test_an_artifact_made_anew_under_its_id_is_opened_anew(
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
-    from tasks.store.artifacts.artifacts import commit, fetch, load_manifest
+    from tasks.store.artifacts.cache import fetch
+    from tasks.store.artifacts.commit import commit
+    from tasks.store.artifacts.manifests import load_manifest
 
     release = publish_next("second")
     with following(own_store, start=False) as search:
@@ -415,8 +420,8 @@ def test_a_damaged_pointer_changes_nothing_but_the_note(own_store: TinyShop) -> 
         pointer.write_bytes(good.replace(b'"generation": 1', b'"generation": 9'))
         search.live.check()
         status = search.live.status()
-        assert status.store_error and "seal" in status.store_error and served(search) == "first"
-        assert status.stale and "seal" in notices.foot(status)
+        assert status.store_error and "checksum" in status.store_error and served(search) == "first"
+        assert status.stale and "checksum" in notices.foot(status)
         pointer.write_bytes(good)
         search.live.check()
         assert not search.live.status().stale

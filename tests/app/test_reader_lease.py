@@ -18,7 +18,7 @@ from app.settings import AppSettings
 from tasks.schema.errors import BeingCollected, StoreUnavailable, TerminalError
 from tasks.store.artifacts.claims import deletion_path
 from tasks.store.objects.store import Store
-from tasks.store.releases.reader_leases import FOLDER, LASTS
+from tasks.store.releases.reader_leases import FOLDER, LEASE_LIFETIME
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -121,17 +121,17 @@ class TestLease:
         lease.hold(["r1"])
         (first,) = store.list(FOLDER)
         store.delete(first.path)
-        clock(LASTS.total_seconds() / 5)
+        clock(LEASE_LIFETIME.total_seconds() / 5)
         lease.hold(["r1"])
         assert store.list(FOLDER) == []
-        clock(LASTS.total_seconds() / 5)
+        clock(LEASE_LIFETIME.total_seconds() / 5)
         lease.hold(["r1"])
         assert [info.path for info in store.list(FOLDER)] == [first.path]
 
     def test_gets_another_name_where_it_ran_out(self, store: Store, clock: Callable[[float], None]) -> None:
         lease = Lease(store, poll_seconds=5)
         lease.hold(["r1"])
-        clock(LASTS.total_seconds() + 1)
+        clock(LEASE_LIFETIME.total_seconds() + 1)
         lease.hold(["r1"])
         assert len(store.list(FOLDER)) == 2  # the collector clears the old one away
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.schema.release import Gate
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release, write_release
+from tasks.store.releases.swap import swap_live
 from tests.browser.pages import (
     WIDTHS,
     Site,

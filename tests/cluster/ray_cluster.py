@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from deployments.processes import free_port
+from deployments.ports import free_port
 from tests import flow_runs
 
 #: Workers of a busy machine take minutes to start.

@@ -23,7 +23,8 @@ from pydantic import BaseModel, ValidationError
 from deployments.apply import PREFECT_YAML, wanted_deployments
 from deployments.checks import check_faiss, check_packages, check_ray
 from deployments.environment import MARK, absolute, stack_environment
-from deployments.processes import Processes, Service, ServiceFailed, free_port, port_is_free
+from deployments.ports import free_port, port_is_free
+from deployments.processes import Processes, Service, ServiceFailed
 from deployments.settings import FLOW_POOL, OPS_POOL, ROOT, StackSettings
 from deployments.shop import check_catalog
 from deployments.stack import AlreadyRunning, only_one
@@ -219,7 +220,6 @@ class TestProcesses:
         assert processes.stop("deaf", seconds=0.5)
         assert time.monotonic() - begin < 5 and processes.running() == []
 
-    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds them through /proc")
     def test_a_child_in_another_session_is_found(self, processes: Processes) -> None:
         processes.start(service("parent", LEAVES_A_CHILD))
         wait_for_log(processes, "parent", "child")
@@ -228,7 +228,6 @@ class TestProcesses:
         processes.stop_all()
         assert processes.leftovers() == []
 
-    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds them through /proc")
     def test_another_stack_is_left_alone(self, processes: Processes, tmp_path: Path) -> None:
         neighbour = subprocess.Popen([sys.executable, "-c", WAITS], env={**os.environ, MARK: f"{tmp_path}-other"})
         try:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deployments.environment import api_url, stack_environment
-from deployments.processes import Processes, free_port
+from deployments.ports import free_port
+from deployments.processes import Processes
 from deployments.server import prefect_server as prefect_service
 from deployments.settings import StackSettings
 from tests.flow_runs import FlowRuns

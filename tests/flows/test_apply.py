@@ -101,7 +101,7 @@ def test_apply_creates_then_changes_nothing_then_prunes(
 
     only = write_yaml(tmp_path, ONE.format(flow="manual_probe", number=3, schedule=""))
     assert apply(stack, environment, only) == [
-        "deployment nightly_probe/nightly_probe removed: prefect.yaml has it no more"
+        "deployment nightly_probe/nightly_probe removed: no longer in prefect.yaml"
     ]
     left = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[nightly.id]))
@@ -114,7 +114,7 @@ def test_webhook_automations_come_and_go_with_their_setting(client: SyncPrefectC
     upsert_automations(client, stack)
     told = stack.model_copy(update={"alert_webhook": "https://alerts.example/hook"})
     kinds = ("failed", "refused", "late", "operations", "stale")
-    names = [f"automation 'product-search: tell of {kind}'" for kind in kinds]
+    names = [f"automation 'product-search: alert: {kind}'" for kind in kinds]
     assert upsert_automations(client, told) == [f"{name} created" for name in names]
     assert upsert_automations(client, told) == []
     assert sorted(upsert_automations(client, stack)) == sorted(f"{name} removed" for name in names)

@@ -14,7 +14,7 @@ from deployments.apply import PREFECT_YAML
 from flows.collect_garbage import collect_garbage
 from flows.publish import PromoteConfig, promote
 from tasks.schema.release import Release
-from tasks.store.artifacts.artifacts import commit
+from tasks.store.artifacts.commit import commit
 from tasks.store.garbage.config import GarbageConfig
 from tasks.store.objects.store import open_store
 from tasks.store.releases.releases import list_releases, write_release

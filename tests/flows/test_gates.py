@@ -16,8 +16,8 @@ from infra.sample_shop import build_shop
 from tasks.retrieval import self_test
 from tasks.schema.errors import ConfigError, GateRefused
 from tasks.schema.release import Gate, Release
-from tasks.store.artifacts import artifacts
 from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.manifests import list_artifacts
 from tasks.store.objects.store import open_store
 from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import list_releases, read_release
@@ -85,14 +85,14 @@ def test_first_release_has_nothing_to_be_compared_with(first: Release) -> None:
 def test_bad_golden_file_is_refused_before_any_work(first: Release, shop: Path, tmp_path: Path) -> None:
     golden = tmp_path / "golden.txt"
     golden.write_text("mug\nmug\n\tB01\n")
-    catalogs = len(artifacts.list_artifacts(open_store(), "catalog"))
+    catalogs = len(list_artifacts(open_store(), "catalog"))
     for run in (
         lambda gates: reindex(ReindexConfig.model_validate({"gates": gates})),
         lambda gates: pipeline(quick(tmp_path / "no shop", gates=gates)),
     ):
         with pytest.raises(ConfigError, match=r"line 2: 'mug' is there already; line 3: no query before the tab"):
             run({"golden_queries": str(golden)})
-    assert len(artifacts.list_artifacts(open_store(), "catalog")) == catalogs
+    assert len(list_artifacts(open_store(), "catalog")) == catalogs
 
 
 def test_half_an_export_is_refused_and_the_message_overrides_it(first: Release, shop: Path) -> None:

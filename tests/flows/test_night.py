@@ -11,7 +11,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.apply import create_pools
 from deployments.environment import stack_environment
-from deployments.processes import Processes, free_port
+from deployments.ports import free_port
+from deployments.processes import Processes
 from deployments.server import prefect_server as prefect_service
 from deployments.settings import StackSettings
 from flows.sweep import SweepConfig, sweep

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import Artifact, TaskRun
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort, TaskRunSort
 
@@ -22,8 +23,9 @@ from tasks.catalog.config import CatalogConfig
 from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import FOLDERS
 from tasks.sources.shop import FolderRoot
-from tasks.store.artifacts import artifacts, embeddings
+from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch, fetch_table
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import Store, open_store
 from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release
@@ -70,7 +72,7 @@ def test_pipeline_publishes_one_complete_release(released: dict[str, Any]) -> No
     live = read_live(store, "production")
     assert live is not None and live.pointer.release == released["release"] and live.pointer.generation == 1
     release = read_release(store, released["release"])
-    manifest = artifacts.load_manifest(store, release.index)
+    manifest = load_manifest(store, release.index)
     items = fetch_table(store, release.index, "items.parquet")
     assert manifest.summary["items"] == items.num_rows == release.items > ITEMS * 0.9
     assert release.classifier is not None and all(gate.passed for gate in release.gates)
@@ -83,7 +85,7 @@ def made(store: Store) -> dict[str, datetime]:
     return {
         str(manifest.ref): manifest.created_at
         for kind in FOLDERS
-        for manifest in artifacts.list_artifacts(store, kind)  # type: ignore[arg-type]
+        for manifest in list_artifacts(store, kind)  # type: ignore[arg-type]
     }
 
 
@@ -97,8 +99,13 @@ def test_report_is_self_contained(released: dict[str, Any]) -> None:
 
 def test_run_history_says_what_ran_and_nothing_is_looked_up_twice(released: dict[str, Any], shop: Path) -> None:
     with get_client(sync_client=True) as client:
-        names = [run.name for run in client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)]
-        tasks = Counter(run.name.partition("-")[0] for run in client.read_task_runs(limit=200))
+        flows = client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)
+        whole = next(run for run in flows if run.name.startswith("pipeline"))
+        assert whole.start_time and whole.end_time
+        flows = [run for run in flows if run.start_time and whole.start_time <= run.start_time <= whole.end_time]
+        ids = FlowRunFilterId(any_=[run.id for run in flows])
+        ran = client.read_task_runs(flow_run_filter=FlowRunFilter(id=ids))
+    names, tasks = [run.name for run in flows], Counter(run.name.partition("-")[0] for run in ran)
     today = f"{datetime.now():%Y-%m-%d}"
     store = open_store()
     release = read_release(store, released["release"])
@@ -172,7 +179,7 @@ def test_nightly_reindex_follows_the_shop_and_rolls_back(
     assert changes["new"] and changes["gone"] and changes["image_changed"]
     assert second.model == first.model and second.classifier == first.classifier
     assert second.plan is not None and second.parent == first.id
-    plan = artifacts.load_manifest(store, second.plan)
+    plan = load_manifest(store, second.plan)
     assert plan.parents == {"old": first.catalog, "new": second.catalog} and plan.summary["changes"] == changes
     listed = fetch_table(store, second.plan, "changes.parquet")
     assert {row["item_id"] for row in listed.to_pylist() if row["change"] == "new"} == after - before

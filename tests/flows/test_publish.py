@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from flows.publish import HistoryConfig, PinConfig, PromoteConfig, RollBackConfig, history, pin, promote, roll_back
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.release import Release
-from tasks.store.artifacts.artifacts import commit
+from tasks.store.artifacts.commit import commit
 from tasks.store.objects.store import open_store
 from tasks.store.releases.pins import list_pins
 from tasks.store.releases.releases import write_release

@@ -13,9 +13,10 @@ from flows.publish import PromoteConfig, RollBackConfig, promote, roll_back
 from flows.remove_items import RemoveItemsConfig, remove_items
 from tasks.schema.errors import ArtifactMissing, ConfigError
 from tasks.schema.release import Release
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import read_release
 from tasks.store.releases.removals import read_removals
+from tasks.store.releases.swap import swap_live
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop

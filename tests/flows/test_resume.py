@@ -18,7 +18,7 @@ from infra.sample_shop import build_shop
 from tasks.catalog.config import CatalogConfig
 from tasks.clip.config import ModelConfig
 from tasks.finetune import load_pretrained
-from tasks.store.artifacts import artifacts
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
 from tasks.store.objects.store import Store, open_store
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -63,7 +63,7 @@ def test_training_goes_on_from_the_last_saved_step(
 
     bench = Bench(tmp_path / "disturbed", monkeypatch)
     prepare_catalog(_of(shop))
-    saved = partial(artifacts.list_artifacts, bench.store, "checkpoint")
+    saved = partial(list_artifacts, bench.store, "checkpoint")
     bench.kill_when(lambda: bool(saved()), prefect_server, "finetune", "--model.pretrained", "small", *flags)
     assert (kept := saved()), "a killed run must leave its checkpoint"
     model = finetune(run)
@@ -76,7 +76,7 @@ def test_training_goes_on_from_the_last_saved_step(
     prepare_catalog(_of(shop))
     assert finetune(run) == model
     weights = "open_clip_model.safetensors"
-    twins = [artifacts.load_manifest(one.store, model).file(weights).sha256 for one in (bench, undisturbed)]
+    twins = [load_manifest(one.store, model).file(weights).sha256 for one in (bench, undisturbed)]
     assert twins[0] == twins[1]
 
 

@@ -19,7 +19,7 @@ from tasks.store.objects.parquet import read_parquet
 from tasks.store.objects.protocol import ConditionFailed, ObjectInfo
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store
-from tasks.store.releases.live import probe
+from tasks.store.releases.conditional_writes import probe
 
 
 @dataclass

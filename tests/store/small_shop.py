@@ -13,14 +13,15 @@ from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import ArtifactRef, Kind, Manifest, artifact_id
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts import embeddings
-from tasks.store.artifacts.artifacts import commit, find, load_manifest
-from tasks.store.artifacts.claims import IMAGES, claim, claimed
+from tasks.store.artifacts.claims import IMAGES, claim, claim_artifact, claimed
+from tasks.store.artifacts.commit import commit
 from tasks.store.artifacts.images import has_images, image_path, write_image
-from tasks.store.artifacts.manifests import find as find_manifest
+from tasks.store.artifacts.manifests import find_manifest, load_manifest
 from tasks.store.objects.parquet import table_bytes
 from tasks.store.objects.store import Store
-from tasks.store.releases.live import read_live, swap_live
-from tasks.store.releases.releases import check_whole, find_release, read_release, write_release
+from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import check_complete, claim_release, read_release, write_release
+from tasks.store.releases.swap import swap_live
 
 CHANNEL = "main"
 
@@ -35,7 +36,7 @@ def make(
 ) -> ArtifactRef:
     """Find or store an artifact, as the tasks do."""
     ref = ArtifactRef(kind=kind, id=artifact_id(kind, parents, {"what": what}, 1))
-    if find(store, ref) is None:
+    if claim_artifact(store, ref) is None:
         with tempfile.TemporaryDirectory() as scratch:
             for name, data in files.items():
                 (Path(scratch) / name).write_bytes(data)
@@ -52,7 +53,7 @@ def prepare(store: Store, shown: Iterable[int], parent: ArtifactRef | None = Non
         parents = {"previous": parent} if parent else {}
         data = table_bytes(pa.table({"image_sha256": hashes}))
         ref = ArtifactRef(kind="catalog", id=artifact_id("catalog", {}, {"hashes": hashes}, 1))
-        if find(store, ref) is None:
+        if claim_artifact(store, ref) is None:
             with tempfile.TemporaryDirectory() as scratch:
                 (Path(scratch) / "items.parquet").write_bytes(data)
                 commit(store, "catalog", ref.id, Path(scratch), recipe=1, parents=parents)
@@ -67,7 +68,7 @@ def images_of(store: Store, catalog: ArtifactRef) -> list[str]:
 
 def embed(store: Store, model: ArtifactRef, catalog: ArtifactRef) -> None:
     """One shard of the vectors that are missing."""
-    claim(store, [model.folder, catalog.folder], beside=[f"{embeddings.FOLDER}/{model.id}"])
+    claim(store, [model.folder, catalog.folder], check_also=[f"{embeddings.FOLDER}/{model.id}"])
     missing = sorted(set(images_of(store, catalog)) - embeddings.covered(store, model.id))
     name = artifact_id("plan", {}, {"missing": missing}, 1)
     if missing and not embeddings.shard_exists(store, model.id, name):
@@ -86,20 +87,20 @@ def release_of(store: Store, shown: Iterable[int], weights: int) -> Release:
     report = make(store, "evaluation", {"model": model, "catalog": trained_on}, 1, {"metrics.json": b"{}"})
     parts = {"catalog": catalog, "model": model, "index": index}
     release_id = artifact_id("index", {**parts, "report": report}, {}, 1)
-    release = find_release(store, release_id) or write_release(
+    release = claim_release(store, release_id) or write_release(
         store,
         Release(id=release_id, created_at=datetime.now(UTC), items=1, evaluations={"report": report}, **parts),  # type: ignore[arg-type]
     )
-    check_whole(store, release)
+    check_complete(store, release)
     return release
 
 
 def go_live(store: Store, release_id: str, run: str) -> LivePointer:
     """Promote or roll back to a stored release, as `tasks/publish.py` does."""
-    release = find_release(store, release_id) or read_release(store, release_id)
-    check_whole(store, release)
+    release = claim_release(store, release_id) or read_release(store, release_id)
+    check_complete(store, release)
     pointer = swap_live(store, CHANNEL, release_id, reason="test", run=run, expected=read_live(store, CHANNEL))
-    check_whole(store, release)
+    check_complete(store, release)
     return pointer
 
 

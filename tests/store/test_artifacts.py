@@ -14,16 +14,11 @@ import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef, Manifest
-from tasks.store.artifacts.artifacts import (
-    commit,
-    delete_artifact,
-    fetch,
-    find,
-    list_artifacts,
-    load_manifest,
-    prune_cache,
-)
-from tasks.store.objects.checksum import seal
+from tasks.store.artifacts.cache import fetch, prune_cache
+from tasks.store.artifacts.claims import claim_artifact
+from tasks.store.artifacts.commit import commit, delete_artifact
+from tasks.store.artifacts.manifests import list_artifacts, load_manifest
+from tasks.store.objects.checksum import add_checksum
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store, open_store
 
@@ -64,7 +59,7 @@ def test_what_is_committed_is_fetched(store: Store, tmp_path: Path) -> None:
         summary={"loss": 1.5},
         rows={"weights": 7},
     )
-    assert load_manifest(store, REF) == manifest == find(store, REF)
+    assert load_manifest(store, REF) == manifest == claim_artifact(store, REF)
     assert manifest.parents == {"catalog": catalog} and manifest.recipe == 3 and manifest.summary == {"loss": 1.5}
     assert manifest.file("weights").rows == 7 and manifest.file("figures/a").rows is None
     assert {"numpy", "torch", "prefect"} <= manifest.libraries.keys()
@@ -86,7 +81,7 @@ def test_the_manifest_goes_last(store: Store, tmp_path: Path, monkeypatch: pytes
         for id in ("m1", "m2"):  # over an older artifact, and a new one
             with pytest.raises(StoreUnavailable):
                 committed(store, tmp_path / "second", id, a=b"new a", b=b"new b")
-            assert find(store, ArtifactRef(kind="model", id=id)) is None
+            assert claim_artifact(store, ArtifactRef(kind="model", id=id)) is None
     assert list_artifacts(store, "model") == []
     committed(store, tmp_path / "second")
     assert contents(fetch(store, REF)) == {"a": b"new a", "b": b"new b"}
@@ -174,7 +169,7 @@ def test_processes_that_fetch_at_once_download_once(
     store = make_moto_store(proxy.endpoint, prefix)
     committed(store, tmp_path / "out", big=os.urandom(3_000_000))
     program = (
-        "from tasks.store.artifacts.artifacts import fetch; from tasks.store.objects.store import open_store;"
+        "from tasks.store.artifacts.cache import fetch; from tasks.store.objects.store import open_store;"
         "from tasks.schema.manifest import ArtifactRef; import sys;"
         "print(len((fetch(open_store(), ArtifactRef(kind='model', id='m1')) / 'big').read_bytes()))"
     )
@@ -218,7 +213,7 @@ def test_artifacts_are_listed_newest_first_and_deleted(store: Store, tmp_path: P
     store.write_bytes("models/bad/manifest.json", b"{}")
     assert [found.id for found in list_artifacts(store, "model")] == [manifest.id for manifest in reversed(made)]
     freed = delete_artifact(store, made[0].ref)
-    assert freed > 10 and find(store, made[0].ref) is None and store.list("models/b") == []
+    assert freed > 10 and claim_artifact(store, made[0].ref) is None and store.list("models/b") == []
     assert delete_artifact(store, made[0].ref) == 0
     with pytest.raises(ArtifactCorrupt, match="refresh"):
         load_manifest(store, ArtifactRef(kind="model", id="bad"))
@@ -228,7 +223,7 @@ def test_artifacts_are_listed_newest_first_and_deleted(store: Store, tmp_path: P
 
 def test_a_manifest_of_something_else_is_refused(folder_store: Store, tmp_path: Path) -> None:
     manifest = committed(folder_store, tmp_path / "out", a=b"x")
-    folder_store.write_bytes("models/m2/manifest.json", seal(manifest.model_dump(mode="json")))
+    folder_store.write_bytes("models/m2/manifest.json", add_checksum(manifest.model_dump(mode="json")))
     with pytest.raises(ArtifactCorrupt, match="expected models/m2"):
         load_manifest(folder_store, ArtifactRef(kind="model", id="m2"))
 
@@ -256,7 +251,7 @@ def test_unused_copies_are_pruned(folder_store: Store, tmp_path: Path) -> None:
         os.utime(folder / ".verified", (time.time() - 9999,) * 2)
     assert prune_cache(folder_store, keep=[ArtifactRef(kind="model", id="kept")]) == 1
     assert kept.exists() and new.exists() and not old.exists()
-    assert find(folder_store, ArtifactRef(kind="model", id="old")) is not None
+    assert claim_artifact(folder_store, ArtifactRef(kind="model", id="old")) is not None
 
 
 def test_the_code_version_can_be_told(tmp_path: Path) -> None:

@@ -7,15 +7,19 @@ import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, BeingCollected, StoreUnavailable
 from tasks.schema.release import Pin
-from tasks.store.artifacts import artifacts, claims, embeddings
-from tasks.store.artifacts.claims import claim, claim_if_old, claimed, deletion_path
-from tasks.store.garbage import collector as garbage
-from tasks.store.garbage import inventory as stock
-from tasks.store.garbage import shared_objects as leaves
-from tasks.store.garbage.collector import MARKS, Collected, collect
+from tasks.store.artifacts import claims, embeddings, manifests
+from tasks.store.artifacts import commit as committing
+from tasks.store.artifacts.claims import claim, claim_artifact, claim_if_old, claimed, deletion_path
+from tasks.store.artifacts.commit import commit
+from tasks.store.artifacts.manifests import load_manifest
+from tasks.store.garbage import collector, deletion, inventory_reader, shared_objects
+from tasks.store.garbage.collector import MARKS, collect
 from tasks.store.garbage.config import GarbageConfig
+from tasks.store.garbage.inventory import Inventory
+from tasks.store.garbage.inventory_reader import InventoryReader
+from tasks.store.garbage.report import Collected
 from tasks.store.objects.store import Store
-from tasks.store.releases import live, pins, releases
+from tasks.store.releases import conditional_writes, pins, releases
 from tasks.store.releases.pins import delete_pin, write_pin
 from tasks.store.releases.reader_leases import delete_lease, write_lease
 from tests.store.simulated import Clock, memory_store, serial
@@ -27,11 +31,12 @@ REAL = GarbageConfig(dry_run=False, keep_releases=1)
 def use_clock(patch: pytest.MonkeyPatch, clock: Clock) -> None:
     """Let the store's rooms read this clock and work without threads."""
     patch.setattr(claims, "datetime", clock)
-    patch.setattr(artifacts, "datetime", clock)
-    patch.setattr(garbage, "monotonic", clock.monotonic)
-    for module in (artifacts, embeddings, garbage, leaves, pins, releases, stock):
+    patch.setattr(committing, "datetime", clock)
+    for module in (collector, deletion):
+        patch.setattr(module, "monotonic", clock.monotonic)
+    for module in (committing, deletion, embeddings, inventory_reader, manifests, pins, releases, shared_objects):
         patch.setattr(module, "map_ordered", serial)
-    live._probed.clear()
+    conditional_writes._probed.clear()
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
     use_clock(monkeypatch, clock)
     yield clock
-    live._probed.clear()
+    conditional_writes._probed.clear()
 
 
 @pytest.fixture
@@ -58,8 +63,8 @@ def paths(store: Store) -> set[str]:
 
 def dangling(store: Store) -> list[str]:
     """What something that can still be found names, and is gone."""
-    found = {path: one for path, one in stock.Inventory(store).take().holdings.items() if one.whole}
-    names = {name for one in found.values() for name in one.names if not name.startswith("embeddings/")}
+    found = {path: node for path, node in InventoryReader(store).read().nodes.items() if node.complete}
+    names = {name for node in found.values() for name in node.references if not name.startswith("embeddings/")}
     return sorted(names - found.keys())
 
 
@@ -79,7 +84,7 @@ def test_what_nothing_needs_is_marked_and_a_grace_later_deleted(store: Store, cl
     first = collect(store, REAL)
     assert paths(store) == before and first.deleted == 0
     marked = {path for path, verdict in verdicts(first).items() if verdict == "marked"}
-    assert f"releases/{old}" in marked and len(marked) == 5  # release, catalogue, index, images, leaves of embeddings
+    assert f"releases/{old}" in marked and len(marked) == 5  # release, catalogue, index, images, shards and plans
     clock.advance(hours=23)
     assert collect(store, REAL).deleted == 0
     clock.advance(hours=2)
@@ -151,7 +156,7 @@ def test_what_was_never_finished_goes_after_days(store: Store, clock: Clock, tmp
     store.write_table("catalogs/refused/rejects.parquet", store.read_table(f"{release.catalog}/items.parquet"))
     (tmp_path / "state").write_bytes(b"s")
     for model in ("half", release.model.id):
-        artifacts.commit(
+        commit(
             store, "checkpoint", f"{model}.1", tmp_path, recipe=1, parameters={"model": model, "step": 1}
         )  # fmt: skip
     clock.advance(days=2)
@@ -238,13 +243,13 @@ def test_a_slow_collector_stops_before_it_is_taken_for_dead(
     old, *_ = three_releases(store, clock)
     collect(store, REAL)
     clock.advance(hours=25)
-    take = stock.Inventory.take
+    read = InventoryReader.read
 
-    def slow(self: stock.Inventory) -> stock.Stock:
+    def slow(self: InventoryReader) -> Inventory:
         clock.advance(minutes=6)
-        return take(self)
+        return read(self)
 
-    monkeypatch.setattr(stock.Inventory, "take", slow)
+    monkeypatch.setattr(InventoryReader, "read", slow)
     result = collect(store, REAL)
     assert result.deleted == 0 and not result.finished and missing_of(store, old) == []
 
@@ -284,10 +289,10 @@ def test_nothing_is_deleted_while_a_deciding_record_is_damaged(store: Store, clo
 
 def test_only_old_artifacts_are_claimed_and_blocks_give_their_claim_back(store: Store, clock: Clock) -> None:
     ref = make(store, "index", {}, 1, {"index.faiss": b"i"})
-    manifest = artifacts.load_manifest(store, ref)
+    manifest = load_manifest(store, ref)
     assert not claim_if_old(store, manifest) and store.list("claims") == []
     clock.advance(hours=13)
-    assert artifacts.find(store, ref) == manifest
+    assert claim_artifact(store, ref) == manifest
     (info,) = store.list("claims")
     assert store.read_json(info.path)["paths"] == [str(ref)]
     with pytest.raises(ZeroDivisionError), claimed(store, ["images"]):

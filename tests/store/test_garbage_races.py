@@ -16,10 +16,11 @@ from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
 from tasks.schema.release import Pin
 from tasks.store.artifacts import claims
-from tasks.store.garbage.collector import MARKS, Collected, collect
+from tasks.store.garbage.collector import MARKS, collect
 from tasks.store.garbage.config import GarbageConfig
+from tasks.store.garbage.report import Collected
 from tasks.store.objects.store import Store
-from tasks.store.releases import live
+from tasks.store.releases import conditional_writes
 from tasks.store.releases import reader_leases as readers
 from tasks.store.releases.live import read_live
 from tasks.store.releases.pins import delete_pin, list_pins, write_pin
@@ -125,7 +126,7 @@ class Races(RuleBasedStateMachine):
     def renew_or_stop(self, nth: int, stops: bool) -> None:
         name = sorted(self.readers)[nth % len(self.readers)]
         release, since = self.readers.pop(name)
-        if stops or self.clock.passed - since > readers.LASTS:
+        if stops or self.clock.passed - since > readers.LEASE_LIFETIME:
             delete_lease(self.store, name)
         else:
             write_lease(self.store, name, [release])
@@ -169,7 +170,7 @@ class Races(RuleBasedStateMachine):
     def wait(self, hours: float) -> None:
         self.clock.advance(hours=hours)
         for actor in self.actors:  # a claim promises to outlive every run: none goes on longer
-            if actor.name == "publisher" and self.clock.now() - actor.begun > claims.LASTS:
+            if actor.name == "publisher" and self.clock.now() - actor.begun > claims.CLAIM_LIFETIME:
                 actor.kill()
         self.forget_done()
 
@@ -187,7 +188,7 @@ class Races(RuleBasedStateMachine):
         held = {
             release: name
             for name, (release, since) in self.readers.items()
-            if self.clock.passed - since <= readers.LASTS
+            if self.clock.passed - since <= readers.LEASE_LIFETIME
         }
         if not self.at_work("pin"):  # a pin counts from when writing it returned
             held |= {pin.release: "pinned" for pin in list_pins(self.store)}
@@ -218,7 +219,7 @@ class Races(RuleBasedStateMachine):
         kept_apart = {info.path for folder in ("live", "pins") for info in self.store.list(folder)} | {MARKS}
         there = {info.path for folder in _FOLDERS for info in self.store.list(folder)} - kept_apart
         assert there == objects_of(self.store, left)
-        live._probed.clear()
+        conditional_writes._probed.clear()
         self.patch.undo()
         self.folder.cleanup()
 
@@ -273,4 +274,4 @@ def test_whoever_comes_in_between_two_calls(what: str, first: str, tmp_path: Pat
             else:
                 ways["refused"] += 1
         assert calls > 5 and ways["used"] > 0
-        live._probed.clear()
+        conditional_writes._probed.clear()

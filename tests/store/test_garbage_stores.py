@@ -5,12 +5,12 @@ import pytest
 from tasks.store.garbage.collector import collect
 from tasks.store.garbage.config import GarbageConfig
 from tasks.store.objects.store import Store
-from tasks.store.releases import publish_lock as lease
+from tasks.store.releases import publish_lock
 from tests.store.small_shop import go_live, missing_of, objects_of, release_of
 
 
 def test_the_same_goes_and_stays_on_every_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "_SETTLES", 0.1)
+    monkeypatch.setattr(publish_lock, "_SETTLING", 0.1)
     at_once = GarbageConfig.model_construct(dry_run=False, grace_hours=0.0, abandoned_days=0.0, keep_releases=1)
     releases = [release_of(store, shown, weights=9) for shown in ([1, 2], [3, 4], [4, 5])]
     for release in releases:

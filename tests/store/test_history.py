@@ -8,16 +8,17 @@ from tasks.schema.errors import ArtifactMissing, StoreUnavailable
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import LivePointer, Pin, Release
 from tasks.store.objects.store import Store
-from tasks.store.releases import publish_lock as lease
+from tasks.store.releases import publish_lock
 from tasks.store.releases.history import read_history
-from tasks.store.releases.live import list_channels, log_path, read_live, swap_live
+from tasks.store.releases.live import list_channels, log_path, read_live
 from tasks.store.releases.pins import delete_pin, list_pins, write_pin
 from tasks.store.releases.releases import delete_release, write_release
+from tasks.store.releases.swap import swap_live
 
 
 @pytest.fixture(autouse=True)
-def _quick_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "_SETTLES", 0.1)
+def _quick_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish_lock, "_SETTLING", 0.1)
 
 
 def publish(store: Store, release_id: str, channel: str = "main") -> LivePointer:
@@ -40,7 +41,7 @@ def test_a_crash_between_swap_and_log_loses_nothing(folder_store: Store, monkeyp
     first = publish(folder_store, "r1")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "tasks.store.releases.live._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("died here"))
+            "tasks.store.releases.swap._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("died here"))
         )
         second = publish(folder_store, "r2")
     assert not folder_store.exists(log_path("main", 2))
@@ -55,7 +56,7 @@ def test_no_swap_while_the_log_cannot_be_completed(folder_store: Store, monkeypa
     second = publish(folder_store, "r2")
     folder_store.delete(log_path("main", 2))
     monkeypatch.setattr(
-        "tasks.store.releases.live._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("full"))
+        "tasks.store.releases.swap._write_log", lambda *_: (_ for _ in ()).throw(StoreUnavailable("full"))
     )
     with pytest.raises(StoreUnavailable, match="full"):
         publish(folder_store, "r3")

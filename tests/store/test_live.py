@@ -15,9 +15,11 @@ from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, P
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import LivePointer, Release
 from tasks.store.objects.store import Store
-from tasks.store.releases import publish_lock as lease
-from tasks.store.releases.live import LiveState, list_channels, probe, read_live, swap_live
+from tasks.store.releases import publish_lock
+from tasks.store.releases.conditional_writes import probe
+from tasks.store.releases.live import LiveState, list_channels, read_live
 from tasks.store.releases.releases import delete_release, list_releases, read_release, write_release
+from tasks.store.releases.swap import swap_live
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -39,12 +41,12 @@ def publish(store: Store, release_id: str, expected: LiveState | None, run: str 
 
 
 @pytest.fixture
-def quick_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "_SETTLES", 0.2)
-    monkeypatch.setattr(lease, "_PAUSE", 0.02)
+def quick_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish_lock, "_SETTLING", 0.2)
+    monkeypatch.setattr(publish_lock, "_PAUSE", 0.02)
 
 
-def test_publish_and_roll_back(store: Store, quick_lease: None) -> None:
+def test_publish_and_roll_back(store: Store, quick_lock: None) -> None:
     assert read_live(store, "main") is None
     for release_id in ("r1", "r2"):
         write_release(store, a_release(release_id))
@@ -59,7 +61,7 @@ def test_publish_and_roll_back(store: Store, quick_lease: None) -> None:
     assert list_channels(store) == ["main"]
 
 
-def test_the_loser_is_told_and_nothing_changes(store: Store, quick_lease: None) -> None:
+def test_the_loser_is_told_and_nothing_changes(store: Store, quick_lock: None) -> None:
     for release_id in ("r1", "r2", "r3"):
         write_release(store, a_release(release_id))
     publish(store, "r1", None)
@@ -72,7 +74,7 @@ def test_the_loser_is_told_and_nothing_changes(store: Store, quick_lease: None) 
     assert now is not None and now.pointer.release == "r2" and now.pointer.generation == 2
 
 
-def test_a_deleted_pointer_is_a_conflict(store: Store, quick_lease: None) -> None:
+def test_a_deleted_pointer_is_a_conflict(store: Store, quick_lock: None) -> None:
     write_release(store, a_release("r1"))
     publish(store, "r1", None)
     before = read_live(store, "main")
@@ -124,9 +126,10 @@ def test_the_probe_tells_honest_servers_from_others(
 _RACER = """
 import json, random, sys, time
 from tasks.schema.errors import PublishConflict
-from tasks.store.releases.live import read_live, swap_live
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import open_store
+from tasks.store.releases.live import read_live
+from tasks.store.releases.swap import swap_live
 name, uri, swaps, start = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 store = open_store(StoreSettings(store_uri=uri))
 won, lost = [], 0
@@ -200,24 +203,24 @@ def test_threads_that_race_on_s3_have_one_winner_each_time(moto_store: Store) ->
 
 
 @pytest.mark.s3
-def test_the_lease_lets_one_publisher_win_where_conditions_are_ignored(
-    gateway_store: Store, quick_lease: None, caplog: pytest.LogCaptureFixture
+def test_the_lock_lets_one_publisher_win_where_conditions_are_ignored(
+    gateway_store: Store, quick_lock: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     _race(gateway_store, rounds=4, racers=3)
-    assert "Publishing under a lease" in caplog.text
+    assert "Publishing under a lock" in caplog.text
     assert not gateway_store.exists("live/main.lock")
 
 
 @pytest.mark.s3
-def test_the_lease_of_a_dead_publisher_runs_out(
-    gateway_store: Store, quick_lease: None, monkeypatch: pytest.MonkeyPatch
+def test_the_lock_of_a_dead_publisher_runs_out(
+    gateway_store: Store, quick_lock: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_release(gateway_store, a_release("r1"))
     gateway_store.write_json("live/main.lock", {"owner": "dead", "expires": time.time() + 1.5})
     began = time.time()
     publish(gateway_store, "r1", None)
     assert time.time() - began > 1.0
-    monkeypatch.setattr(lease, "_LASTS", 0.5)
+    monkeypatch.setattr(publish_lock, "_EXPIRES_AFTER", 0.5)
     gateway_store.write_json("live/main.lock", {"owner": "alive", "expires": time.time() + 60})
     with pytest.raises(PublishConflict, match="held by alive"):
         publish(gateway_store, "r1", read_live(gateway_store, "main"))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.schema.manifest import ArtifactRef, Kind, Manifest, artifact_id
-from tasks.store.artifacts.artifacts import commit, find
+from tasks.store.artifacts.claims import claim_artifact
+from tasks.store.artifacts.commit import commit
 from tasks.store.objects.store import Store
 
 
@@ -25,7 +26,7 @@ class Build:
     folder: Path
 
     def commit(self, summary: Mapping[str, Any], rows: Mapping[str, int] | None = None) -> Manifest:
-        """Store the files of ``folder`` as the artifact; see `tasks.store.artifacts.artifacts.commit`."""
+        """Store the files of ``folder`` as the artifact; see `tasks.store.artifacts.commit.commit`."""
         return commit(
             self.store,
             self.ref.kind,
@@ -53,6 +54,6 @@ def building(
     Raises ArtifactCorrupt, BeingCollected.
     """
     ref = ArtifactRef(kind=kind, id=artifact_id(kind, dict(parents), dict(parameters), recipe))
-    reused = None if refresh else find(store, ref)
+    reused = None if refresh else claim_artifact(store, ref)
     with tempfile.TemporaryDirectory() as scratch:
         yield Build(store, ref, recipe, parents, parameters, reused, Path(scratch))

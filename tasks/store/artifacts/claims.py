@@ -1,7 +1,7 @@
 """Claims: what a publisher is about to use, so that garbage collection leaves it alone.
 
-No lock, only an order. A publisher writes its claim first and then looks for a deletion under way; the collector
-announces a deletion first and then reads the claims. However their steps fall, one of the two sees the other.
+There is no lock, only an order. A publisher writes its claim first and then looks for a deletion in progress; the
+collector announces a deletion first and then reads the claims. However their steps interleave, one sees the other.
 
 What is claimed is named by its path: ``models/<id>``, ``releases/<id>``, ``images`` (every image).
 """
@@ -12,52 +12,66 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from tasks.schema.errors import BeingCollected
-from tasks.schema.manifest import Manifest
-from tasks.store.objects.retries import patient
+from tasks.schema.manifest import ArtifactRef, Manifest
+from tasks.store.artifacts.manifests import find_manifest
+from tasks.store.objects.retries import attempts
 from tasks.store.objects.store import Store
 
 FOLDER = "claims"
 DELETIONS = "tombstones/deleting"
 IMAGES = "images"
-#: A claim outlives the longest run that rests on it; nobody has to give it back.
-LASTS = timedelta(days=3)
-#: After this long without an end a deletion was abandoned: its collector stops by itself in a third of it.
-DELETION_LASTS = timedelta(minutes=15)
+#: A claim outlives the longest run that relies on it, so that a crashed run need not release it.
+CLAIM_LIFETIME = timedelta(days=3)
+#: After this long without an end a deletion was abandoned: a collector stops by itself in a third of it.
+DELETION_TIMEOUT = timedelta(minutes=15)
 #: Younger artifacts need no claim: the shortest grace of garbage collection (twice this) covers them.
 YOUNG = timedelta(hours=12)
 
 
-def claim(store: Store, paths: Sequence[str], lasts: timedelta = LASTS, beside: Sequence[str] = ()) -> str:
+def claim(
+    store: Store, paths: Sequence[str], lifetime: timedelta = CLAIM_LIFETIME, check_also: Sequence[str] = ()
+) -> str:
     """Claim what is stored at ``paths``, and return the claim's own path.
 
-    From here on garbage collection keeps it with all it is made of; whether it still exists is to be looked at after
-    this call. ``beside`` names more that must not be under deletion. Raises BeingCollected, which passes.
+    From here on garbage collection keeps it with all that it is made of; whether it still exists must be checked after
+    this call. Nothing at ``check_also`` may be under deletion either. Raises BeingCollected, which is temporary.
     """
-    mine = f"{FOLDER}/{uuid.uuid4().hex}.json"
-    for attempt in patient(store.settings.store_tries, BeingCollected):
+    own_path = f"{FOLDER}/{uuid.uuid4().hex}.json"
+    for attempt in attempts(store.settings.store_tries, BeingCollected):
         with attempt:
-            store.write_json(mine, {"paths": list(paths), "lasts": lasts.total_seconds()})
+            store.write_json(own_path, {"paths": list(paths), "lasts": lifetime.total_seconds()})
             try:
-                refuse_if_deleting(store, [*paths, *beside], since=mine)
+                refuse_if_deleting(store, [*paths, *check_also], since=own_path)
             except BeingCollected:
-                store.delete(mine)
+                store.delete(own_path)
                 raise
-    return mine
+    return own_path
 
 
 @contextmanager
-def claimed(store: Store, paths: Sequence[str], lasts: timedelta = LASTS) -> Iterator[None]:
-    """Claim for the time of the block only. Left by a crash it ends by itself after ``lasts``."""
-    mine = claim(store, paths, lasts)
+def claimed(store: Store, paths: Sequence[str], lifetime: timedelta = CLAIM_LIFETIME) -> Iterator[None]:
+    """Claim for the duration of the block. A claim left by a crash expires after ``lifetime``."""
+    own_path = claim(store, paths, lifetime)
     try:
         yield
     finally:
-        store.delete(mine)
+        store.delete(own_path)
+
+
+def claim_artifact(store: Store, ref: ArtifactRef) -> Manifest | None:
+    """The manifest of an artifact to build upon, None where there is none (never made, or not finished).
+
+    An old artifact is claimed, so that garbage collection leaves it. Raises ArtifactCorrupt, BeingCollected.
+    """
+    manifest = find_manifest(store, ref)
+    if manifest is not None and claim_if_old(store, manifest):
+        return find_manifest(store, ref)
+    return manifest
 
 
 def claim_if_old(store: Store, manifest: Manifest) -> bool:
-    """Claim an artifact that is old enough to be collected; tells whether it was (then look again that it exists)."""
-    # Of two clocks, this machine's and its maker's; hours of margin make their difference harmless.
+    """Claim an artifact that is old enough to be collected; returns whether it was (then check that it is there)."""
+    # Compares two clocks, this machine's and its maker's; hours of margin make their difference harmless.
     if datetime.now(UTC) - manifest.created_at < YOUNG:
         return False
     claim(store, [str(manifest.ref)])
@@ -67,17 +81,17 @@ def claim_if_old(store: Store, manifest: Manifest) -> bool:
 def refuse_if_deleting(store: Store, paths: Sequence[str], since: str) -> None:
     """Raise BeingCollected where one of ``paths`` is being deleted.
 
-    ``since`` is the path of what the caller wrote before, to say what it needs.
+    ``since`` is the path of what the caller wrote before this call to say what it needs.
     """
     for path in paths:
         announced = store.stat(deletion_path(path))
         if announced is None:
             continue
-        written = store.stat(since)  # compared with each other, both times are the server's
-        if written is None or written.modified - announced.modified <= DELETION_LASTS:
+        written = store.stat(since)  # both times are the server's
+        if written is None or written.modified - announced.modified <= DELETION_TIMEOUT:
             raise BeingCollected(
                 f"{store.url(path)} is being deleted by collect_garbage at this moment; try again in a minute, "
-                f"then it is made anew"
+                f"then it is made again"
             )
 
 

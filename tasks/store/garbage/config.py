@@ -5,10 +5,10 @@ from datetime import timedelta
 from pydantic import Field
 
 from tasks.schema.config import Config
-from tasks.store.artifacts.claims import LASTS, YOUNG
+from tasks.store.artifacts.claims import CLAIM_LIFETIME, YOUNG
 
 _SHORTEST_GRACE = 2 * YOUNG / timedelta(hours=1)
-_SHORTEST_ABANDONED = LASTS / timedelta(days=1)
+_SHORTEST_ABANDONED = CLAIM_LIFETIME / timedelta(days=1)
 
 
 class GarbageConfig(Config):

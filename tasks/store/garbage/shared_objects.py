@@ -1,4 +1,4 @@
-"""Images and shards of vectors that no catalogue wants: too many to be holdings, so they are counted by the heap."""
+"""Images and shards of vectors that no catalogue needs: too many to be nodes, so they are reported by folder."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
 from tasks.store.artifacts import embeddings, images
-from tasks.store.garbage.inventory import Stock
+from tasks.store.garbage.inventory import Inventory
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.protocol import ObjectInfo
 from tasks.store.objects.store import Store
@@ -16,58 +16,61 @@ from tasks.store.objects.store import Store
 _READERS = 8
 
 
-def heap_of(path: str) -> str:
-    """What is announced when the leaf at ``path`` is deleted: all images, or all embeddings of its model."""
+def shared_folder(path: str) -> str:
+    """Folder that is announced when the shared object at ``path`` is deleted: all images, or a model's embeddings."""
     return images.FOLDER if path.startswith(f"{images.FOLDER}/") else "/".join(path.split("/")[:2])
 
 
-class Leaves:
-    """Finds the leaves that nobody wants. What catalogues and shards hold never changes, so it is read once."""
+class SharedObjects:
+    """Finds the shared objects that nothing needs. What catalogues and shards hold never changes: it is read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._hashes: dict[str, pa.ChunkedArray | None] = {}
-        self._wanted: tuple[frozenset[str], set[str]] = (frozenset(), set())
+        self._needed: tuple[frozenset[str], set[str]] = (frozenset(), set())
 
-    def unwanted(self, stock: Stock, catalogs: Iterable[str], age: timedelta, abandoned: timedelta) -> list[ObjectInfo]:
-        """Images, shards and plans older than ``age`` that none of these catalogues (paths) wants.
+    def unneeded(
+        self, inventory: Inventory, catalogs: Iterable[str], age: timedelta, abandoned: timedelta
+    ) -> list[ObjectInfo]:
+        """Images, shards and plans older than ``age`` that none of these catalogues (paths) needs.
 
-        Of shards only those whose whole folder is not unneeded anyway; a plan goes when it is ``abandoned``.
+        A plan goes when it is ``abandoned``.
         """
-        wanted = self.wanted_by(catalogs)
-        found = [info for info in self._store.list(images.FOLDER) if _image(info.path) not in wanted]
-        old = [info for info in found if stock.now - info.modified >= age]
-        for path, holding in stock.holdings.items():
+        needed = self.hashes_of(catalogs)
+        found = [info for info in self._store.list(images.FOLDER) if _image_hash(info.path) not in needed]
+        old = [info for info in found if inventory.now - info.modified >= age]
+        for path, node in inventory.nodes.items():
             if path.startswith(f"{embeddings.FOLDER}/"):
-                aged = [info for info in holding.files if stock.now - info.modified >= age]
-                old.extend(info for info in aged if _is_shard(info.path) and not self._holds(info.path, wanted))
-                old.extend(info for info in aged if not _is_shard(info.path) and stock.now - info.modified >= abandoned)
+                aged = [info for info in node.files if inventory.now - info.modified >= age]
+                old += [info for info in aged if _is_shard(info.path) and not self._holds(info.path, needed)]
+                plans = [info for info in aged if not _is_shard(info.path)]
+                old += [info for info in plans if inventory.now - info.modified >= abandoned]
         return old
 
-    def is_wanted(self, path: str, wanted: set[str]) -> bool:
-        """Whether the leaf at ``path`` is, or holds, one of the ``wanted`` images."""
+    def is_needed(self, path: str, hashes: set[str]) -> bool:
+        """Whether the object at ``path`` is, or holds the vector of, one of the images with these ``hashes``."""
         if path.startswith(f"{images.FOLDER}/"):
-            return _image(path) in wanted
-        return _is_shard(path) and self._holds(path, wanted)
+            return _image_hash(path) in hashes
+        return _is_shard(path) and self._holds(path, hashes)
 
-    def wanted_by(self, catalogs: Iterable[str]) -> set[str]:
+    def hashes_of(self, catalogs: Iterable[str]) -> set[str]:
         """Hashes of every image that these catalogues (paths) name. Raises ArtifactCorrupt, ArtifactMissing."""
-        asked = frozenset(catalogs)
-        if asked != self._wanted[0]:
-            wanted: set[str] = set()
-            for column in map_ordered(self._read, (f"{path}/items.parquet" for path in sorted(asked)), _READERS):
+        wanted = frozenset(catalogs)
+        if wanted != self._needed[0]:
+            hashes: set[str] = set()
+            for column in map_ordered(self._read, (f"{path}/items.parquet" for path in sorted(wanted)), _READERS):
                 if column is None:
                     raise ArtifactMissing(
-                        f"a catalogue of {sorted(asked)} in {self._store.root} has a manifest but no items.parquet; "
-                        f"which images it needs cannot be told: restore it, or delete its folder"
+                        f"a catalogue of {sorted(wanted)} in {self._store.root} has a manifest but no items.parquet, "
+                        f"so that the images it needs are unknown: restore it, or delete its folder"
                     )
-                wanted.update(column.to_pylist())
-            self._wanted = (asked, wanted)
-        return self._wanted[1]
+                hashes.update(column.to_pylist())
+            self._needed = (wanted, hashes)
+        return self._needed[1]
 
-    def _holds(self, shard: str, wanted: set[str]) -> bool:
+    def _holds(self, shard: str, hashes: set[str]) -> bool:
         column = self._read(shard)
-        return column is not None and any(sha256 in wanted for sha256 in column.to_pylist())
+        return column is not None and any(sha256 in hashes for sha256 in column.to_pylist())
 
     def _read(self, path: str) -> pa.ChunkedArray | None:
         if path not in self._hashes:
@@ -78,13 +81,13 @@ class Leaves:
         return self._hashes[path]
 
 
-def whole_catalogs(stock: Stock, among: Iterable[str] | None = None) -> list[str]:
-    """Paths of the catalogues that are there (or of those ``among`` them)."""
-    paths = stock.holdings if among is None else [path for path in among if path in stock.holdings]
-    return [path for path in paths if path.startswith(f"{FOLDERS['catalog']}/") and stock.holdings[path].whole]
+def complete_catalogs(inventory: Inventory, among: Iterable[str] | None = None) -> list[str]:
+    """Paths of the complete catalogues in the store (or of those ``among`` these paths)."""
+    paths = inventory.nodes if among is None else [path for path in among if path in inventory.nodes]
+    return [path for path in paths if path.startswith(f"{FOLDERS['catalog']}/") and inventory.nodes[path].complete]
 
 
-def _image(path: str) -> str:
+def _image_hash(path: str) -> str:
     return path.rsplit("/", 1)[-1].removesuffix(".jpg")
 
 

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from tasks.schema.errors import StoreUnavailable, TerminalError
 from tasks.store.objects.parquet import read_parquet
 from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported, ObjectInfo, is_internal, is_scratch
-from tasks.store.objects.retries import patient
+from tasks.store.objects.retries import attempts
 from tasks.store.objects.s3_errors import status_of, translated
 from tasks.store.objects.settings import StoreSettings
 
@@ -241,7 +241,7 @@ class BucketObjects:
 
     def _try(self, path: str, call: Callable[[], T]) -> T:
         """Run ``call``, again after growing random pauses while the trouble may pass."""
-        for attempt in patient(self.settings.store_tries, StoreUnavailable):
+        for attempt in attempts(self.settings.store_tries, StoreUnavailable):
             with attempt:
                 try:
                     return call()

@@ -3,8 +3,8 @@
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 
-def patient(tries: int, trouble: type[Exception]) -> Retrying:
-    """Attempts for ``for attempt in patient(...): with attempt: ...``; the last ``trouble`` is raised as it is.
+def attempts(tries: int, trouble: type[Exception]) -> Retrying:
+    """Attempts for ``for attempt in attempts(...): with attempt: ...``; the last ``trouble`` is raised as it is.
 
     Rests grow from 0.3 s to 8 s, with up to 0.5 s at random, so that many workers do not come back at once.
     """

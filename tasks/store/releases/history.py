@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Served:
+class HistoryEntry:
     """One line of the history: the pointer, its release (None where it was collected), and the pin that keeps it."""
 
     pointer: LivePointer
@@ -26,7 +26,7 @@ class Served:
     pin: Pin | None
 
 
-def read_history(store: Store, channel: str, last: int = 50) -> list[Served]:
+def read_history(store: Store, channel: str, last: int = 50) -> list[HistoryEntry]:
     """The ``last`` pointers of a channel, newest first. A damaged entry is logged and left out.
 
     The pointer that is live now is there even if its publisher died before it wrote the log.
@@ -44,7 +44,7 @@ def read_history(store: Store, channel: str, last: int = 50) -> list[Served]:
     releases = {release.id: release for release in list_releases(store)}
     pins = {pin.release: pin for pin in list_pins(store)}
     newest_first = sorted(found.values(), key=lambda pointer: pointer.generation, reverse=True)[:last]
-    return [Served(pointer, releases.get(pointer.release), pins.get(pointer.release)) for pointer in newest_first]
+    return [HistoryEntry(pointer, releases.get(pointer.release), pins.get(pointer.release)) for pointer in newest_first]
 
 
 def _read(store: Store, path: str) -> LivePointer | None:

@@ -9,10 +9,10 @@ from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, P
 from tasks.schema.release import RELEASE_ID, Release
 from tasks.store.artifacts.claims import claim
 from tasks.store.artifacts.manifests import MANIFEST
-from tasks.store.objects.checksum import seal, unseal
+from tasks.store.objects.checksum import add_checksum, verify_checksum
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported
-from tasks.store.objects.retries import patient
+from tasks.store.objects.retries import attempts
 from tasks.store.objects.store import Store
 
 FOLDER = "releases"
@@ -36,8 +36,8 @@ def write_release(store: Store, release: Release) -> Release:
     """
     path = release_path(release.id)
     claim(store, [f"{FOLDER}/{release.id}", *map(str, release.refs)])
-    data = seal(release.model_dump(mode="json"))
-    for attempt in patient(store.settings.store_tries, StoreUnavailable):
+    data = add_checksum(release.model_dump(mode="json"))
+    for attempt in attempts(store.settings.store_tries, StoreUnavailable):
         with attempt:
             if _create(store, path, data):
                 return release
@@ -64,7 +64,7 @@ def read_release(store: Store, release_id: str) -> Release:
     """A release by id. Raises ArtifactMissing, ArtifactCorrupt."""
     path = release_path(release_id)
     try:
-        release = Release.model_validate(unseal(store.read_bytes(path), store.url(path)))
+        release = Release.model_validate(verify_checksum(store.read_bytes(path), store.url(path)))
     except ArtifactMissing as error:
         raise ArtifactMissing(f"no release {release_id} in {store.root}; list the releases and choose one") from error
     except ValidationError as error:
@@ -74,7 +74,7 @@ def read_release(store: Store, release_id: str) -> Release:
     return release
 
 
-def find_release(store: Store, release_id: str) -> Release | None:
+def claim_release(store: Store, release_id: str) -> Release | None:
     """A release to build upon or to make live, None where there is none. It is claimed first.
 
     Raises ArtifactCorrupt, BeingCollected.
@@ -88,7 +88,7 @@ def find_release(store: Store, release_id: str) -> Release | None:
         return None
 
 
-def check_whole(store: Store, release: Release) -> None:
+def check_complete(store: Store, release: Release) -> None:
     """Raise ArtifactMissing naming every artifact of a release that is not in the store any more (or yet)."""
     gone = [str(ref) for ref in release.refs if not store.exists(f"{ref.folder}/{MANIFEST}")]
     if gone:

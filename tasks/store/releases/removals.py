@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from tasks.schema.manifest import ArtifactRef, artifact_id
 from tasks.schema.release import GateReport, LivePointer, Release
 from tasks.schema.tables import REMOVALS
-from tasks.store.artifacts.artifacts import commit, find, load_manifest
 from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.claims import claim_artifact
+from tasks.store.artifacts.commit import commit
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.parquet import table_bytes
 from tasks.store.objects.store import Store
-from tasks.store.releases.releases import find_release, write_release
+from tasks.store.releases.releases import claim_release, write_release
 
 FILE = "removals.parquet"
 RECIPE = 1
@@ -31,7 +33,7 @@ def store_removals(store: Store, removals: pa.Table) -> ArtifactRef:
     data = table_bytes(removals.sort_by("item_id").cast(REMOVALS))
     parameters = {"sha256": hashlib.sha256(data).hexdigest()}
     ref = ArtifactRef(kind="removals", id=artifact_id("removals", {}, parameters, RECIPE))
-    if find(store, ref) is None:
+    if claim_artifact(store, ref) is None:
         with tempfile.TemporaryDirectory() as scratch:
             (Path(scratch) / FILE).write_bytes(data)
             rows = removals.num_rows
@@ -63,7 +65,7 @@ def with_removals(
     # since a release is written once.
     verdicts = GateReport(gates=release.gates)
     release_id = release.parts.model_copy(update={"removals": removals}).release_id(verdicts)
-    return find_release(store, release_id) or write_release(
+    return claim_release(store, release_id) or write_release(
         store,
         release.model_copy(
             update={

@@ -1,4 +1,4 @@
-"""Sealed records: any byte changed, added or cut is found; the live pointer is read again only when it moved."""
+"""Records with a checksum: any changed, added or cut byte is found; the live pointer is read only when it moved."""
 
 from datetime import UTC, datetime
 
@@ -9,41 +9,42 @@ from hypothesis import strategies as st
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
-from tasks.store.objects.checksum import seal, unseal
+from tasks.store.objects.checksum import add_checksum, verify_checksum
 from tasks.store.objects.store import Store, dump_json
-from tasks.store.releases.live import read_live, swap_live
+from tasks.store.releases.live import read_live
 from tasks.store.releases.releases import write_release
+from tasks.store.releases.swap import swap_live
 
 RECORD = {"schema_version": 2, "id": "r1", "items": 1234, "share": 0.25, "why": "nacht", "gates": [{"passed": True}]}
-SEALED = seal(RECORD)
+RECORD_BYTES = add_checksum(RECORD)
 
 
-def test_a_sealed_record_is_json_that_reads_as_it_was_written() -> None:
-    assert unseal(SEALED, "here") == RECORD and b'"seal"' in SEALED
+def test_a_record_with_checksum_is_json_that_reads_as_it_was_written() -> None:
+    assert verify_checksum(RECORD_BYTES, "here") == RECORD and b'"seal"' in RECORD_BYTES
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.integers(0, len(SEALED) - 1), st.integers(1, 255))
+@given(st.integers(0, len(RECORD_BYTES) - 1), st.integers(1, 255))
 def test_every_changed_byte_is_found(offset: int, flip: int) -> None:
-    damaged = bytearray(SEALED)
+    damaged = bytearray(RECORD_BYTES)
     damaged[offset] ^= flip
     with pytest.raises(ArtifactCorrupt, match="here"):
-        unseal(bytes(damaged), "here")
+        verify_checksum(bytes(damaged), "here")
 
 
-@given(st.integers(0, len(SEALED) - 1))
+@given(st.integers(0, len(RECORD_BYTES) - 1))
 def test_every_cut_is_found(length: int) -> None:
     with pytest.raises(ArtifactCorrupt):
-        unseal(SEALED[:length], "here")
+        verify_checksum(RECORD_BYTES[:length], "here")
     with pytest.raises(ArtifactCorrupt):
-        unseal(SEALED + SEALED[:length] + b" ", "here")
+        verify_checksum(RECORD_BYTES + RECORD_BYTES[:length] + b" ", "here")
 
 
-def test_a_record_from_before_there_were_seals_is_taken() -> None:
+def test_a_record_of_the_version_without_checksum_is_accepted() -> None:
     old = {**RECORD, "schema_version": 1}
-    assert unseal(dump_json(old), "here") == old
-    with pytest.raises(ArtifactCorrupt, match="lost its seal"):
-        unseal(dump_json(RECORD), "here")
+    assert verify_checksum(dump_json(old), "here") == old
+    with pytest.raises(ArtifactCorrupt, match="has no checksum"):
+        verify_checksum(dump_json(RECORD), "here")
 
 
 def test_the_pointer_is_read_again_only_when_it_moved(store: Store) -> None:

@@ -1,0 +1,72 @@
+"""Releases made, promoted and refused as plain functions: no Prefect."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.retrieval.config import GateConfig
+from tasks.schema.errors import ArtifactMissing, ConfigError, PublishConflict
+from tasks.schema.release import Gate, GateReport, Release
+from tasks.stages import gating, preparation, releasing, takedown
+from tasks.store.releases.live import read_live
+from tasks.store.releases.swap import swap_live
+from tests.conftest import TinyShop
+
+REPORT = GateReport(parent="first", gates=(Gate(name="rows", value=12, limit="= 12 products", passed=True),))
+
+
+def promote(shop: TinyShop, release: str) -> releasing.Swapped:
+    return releasing.promote(shop.store, release, shop.channel, "test", None)
+
+
+def test_what_is_live_moves_once_and_goes_back(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+    with pytest.raises(ArtifactMissing, match="first was the first release"):
+        releasing.previous_release(own_store.store, own_store.channel)
+    publish_next("second")
+    assert not promote(own_store, "second").moved
+    previous = releasing.previous_release(own_store.store, own_store.channel)
+    swapped = promote(own_store, previous)
+    assert (previous, swapped.moved, swapped.pointer.release, swapped.pointer.generation) == ("first", True, "first", 3)
+
+
+def test_a_promoted_release_takes_over_the_removals_in_force(
+    own_store: TinyShop, publish_next: Callable[..., Release]
+) -> None:
+    publish_next("second")
+    down = takedown.remove_items(own_store.store, ["red-mug"], (), own_store.channel, "recall", None)
+    assert down.words == "1 taken down (red-mug)" and down.release.items == 11
+    swapped = promote(own_store, "first")
+    assert swapped.release.id != "first" == swapped.asked.id and swapped.release.items == 11
+    with pytest.raises(ConfigError, match="no-such"):
+        takedown.remove_items(own_store.store, ["no-such"], (), own_store.channel, "recall", None)
+
+
+def test_another_publisher_in_between_is_a_conflict(
+    own_store: TinyShop, publish_next: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_next("second")
+    store, channel, real = own_store.store, own_store.channel, swap_live
+
+    def late(*args: object, **kwargs: object) -> object:
+        monkeypatch.setattr(releasing, "swap_live", real)
+        real(store, channel, "first", reason="somebody else", run=None, expected=read_live(store, channel))
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    publish_next("third")
+    monkeypatch.setattr(releasing, "swap_live", late)
+    with pytest.raises(PublishConflict):
+        promote(own_store, "second")
+
+
+def test_parts_that_are_live_are_that_release_and_keep_their_verdicts(own_store: TinyShop) -> None:
+    store, channel = own_store.store, own_store.channel
+    shop = preparation.live_release(store, channel)
+    assert shop is not None
+    assert releasing.make_release(store, shop.parts, REPORT, channel, "test", None) == (shop, True)
+    gated = gating.gate_release(store, shop.parts, channel, GateConfig())
+    assert gated.report.gates == shop.gates and not gated.golden_changes
+
+
+def test_nothing_live_says_what_to_run(empty_store: TinyShop) -> None:
+    with pytest.raises(ArtifactMissing, match="run the pipeline once"):
+        preparation.read_live_shop(empty_store.store, "production", None, False)
