@@ -60,7 +60,7 @@ class CaptionTable:
     def choose(self, items: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """A random caption for each item: rows of ``texts``, int64 (n,)."""
         columns = (random.random((len(items), 1)) >= self.shares[items].cumsum(1)).sum(1)
-        # Rounding may leave the cumulated share a hair below 1: fall back to the last kind the item has.
+        # Rounding may leave the cumulated share slightly below 1: fall back to the last kind the item has.
         last = len(self.kinds) - 1 - (self.shares[items, ::-1] > 0).argmax(1)
         rows: np.ndarray = self.ids[items, np.minimum(columns, last)]
         return rows

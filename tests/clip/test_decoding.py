@@ -87,7 +87,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_pool_ends(source: ImageSo
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "answer"),
     [
         (ArtifactMissing("no image"), {"error": "ArtifactMissing", "message": "no image"}),
         (StoreUnavailable("busy"), {"error": "StoreUnavailable", "message": "busy"}),
@@ -95,13 +95,13 @@ def test_an_image_that_cannot_be_read_is_named_and_the_pool_ends(source: ImageSo
         (None, {"error": None}),
     ],
 )
-def test_an_error_keeps_the_class_that_says_whether_to_retry(raised: Exception | None, told: dict[str, Any]) -> None:
+def test_an_error_keeps_the_class_that_says_whether_to_retry(raised: Exception | None, answer: dict[str, Any]) -> None:
     done: Future[None] = Future()
     done.set_exception(raised) if raised else done.set_result(None)
-    assert batch_result([done]) == told
+    assert batch_result([done]) == answer
 
 
-def test_a_killed_worker_is_told_as_what_may_pass(source: ImageSource, pixels: PixelReader) -> None:
+def test_a_killed_worker_is_a_transient_error(source: ImageSource, pixels: PixelReader) -> None:
     pool = DecodePool(pixels, source, batch_size=2, processes=1)
     found = pool.decoded(cut(NAMES, 2))
     next(found)

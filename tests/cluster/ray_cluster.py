@@ -1,4 +1,4 @@
-"""A real Ray cluster for tests, and what its processes are and do, as Linux tells it."""
+"""A real Ray cluster for tests, and the processes and sockets it has."""
 
 import secrets
 import shutil
@@ -18,7 +18,7 @@ from tests import flow_runs
 #: Workers of a busy machine take minutes to start.
 until = partial(flow_runs.until, seconds=300.0)
 
-#: The loopback only, a token of its own, and nobody is told of it.
+#: The loopback only, a token of its own, and no usage report.
 ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

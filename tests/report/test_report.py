@@ -280,11 +280,11 @@ def test_release_and_stage_tables() -> None:
         "quality": {"recall@10": 0.95},
         "gates": [{"name": "rows", "value": 12, "limit": "= 13 items", "passed": False, "detail": "one is missing"}],
     }
-    told = release_table(release)
-    assert "12\u202f000 products" in told
-    assert "`model/abc`" in told
-    assert "**refused**" in told
-    assert "one is missing" in told
-    assert "classifier" not in told
-    assert "one is missing" in told
+    markdown = release_table(release)
+    assert "12\u202f000 products" in markdown
+    assert "`model/abc`" in markdown
+    assert "**refused**" in markdown
+    assert "one is missing" in markdown
+    assert "classifier" not in markdown
+    assert "one is missing" in markdown
     assert "90 s" in stage_table([{"step": "index", "artifact": "indexes/x", "figures": "flat", "seconds": 90}])

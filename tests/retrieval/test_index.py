@@ -218,8 +218,8 @@ def test_no_state_of_a_search_lies_in_the_file(tmp_path) -> None:
 
 def test_figures_are_json_and_complete() -> None:
     vectors, texts = shop(3000)
-    told: list[tuple[float, str]] = []
-    built = build_index(vectors, texts, IndexConfig(kind="ivf_sq8"), progress=lambda *step: told.append(step))
+    steps: list[tuple[float, str]] = []
+    built = build_index(vectors, texts, IndexConfig(kind="ivf_sq8"), progress=lambda *step: steps.append(step))
     assert json.loads(json.dumps(built.figures)) == built.figures
     assert json.loads(json.dumps(built.search_params)) == built.search_params
     figures = built.figures
@@ -229,7 +229,7 @@ def test_figures_are_json_and_complete() -> None:
     assert 0 < figures["p50_ms"] <= figures["p95_ms"]
     assert figures["train_seconds"] <= figures["build_seconds"]
     assert DIM + 8 <= figures["bytes_per_vector"] < DIM * 4
-    shares = [share for share, _ in told]
+    shares = [share for share, _ in steps]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
