@@ -17,7 +17,7 @@ import torch
 from tasks.clip.augment import PixelCache, augment
 from tasks.clip.checkpoint import read_checkpoint, write_checkpoint
 from tasks.clip.class_token import compute_class_token_only
-from tasks.clip.config import FinetuneConfig, Recipe
+from tasks.clip.config import FinetuneConfig
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
 from tasks.clip.device import choose_device, choose_precision, prefers_channels_last
 from tasks.clip.encoder import load_tokenizer
@@ -26,7 +26,7 @@ from tasks.clip.gradient import Batch, backward
 from tasks.clip.images import PixelReader, prefetch
 from tasks.clip.losses import positive_pairs
 from tasks.clip.recall import measure_recall
-from tasks.clip.schedule import learning_rate, make_optimizer, set_rate
+from tasks.clip.schedule import evenly_spaced, learning_rate, make_optimizer, plan_steps, set_rate
 from tasks.clip.training_log import TrainingLog
 from tasks.clip.vocabulary import TrimmedVocabulary
 from tasks.schema.errors import ConfigError
@@ -83,7 +83,7 @@ class _Run:
         model, self.folder_config = load_model(base, config.image_size)
         compute_class_token_only(model)
         self.recipe = config.resolve(count_parameters(model))
-        self.batch_size, self.steps = _plan(self.recipe, len(train))
+        self.batch_size, self.steps = plan_steps(self.recipe, len(train))
         self.precision = choose_precision(self.recipe.precision, self.device)
         self._read_captions(base, model, train, val)
         self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
@@ -96,8 +96,8 @@ class _Run:
         )  # fmt: skip
         self.best: dict[str, torch.Tensor] | None = None
         self.fingerprint = self._fingerprint(base, train, val)
-        self.evaluate_at = _marks(self.steps, self.recipe.evaluations)
-        self.report_at = _marks(self.steps, 100)
+        self.evaluate_at = evenly_spaced(self.steps, self.recipe.evaluations)
+        self.report_at = evenly_spaced(self.steps, 100)
 
     def _read_captions(self, base: Path, model: open_clip.CLIP, train: TrainingData, val: TrainingData) -> None:
         tokenize = load_tokenizer(base)
@@ -241,23 +241,3 @@ class _Run:
         self.vocabulary.restore()
         card = {**self.folder_config.get("card", {}), "random_weights": False, "finetuned_steps": self.log.best_step}
         save_model(self.model, {**self.folder_config, "card": card}, out)
-
-
-def _plan(recipe: Recipe, items: int) -> tuple[int, int]:
-    """Batch size (no larger than the data) and number of steps. Raises ConfigError on too few items."""
-    if items < 2:
-        raise ConfigError(f"{items} training items: contrastive training needs at least 2, and hundreds to be of use")
-    batch_size = min(recipe.batch_size, items)
-    batch_size -= batch_size % recipe.accumulate
-    if batch_size < 2 * recipe.accumulate:
-        raise ConfigError(f"{items} items cannot be cut into {recipe.accumulate} pieces of 2 pairs: lower accumulate")
-    if recipe.steps is not None:
-        return batch_size, recipe.steps
-    assert recipe.epochs is not None
-    return batch_size, max(1, round(recipe.epochs * (items // batch_size)))
-
-
-def _marks(steps: int, count: int) -> set[int]:
-    """At most ``count`` steps spread evenly, the last one among them."""
-    count = min(count, steps)
-    return {round(steps * (place + 1) / count) for place in range(count)}
