@@ -25,7 +25,7 @@ def escape(text: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0) -> str:
-    """A GFM table; the last ``numbers`` columns are set to the right. Cells must be escaped already."""
+    """A GFM table; the last ``numbers`` columns are right-aligned. Cells must be escaped already."""
     rule = ["---"] * (len(header) - numbers) + ["---:"] * numbers
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in (header, rule, *rows))
 
