@@ -93,14 +93,14 @@ class Work:
 
     def decode(self) -> None:
         """The bare decoder: read, decode and resize, and nothing else."""
-        crew = self.encoder.decode_crew(image_source(self.store), self.batch, self.config.decode_threads)
-        if crew is not None:
-            crew.wait()
-            deque(crew.decoded(batches(sorted(self.wanted), self.batch)), maxlen=0)
+        pool = self.encoder.decode_pool(image_source(self.store), self.batch, self.config.decode_threads)
+        if pool is not None:
+            pool.wait()
+            deque(pool.decoded(batches(sorted(self.wanted), self.batch)), maxlen=0)
             return
         reader = PixelReader({}, self.encoder.image_size)
-        with ThreadPoolExecutor(self.config.decode_threads or THREADS) as pool:
-            for _ in pool.map(reader.pixels, read_images(self.store, sorted(self.wanted))):
+        with ThreadPoolExecutor(self.config.decode_threads or THREADS) as threads:
+            for _ in threads.map(reader.pixels, read_images(self.store, sorted(self.wanted))):
                 pass
 
 
@@ -233,7 +233,7 @@ def recall(folder: Path, cache: Path, device: str = "cpu") -> dict[str, tuple[fl
     for precision in ("fp32", "bf16"):
         vectors = Encoder.load(model, device, precision).encode_images(images)
         metrics = evaluate(texts, vectors, titles, groups, EvaluationConfig()).metrics
-        cell = metrics["text_to_image"]["strict"]["recall@1"]
+        cell = metrics["text_to_image"]["single_positive"]["recall@1"]
         found[precision] = (cell["value"], cell["low"], cell["high"])
     return found
 

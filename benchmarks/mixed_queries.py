@@ -4,7 +4,7 @@ STORE_URI=... python -m benchmarks.mixed_queries                # over the live 
 python -m benchmarks.mixed_queries --queries 50
 
 Asks "like this product, but in <colour>" of products whose kind comes in that colour too, and "like this, without its
-colour", at several weights: mixed as the product does, by the spread of each part's scores (tasks/retrieval/mix.py),
+colour", at several weights: mixed as the product does, by the spread of each part's scores (tasks/retrieval/mixing.py),
 and beside it the plain sum of weighted vectors that others take. Needs a catalogue with product_type and color.
 Exits with 1 where, at equal weights and over both kinds of question, it finds less than the plain sum.
 """
@@ -93,7 +93,7 @@ def measure(store: Store, wanted: int) -> bool:
         best: dict[tuple[int, str], list[float]] = {}
         for sign, name in ((1, "but in another colour"), (-1, "without its colour")):
             chosen = [at for at, one in enumerate(asked) if one.sign == sign]
-            for how, mix in (("mixed", snapshot.index.loudness.mix), ("plain", plain_sum)):
+            for how, mix in (("mixed", snapshot.index.normaliser.mix), ("plain", plain_sum)):
                 ask = [asked[at] for at in chosen]
                 shares = [precision(snapshot, ask, vectors[chosen], words[chosen], mix, weight) for weight in WEIGHTS]
                 best[sign, how] = shares

@@ -26,13 +26,13 @@ from benchmarks.harness.verdict import verdict
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.shards import ShardRun
-from tasks.cluster.worker_plan import Crew
+from tasks.cluster.worker_plan import WorkerPlan
 from tasks.stages.embedding import RemoteWork, ShardPlan, embed_remotely, shard_size
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.images import read_images
 
 HERE, ONE, TWO, WIDE = "here, all cores", "1 worker of 1 core", "2 workers of 1 core", "1 worker of 2 cores"
-CREWS = {ONE: Crew(1, 1, 0), TWO: Crew(2, 1, 0), WIDE: Crew(1, 2, 0)}
+PLANS = {ONE: WorkerPlan(1, 1, 0), TWO: WorkerPlan(2, 1, 0), WIDE: WorkerPlan(1, 2, 0)}
 _SPEEDUP, _OF_HERE, _DISTANCE, _SECONDS_A_SHARD = 1.6, 0.9, 1e-3, 0.05
 _EMPTY = 200
 
@@ -54,7 +54,7 @@ class Figures:
 
 @dataclass
 class Stage:
-    """The images of ``work`` in shards, embedded by crews of whatever size."""
+    """The images of ``work`` in shards, embedded by any number of workers."""
 
     work: Work
     scratch: Path
@@ -73,19 +73,21 @@ class Stage:
         """Stored vectors, in the order of the hashes."""
         return embeddings.load_vectors(self.work.store, self.work.model.id, sorted(self.work.wanted))
 
-    def embed(self, crew: Crew) -> tuple[float, float]:
+    def embed(self, workers: WorkerPlan) -> tuple[float, float]:
         """Seconds until every worker had embedded a shard, and from then to the last shard."""
         parts, store = self.parts, self.work.store
         plan = ShardPlan(id="speedup", shards=len(parts), images=len(self.work.wanted), wanted=len(self.work.wanted))
-        told = RemoteWork(model=self.work.model, plan=plan, config=self.work.config, store=store.root, code=None)
+        remote = RemoteWork(model=self.work.model, plan=plan, config=self.work.config, store=store.root, code=None)
         self.forget()
         with tempfile.TemporaryDirectory(dir=self.scratch) as ready:
-            embed = partial(embed_after_start, told.model_dump_json(), ready, crew.workers)
+            embed = partial(embed_after_start, remote.model_dump_json(), ready, workers.workers)
             # The first shards, one a worker, are embedded twice: once under a number that no plan has.
-            numbers = [*range(len(parts), len(parts) + crew.workers), *range(len(parts))]
-            run = ShardRun(embed, lambda turn: (numbers[turn], parts[numbers[turn] % len(parts)]), len(numbers), crew)
+            numbers = [*range(len(parts), len(parts) + workers.workers), *range(len(parts))]
+            run = ShardRun(
+                embed, lambda turn: (numbers[turn], parts[numbers[turn] % len(parts)]), len(numbers), workers
+            )
             began, ended = time.perf_counter(), list(_times(run))
-        return ended[crew.workers - 1] - began, ended[-1] - ended[crew.workers - 1]
+        return ended[workers.workers - 1] - began, ended[-1] - ended[workers.workers - 1]
 
 
 def _times(run: ShardRun) -> Iterator[float]:
@@ -107,7 +109,7 @@ def do_nothing(shard: int, given: object) -> None:
     """A shard that costs nothing but Ray."""
 
 
-def measure(stage: Stage, rounds: int, crews: dict[str, Crew]) -> Figures:
+def measure(stage: Stage, rounds: int, plans: dict[str, WorkerPlan]) -> Figures:
     """Everyone in turn, ``rounds`` times, on one cluster of this machine."""
     figures, images, exact = Figures(), len(stage.work.wanted), None
     began = time.perf_counter()
@@ -120,13 +122,13 @@ def measure(stage: Stage, rounds: int, crews: dict[str, Crew]) -> Figures:
             stage.work.embed()
             _add(figures.rates, HERE, images / (time.perf_counter() - began), "images/s")
             exact = stage.vectors() if exact is None else exact
-            for name, crew in crews.items():
-                start, seconds = stage.embed(crew)
+            for name, workers in plans.items():
+                start, seconds = stage.embed(workers)
                 _add(figures.starts, name, start, "s to start")
                 _add(figures.rates, name, images / seconds, "images/s")
                 cosine = (stage.vectors() * exact).sum(axis=1)
                 figures.distance = max(figures.distance, float((1 - cosine).max()))
-        times = list(_times(ShardRun(do_nothing, lambda _: None, _EMPTY, CREWS[ONE])))
+        times = list(_times(ShardRun(do_nothing, lambda _: None, _EMPTY, PLANS[ONE])))
         figures.seconds_a_shard = (times[-1] - times[0]) / (_EMPTY - 1)
     return figures
 
@@ -173,8 +175,8 @@ def main(arguments: list[str] | None = None) -> int:
         work = build(root, chosen.pictures, chosen.tiny, config)
         settings = {"STORE_URI": work.store.root, "STORE_CACHE": str(work.store.settings.store_cache)}
         os.environ.update(settings, RAY_ADDRESS="local")  # inherited by the workers
-        crews = {name: crew for name, crew in CREWS.items() if not chosen.tiny or name != WIDE}
-        figures = measure(Stage(work, root), chosen.rounds, crews)
+        plans = {name: plan for name, plan in PLANS.items() if not chosen.tiny or name != WIDE}
+        figures = measure(Stage(work, root), chosen.rounds, plans)
     return 0 if report(figures, judge_time=not chosen.tiny) else 1
 
 

@@ -209,7 +209,7 @@ def recall_at_1(folder: Path, val: TrainingData) -> tuple[float, float, float]:
     """R@1 of titles, with its interval, as the product evaluates a model."""
     encoder, titles = Encoder.load(folder, device="cpu"), [kinds["title"] for kinds in val.captions]
     texts, images = encoder.encode_texts(titles), encoder.encode_images(val.images)
-    cell = evaluate(texts, images, titles, val.groups, EvaluationConfig()).metrics["text_to_image"]["strict"]
+    cell = evaluate(texts, images, titles, val.groups, EvaluationConfig()).metrics["text_to_image"]["single_positive"]
     return cell["recall@1"]["value"], cell["recall@1"]["low"], cell["recall@1"]["high"]
 
 

@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.shards import ShardRun
-from tasks.cluster.worker_plan import choose_crew
+from tasks.cluster.worker_plan import choose_worker_plan
 from tasks.orchestration.policies import accelerator, compute_task, io_task
 from tasks.orchestration.run_artifacts import show_markdown, track
 from tasks.schema.manifest import ArtifactRef
@@ -71,9 +71,9 @@ def embed_on_ray(model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> in
         connected(settings) as nodes,
         track("embed-on-ray", f"embedding {plan.shards} shards on Ray") as progress,
     ):
-        crew = choose_crew(nodes, config.compute)
-        get_run_logger().info("%s, on %s", crew, ", ".join(map(str, nodes)))
-        run = ShardRun(partial(embedding.embed_remotely, work), hashes, plan.shards, crew, progress)
+        workers = choose_worker_plan(nodes, config.compute)
+        get_run_logger().info("%s, on %s", workers, ", ".join(map(str, nodes)))
+        run = ShardRun(partial(embedding.embed_remotely, work), hashes, plan.shards, workers, progress)
         embedded = sum(images for _, images in run.results())
     get_run_logger().info("Embedded %d images in %d shards on Ray", embedded, plan.shards)
     return embedded

@@ -155,7 +155,7 @@ class Search:
         return np.split(vectors, np.cumsum([len(question.parts) for question in questions])[:-1])
 
     def _answer(self, snapshot: Snapshot, question: Question, vectors: np.ndarray, started: float) -> Answer:
-        query = snapshot.index.loudness.mix(vectors, np.array([part.weight for part in question.parts]))
+        query = snapshot.index.normaliser.mix(vectors, np.array([part.weight for part in question.parts]))
         if not query.any():
             raise BadRequest("The parts of the query cancel each other out. Change a weight.")
         chosen = snapshot.choices.of(question.where)

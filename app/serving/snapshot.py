@@ -15,7 +15,7 @@ from app.serving.items import Items
 from app.settings import AppSettings
 from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
-from tasks.retrieval.mix import Loudness
+from tasks.retrieval.mixing import ScoreNormaliser
 from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import ArtifactRef, Manifest
@@ -44,7 +44,7 @@ class OpenIndex:
     searcher: Searcher
     items: Items  # with the products that were taken down
     columns: Columns
-    loudness: Loudness
+    normaliser: ScoreNormaliser
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,9 @@ def load_snapshot(
 def _open_index(parts: Parts) -> OpenIndex:
     folder, search_params = parts.folders["index"], parts.manifests["index"].summary.get("search_params", {})
     table, searcher = folder / "items.parquet", Searcher.open(folder / "index.faiss", search_params)
-    return OpenIndex(searcher, Items.open(table), Columns.open(table), Loudness(searcher.sample(_SAMPLED, seed=0)))
+    return OpenIndex(
+        searcher, Items.open(table), Columns.open(table), ScoreNormaliser(searcher.sample(_SAMPLED, seed=0))
+    )
 
 
 def _read_removals(parts: Parts) -> dict[str, datetime]:

@@ -49,7 +49,10 @@ class NormalisedImage:
 
 
 class ImageFault(Exception):
-    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found."""
+    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found.
+
+    Both are stored with the rejects, and a catalogue's id follows from what is stored: other words, another id.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -66,7 +69,7 @@ def normalise(data: bytes, limits: ImageLimits) -> NormalisedImage:
     check_size(len(data), limits.max_bytes)
     kind, is_image = recognise(data)
     if not is_image and kind:
-        raise ImageFault("picture_wrong_type", f"{kind}, not an image (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+        raise ImageFault("picture_wrong_type", f"{kind}, not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
     check_pixels(*declared_size(data, kind), limits.max_pixels)
     try:
         with _open(data, kind) as image:

@@ -45,7 +45,7 @@ class OutsideShop(Exception):
     """Raised for an image path that leads out of the shop's folder."""
 
     def __init__(self, image: str, folder: str) -> None:
-        super().__init__(f"{image!r} leads out of {folder}; set images_root to the folder that holds the images")
+        super().__init__(f"{image!r} leads out of {folder}; set images_root to the folder that holds the pictures")
 
 
 @dataclass(frozen=True)

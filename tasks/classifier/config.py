@@ -1,4 +1,4 @@
-"""Run parameters of the category head. Light: pydantic only."""
+"""Run parameters of the category head. Imports pydantic only."""
 
 from typing import Literal, Self
 

@@ -1,4 +1,4 @@
-"""Gradient descent of one head with one loss. Torch on the CPU: no random state is shared, so runs repeat exactly."""
+"""Training of one head with one loss, on the CPU and without shared random state, so that runs repeat exactly."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +33,8 @@ def fit(
 ) -> Fitted:
     """Train on ``vectors`` (n, d) float32 and ``targets`` (n,) int64 below ``classes``. start: see `train.py`."""
     mean = vectors.mean(axis=0)
-    # A plain linear layer reads uncentred embeddings. Their numbers are about 1/sqrt(d): unscaled, no sane learning
-    # rate gets it anywhere in 30 epochs. The factor is folded into its weights afterwards.
+    # A plain linear layer reads uncentred embeddings, whose elements are about 1/sqrt(d): unscaled, it does not
+    # converge in 30 epochs at a usual learning rate. The factor is folded into its weights afterwards.
     inputs = vectors if config.head == "linear" else centred(vectors, mean)
     x = torch.from_numpy(np.ascontiguousarray(inputs)) * (1.0 if config.head == "cosine" else config.scale)
     y, counts = torch.from_numpy(targets), torch.from_numpy(np.bincount(targets, minlength=classes))
@@ -47,7 +47,7 @@ def fit(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Steps of a millisecond gain nothing from threads, and on a shared machine lose tenfold waiting for them."""
+    """Use one thread: steps of a millisecond gain nothing from more, and waiting for them costs up to tenfold."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -96,7 +96,8 @@ def _new_parameters(
     dim: int, classes: int, start: np.ndarray | None, config: ClassifierConfig, generator: torch.Generator
 ) -> Parameters:
     def drawn(rows: int, columns: int) -> torch.Tensor:
-        return torch.randn(rows, columns, generator=generator) / columns**0.5
+        root: float = columns**0.5
+        return torch.randn(rows, columns, generator=generator) / root
 
     width = config.hidden if config.head == "mlp" else dim
     weight = drawn(classes, width) if start is None else torch.from_numpy(start.copy())

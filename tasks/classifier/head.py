@@ -1,4 +1,4 @@
-"""The category head as it is served: numpy only, immutable, any number of threads."""
+"""The category head for inference: numpy only, immutable, thread-safe."""
 
 import json
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ _TENSORS = {
 
 @dataclass(frozen=True)
 class Head:
-    """A trained head: image embedding in, category probabilities out.
+    """A trained head: image embeddings to category probabilities.
 
     tensors: float32. cosine: ``mean`` (d,), ``weight`` (classes, d) of unit rows. linear: ``weight``, ``bias``.
     mlp: ``mean``, ``hidden_weight``, ``hidden_bias``, ``weight``, ``bias``. labels: class i is ``labels[i]``.
-    train_counts: training items of every class met, also of those left out. temperature: fitted on val.
+    train_counts: training items of every class seen, including those left out. temperature: fitted on val.
     """
 
     kind: HeadKind
@@ -40,20 +40,21 @@ class Head:
 
     @property
     def dim(self) -> int:
-        """Numbers per embedding."""
+        """Dimensions of an embedding."""
         return int(self.tensors["hidden_weight" if self.kind == "mlp" else "weight"].shape[1])
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
         """Scores (n, classes) float32 before temperature and softmax. vectors: (n, d) L2-normalised embeddings."""
-        x = self._checked(vectors)
-        t = self.tensors
+        x, t = self._checked(vectors), self.tensors
+        scores: np.ndarray
         if self.kind == "linear":
-            return x @ t["weight"].T + t["bias"]
-        x = centred(x, t["mean"])
-        if self.kind == "cosine":
-            return self.scale * (x @ t["weight"].T)
-        hidden = np.maximum(self.scale * x @ t["hidden_weight"].T + t["hidden_bias"], 0)
-        return hidden @ t["weight"].T + t["bias"]
+            scores = x @ t["weight"].T + t["bias"]
+        elif self.kind == "cosine":
+            scores = self.scale * (centred(x, t["mean"]) @ t["weight"].T)
+        else:
+            hidden = np.maximum(self.scale * centred(x, t["mean"]) @ t["hidden_weight"].T + t["hidden_bias"], 0)
+            scores = hidden @ t["weight"].T + t["bias"]
+        return scores
 
     def probabilities(self, vectors: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (n, classes) float32; rows sum to 1. Raises ConfigError on a wrong shape or NaN."""
@@ -108,15 +109,21 @@ class Head:
 
 
 def centred(vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """``vectors`` (n, d) minus ``mean``, on the unit sphere again: embeddings of one kind share a large common part."""
-    shifted = vectors - mean
-    return shifted / np.maximum(np.linalg.norm(shifted, axis=1, keepdims=True), 1e-12)
+    """Rows of ``vectors`` (n, d) minus ``mean``, as unit vectors: embeddings of one kind share a large common part."""
+    return unit_rows(vectors - mean)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Rows of ``vectors`` (n, d) divided by their length."""
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Rows of ``logits`` (n, classes) as probabilities."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    shares: np.ndarray = shifted / shifted.sum(axis=1, keepdims=True)
+    return shares
 
 
 def encode_labels(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a head is trained to lessen, and what it reads: losses and samplers for long-tailed classes."""
+"""Losses and samplers for long-tailed classes."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def make_loss(config: ClassifierConfig, counts: torch.Tensor, tau: float) -> Loss:
-    """Loss of (logits (b, classes), targets (b,) int64). counts: training items per class (classes,)."""
+    """A loss of (logits (b, classes), targets (b,) int64). counts: training items per class (classes,)."""
     if config.loss == "logit_adjusted":
         shift = tau * log_prior(counts)
         return lambda logits, targets: functional.cross_entropy(logits + shift, targets)
@@ -24,13 +24,13 @@ def make_loss(config: ClassifierConfig, counts: torch.Tensor, tau: float) -> Los
 
 
 def log_prior(counts: torch.Tensor) -> torch.Tensor:
-    """log share of each class, counts smoothed by 1 (Menon 2021; an unsmoothed rare class would swallow the rest)."""
+    """Log prior of each class, counts smoothed by 1 (Menon 2021); unsmoothed, a rare class would swallow the rest."""
     smoothed = counts.float() + 1
     return torch.log(smoothed / smoothed.sum())
 
 
 def balanced_draw(targets: torch.Tensor, counts: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One epoch of rows (n,) int64, each class equally likely."""
+    """Rows (n,) int64 of one epoch, each class equally likely."""
     weight = 1.0 / counts[targets].float()
     return torch.multinomial(weight, len(targets), replacement=True, generator=generator)
 

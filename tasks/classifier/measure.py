@@ -1,4 +1,4 @@
-"""How good a head is, class by class: a long tail hides behind top-1."""
+"""Metrics of a head, by class and by class frequency: top-1 alone hides the long tail."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,9 +17,12 @@ _BINS = 15
 
 
 @dataclass(frozen=True)
-class Measured:
-    """metrics: JSON-able. per_class: one dict a class, by falling n_test. labels, confusion: (c, c) int64, row = truth.
-    top_confusions: the commonest wrong pairs."""
+class HeadMetrics:
+    """Metrics of one head on one set of items.
+
+    metrics: JSON-able. per_class: one dict a class, most test items first. confusion: (c, c) int64 in the
+    order of labels, row = truth. top_confusions: the most frequent wrong pairs.
+    """
 
     metrics: dict[str, Any]
     per_class: list[dict[str, Any]]
@@ -28,12 +31,12 @@ class Measured:
     top_confusions: list[dict[str, Any]]
 
 
-def measure_head(head: Head, vectors: np.ndarray, labels: Sequence[str], worst: int = 20) -> Measured:
-    """Measure ``head`` on ``vectors`` (n, d) with true ``labels``; rows with an empty label are not counted.
+def measure_head(head: Head, vectors: np.ndarray, labels: Sequence[str], worst: int = 20) -> HeadMetrics:
+    """Measure ``head`` on ``vectors`` (n, d) with true ``labels``; rows with an empty label are left out.
 
-    Classes the head does not know stay in: their items are wrong and their F1 is 0. macro_f1 averages the classes with
-    test items (sklearn with explicit labels: classes met only in predictions are not averaged); macro_f1_seen leaves
-    out those the head cannot predict. Raises ConfigError where no row has a label.
+    Classes unknown to the head are included: their items are wrong and their F1 is 0. macro_f1 averages the classes
+    with test items (sklearn with explicit labels: classes that only occur in predictions are not averaged);
+    macro_f1_seen leaves out those the head cannot predict. Raises ConfigError where no row has a label.
     """
     rows = np.array([i for i, label in enumerate(labels) if label], dtype=np.int64)
     if not len(rows):
@@ -56,11 +59,11 @@ def measure_head(head: Head, vectors: np.ndarray, labels: Sequence[str], worst: 
         **_confidence(shares.max(axis=1).astype(np.float64), hits[:, 0]),
         "buckets": _buckets(per_class),
     }
-    return Measured(metrics, per_class, present, confusion, _top_confusions(truth, predicted, worst))
+    return HeadMetrics(metrics, per_class, present, confusion, _top_confusions(truth, predicted, worst))
 
 
 def bucket_of(label: str, head: Head) -> str:
-    """head from 100 training items on, middle from 20, tail below; unseen where the head does not know the class."""
+    """The frequency bucket: head from 100 training items, middle from 20, else tail; unseen if unknown to the head."""
     count = head.train_counts.get(label, 0)
     if label not in head.labels:
         return "unseen"
@@ -75,7 +78,7 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
 
 
 def _per_class(truth: np.ndarray, predicted: np.ndarray, head: Head) -> list[dict[str, Any]]:
-    """One line for each class with test items or known to the head; null figures where it has no test items."""
+    """One dict for each class with test items or known to the head; figures are None where it has no test items."""
     labels = sorted(set(truth) | set(head.labels))
     precision, recall, f1, support = precision_recall_fscore_support(
         list(truth), list(predicted), labels=labels, zero_division=0
@@ -130,7 +133,7 @@ def _mean(lines: list[dict[str, Any]], column: str) -> float | None:
 
 
 def _confidence(confidence: np.ndarray, right: np.ndarray) -> dict[str, float]:
-    """Calibration error, and the largest share of items, surest first, of which 95 % are right."""
+    """Calibration error, and the largest share of items, most confident first, of which 95 % are right."""
     order = np.argsort(-confidence, kind="stable")
     precision = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
     enough = np.flatnonzero(precision >= 0.95)

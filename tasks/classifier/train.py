@@ -1,7 +1,7 @@
-"""Train a category head over frozen image embeddings. Seconds on a CPU.
+"""Train a category head over frozen image embeddings. Takes seconds on a CPU.
 
-The default is the recipe that held on a long tail: centred unit features, a cosine head of scale 25 started from the
-class names' text embeddings, and logit adjustment whose strength is chosen on val (as in LIFT, ICML 2024).
+The default recipe suits a long tail: centred unit features, a cosine head of scale 25 initialised with text embeddings
+of the class names, and logit adjustment whose strength is chosen on val (as in LIFT, ICML 2024).
 """
 
 import time
@@ -17,17 +17,17 @@ from sklearn.metrics import f1_score
 
 from tasks.classifier.config import ClassifierConfig
 from tasks.classifier.fitting import Fitted, fit
-from tasks.classifier.head import Head, centred, encode_labels
+from tasks.classifier.head import Head, centred, encode_labels, unit_rows
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_IMAGES_TO_TRUST = 5  # from so many images on, a class starts between its text and its images
+_MIN_IMAGES = 5  # from so many on, a class starts between its text and its images
 
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A head and how it came about. ``log`` is JSON-able: losses, tau tried, classes left out, val figures, seconds."""
+    """A head and its training log, JSON-able: losses, taus tried, classes left out, val figures, seconds."""
 
     head: Head
     log: dict[str, Any]
@@ -56,7 +56,7 @@ def train_head(
     """Learn to tell ``labels`` from ``vectors`` on the rows of split "train", choosing tau and temperature on "val".
 
     vectors: (n, d) float32, L2-normalised. labels, split: n strings; rows with an empty label, and rows of other
-    splits, are not looked at. text_prototypes: label -> (d,) text embedding, for any of the labels, or None.
+    splits, are ignored. text_prototypes: label -> (d,) text embedding, for any of the labels, or None.
     Raises ConfigError where fewer than two classes have enough items, or no val row is of a known class.
     """
     started = time.perf_counter()
@@ -65,30 +65,35 @@ def train_head(
     start = _starting_weights(rows, prototypes, config)
     taus = _TAUS if config.tau == "auto" else (float(config.tau),)
     taus = taus if config.loss == "logit_adjusted" else (0.0,)
-    fits: list[tuple[float, Head, Fitted]] = []
+    fits: list[Fitted] = []
     for step, tau in enumerate(taus):
-        fitted = fit(rows.train, rows.train_targets, len(rows.classes), start, tau, config)
-        fits.append((tau, _as_head(fitted, rows, config), fitted))
-        progress((step + 1) / len(taus), f"trained with tau {tau:g}, last loss {fitted.losses[-1]:.3f}")
-    tried = [{"tau": tau} | _val_figures(head, rows) for tau, head, _ in fits]
+        fits.append(fit(rows.train, rows.train_targets, len(rows.classes), start, tau, config))
+        progress((step + 1) / len(taus), f"trained with tau {tau:g}, last loss {fits[-1].losses[-1]:.3f}")
+    heads = [_as_head(fitted, rows, config) for fitted in fits]
+    tried = [{"tau": tau} | _val_figures(head, rows) for tau, head in zip(taus, heads, strict=True)]
     chosen = choose_tau(tried, config.max_top1_drop)
-    tau, head, fitted = fits[chosen]
-    head = _with_temperature(head, rows)
+    head = _with_temperature(heads[chosen], rows)
     log = {
-        "tau": tau if config.loss == "logit_adjusted" else None,
+        "tau": taus[chosen] if config.loss == "logit_adjusted" else None,
         "tried": tried,
         "val": tried[chosen],
-        "losses": fitted.losses,
+        "losses": fits[chosen].losses,
         "temperature": head.temperature,
+        **_counts(rows, prototypes),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    return TrainedHead(head, log)
+
+
+def _counts(rows: _Rows, prototypes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {
         "classes": len(rows.classes),
         "left_out": rows.left_out,
         "text_started": sum(label in prototypes for label in rows.classes),
         "n_train": len(rows.train),
         "n_val": len(rows.val),
         "n_val_unknown": rows.val_unknown,
-        "seconds": round(time.perf_counter() - started, 2),
     }
-    return TrainedHead(head, log)
 
 
 def choose_tau(tried: Sequence[Mapping[str, float]], max_top1_drop: float) -> int:
@@ -134,19 +139,19 @@ def _choose_rows(vectors: np.ndarray, labels: Sequence[str], split: Sequence[str
 
 
 def _starting_weights(rows: _Rows, prototypes: Mapping[str, np.ndarray], config: ClassifierConfig) -> np.ndarray | None:
-    """Unit rows (classes, d) a cosine head starts from; None for random ones.
+    """Initial unit rows (classes, d) of a cosine head; None for random ones.
 
-    Text embeddings are centred by their own mean: texts and images lie in two cones. A class starts from its name;
-    with a few images, from the middle between name and images; without a name, from its images.
+    Text embeddings are centred by their own mean, since texts and images form two cones. A class starts from its name,
+    with enough images from the middle between name and images, without a name from its images.
     """
     if config.head != "cosine" or not config.text_init:
         return None
     features = centred(rows.train, rows.train.mean(axis=0))
     images = np.zeros((len(rows.classes), features.shape[1]), np.float32)
     np.add.at(images, rows.train_targets, features)
-    images /= np.maximum(np.linalg.norm(images, axis=1, keepdims=True), 1e-12)
+    images = unit_rows(images)
     known = [i for i, label in enumerate(rows.classes) if label in prototypes]
-    if len(known) < 2:  # the mean of one text is that text: nothing would be left of it
+    if len(known) < 2:  # centred by its own mean, a single text is 0
         return images
     texts = np.stack([np.asarray(prototypes[rows.classes[i]], np.float32) for i in known])
     if texts.shape[1] != images.shape[1] or not np.isfinite(texts).all():
@@ -154,8 +159,8 @@ def _starting_weights(rows: _Rows, prototypes: Mapping[str, np.ndarray], config:
     texts = centred(texts, texts.mean(axis=0))
     start = images.copy()
     for i, text in zip(known, texts, strict=True):
-        start[i] = text + images[i] if rows.counts[rows.classes[i]] >= _IMAGES_TO_TRUST else text
-    return start / np.maximum(np.linalg.norm(start, axis=1, keepdims=True), 1e-12)
+        start[i] = text + images[i] if rows.counts[rows.classes[i]] >= _MIN_IMAGES else text
+    return unit_rows(start)
 
 
 def _as_head(fitted: Fitted, rows: _Rows, config: ClassifierConfig) -> Head:
@@ -178,9 +183,9 @@ def _val_figures(head: Head, rows: _Rows) -> dict[str, float]:
 
 
 def _with_temperature(head: Head, rows: _Rows) -> Head:
-    """The head with the temperature that makes val's labels likeliest (Guo 2017).
+    """The head with the temperature that maximises the likelihood of val's labels (Guo 2017).
 
-    One pseudo-item is spread over all labels (as in Platt 1999): a val without errors would ask for 0.
+    One pseudo-item is spread over all labels (as in Platt 1999); otherwise a val without errors would give 0.
     """
     logits = head.logits(rows.val).astype(np.float64)
     doubt = 1 / (len(logits) + 1)

@@ -33,7 +33,8 @@ class PixelBank:
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         """uint8 (n, 3, height, width) of those rows. Raises CatalogError naming an image that cannot be read."""
         if self._kept is not None:
-            return self._kept[rows]
+            kept: np.ndarray = self._kept[rows]
+            return kept
         return np.stack(list(self._pool.map(self._decode, rows.tolist())))
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ def spare_the_last_block(model: torch.nn.Module) -> None:
         return
     last = tower.transformer.resblocks[-1]
     if type(last) is ResidualAttentionBlock and tower.transformer.batch_first:
-        last.forward = MethodType(_forward, last)  # type: ignore[method-assign]
+        last.forward = MethodType(_forward, last)
 
 
 def _forward(block: ResidualAttentionBlock, x: torch.Tensor, attn_mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -25,4 +25,5 @@ def _forward(block: ResidualAttentionBlock, x: torch.Tensor, attn_mask: torch.Te
     seen, first = block.ln_1(x), x[:, :1]
     attended = block.attn(seen[:, :1], seen, seen, need_weights=False, attn_mask=attn_mask)[0]
     first = first + block.ls_1(attended)
-    return first + block.ls_2(block.mlp(block.ln_2(first)))
+    output: torch.Tensor = first + block.ls_2(block.mlp(block.ln_2(first)))
+    return output

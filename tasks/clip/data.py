@@ -62,7 +62,8 @@ class CaptionTable:
         columns = (random.random((len(items), 1)) >= self.shares[items].cumsum(1)).sum(1)
         # Rounding may leave the cumulated share a hair below 1: fall back to the last kind the item has.
         last = len(self.kinds) - 1 - (self.shares[items, ::-1] > 0).argmax(1)
-        return self.ids[items, np.minimum(columns, last)]
+        rows: np.ndarray = self.ids[items, np.minimum(columns, last)]
+        return rows
 
 
 def titles(captions: list[dict[str, str]]) -> list[str]:

@@ -22,7 +22,7 @@ def choose_device(device: str = "auto") -> torch.device:
 def native_bf16(device: torch.device) -> bool:
     """Whether ``device`` multiplies bfloat16 in hardware; emulation on older CPUs is slower than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, hence the guard

@@ -12,7 +12,7 @@ import torch
 from open_clip.model import convert_weights_to_lp
 
 from tasks.clip.class_token import spare_the_last_block
-from tasks.clip.decoding import DecodeCrew, Source
+from tasks.clip.decoding import DecodePool, ImageSource
 from tasks.clip.device import Precision, autocast, choose_device, choose_precision, prefers_channels_last
 from tasks.clip.folder import first_line, input_size, load_model
 from tasks.clip.images import ImageLike, PixelReader, ahead, batches, decode
@@ -42,7 +42,7 @@ class Encoder:
             # autocast alone converts every weight again in every batch: on a CPU that costs as much as the forward pass
             convert_weights_to_lp(model, torch.bfloat16)
         spare_the_last_block(model)
-        self._crew: DecodeCrew | None = None
+        self._pool: DecodePool | None = None
         self._model = model.to(self.device).to(memory_format=self._layout).requires_grad_(False)
         if self.device.type == "cuda":
             # TF32 convolutions would move an image's vector by 1e-3, differently in each batch size.
@@ -90,40 +90,40 @@ class Encoder:
                 yield names, vectors
 
     def embed_stored(
-        self, names: Sequence[str], source: Source, batch_size: int | None = None, workers: int | None = None
+        self, names: Sequence[str], source: ImageSource, batch_size: int | None = None, workers: int | None = None
     ) -> Iterator[tuple[list[str], np.ndarray]]:
         """As `embed`, of what ``source`` has by these ``names``.
 
         Beside a GPU, ``workers`` are processes (blank: one a core), and threads until those have started; else threads.
         Raises what reading raises, CatalogError by image, and TransientError where such a process ended.
         """
-        crew = self.decode_crew(source, batch_size, workers) if len(names) >= _WORTH_PROCESSES else None
-        if crew is None:
+        pool = self.decode_pool(source, batch_size, workers) if len(names) >= _WORTH_PROCESSES else None
+        if pool is None:
             yield from self.embed(zip(names, source.read(names), strict=True), batch_size, workers)
             return
         rest = iter(names)
-        while not crew.ready and (part := list(islice(rest, 2 * crew.batch_size))):
+        while not pool.ready and (part := list(islice(rest, 2 * pool.batch_size))):
             yield from self.embed(zip(part, source.read(part), strict=True), batch_size)
-        for batch, pixels in crew.decoded(batches(rest, crew.batch_size)):
+        for batch, pixels in pool.decoded(batches(rest, pool.batch_size)):
             vectors = self._encode_what_fits(pixels)
             _refuse_nonfinite(vectors, batch)
             yield batch, vectors
 
-    def decode_crew(
-        self, source: Source, batch_size: int | None = None, workers: int | None = None
-    ) -> DecodeCrew | None:
+    def decode_pool(
+        self, source: ImageSource, batch_size: int | None = None, workers: int | None = None
+    ) -> DecodePool | None:
         """The processes that decode for this encoder, starting if need be; None where threads keep up with it."""
         workers = workers or torch.get_num_threads()
         if _keeps_up(self.device, workers):
             return None
         wanted = (source.place, batch_size or self.batch_size, workers)
-        if self._crew is not None and self._crew.failed:
+        if self._pool is not None and self._pool.failed:
             return None
-        if self._crew is None or not self._crew.alive or self._crew.made_for != wanted:
-            if self._crew is not None:
-                self._crew.close()
-            self._crew = DecodeCrew(self._reader, source, wanted[1], workers)
-        return self._crew
+        if self._pool is None or not self._pool.alive or self._pool.settings != wanted:
+            if self._pool is not None:
+                self._pool.close()
+            self._pool = DecodePool(self._reader, source, wanted[1], workers)
+        return self._pool
 
     def _decoded(
         self, images: Iterable[tuple[str, ImageLike]], pool: ThreadPoolExecutor, batch_size: int, threads: int

@@ -46,7 +46,8 @@ def backward(
     texts = torch.cat([pair[1] for pair in cached]).requires_grad_()
     loss = contrastive_loss(images, texts, _scale(model), batch.positives, smoothing)
     loss.backward()
-    assert images.grad is not None and texts.grad is not None
+    assert images.grad is not None
+    assert texts.grad is not None
     for place, (piece, to_images, to_texts) in enumerate(
         zip(pieces, images.grad.chunk(accumulate), texts.grad.chunk(accumulate), strict=True)
     ):
@@ -69,7 +70,8 @@ def _encoder(
 
 
 def _scale(model: open_clip.CLIP) -> torch.Tensor:
-    return model.logit_scale.exp()
+    scale: torch.Tensor = model.logit_scale.exp()
+    return scale
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def measure_recall(
     precision: Number,
     chunk: int = 256,
 ) -> dict[str, float]:
-    """recall@1 and recall@10 of each direction, strict: only an item's own image or title counts.
+    """Recall@1 and recall@10 of each direction; only an item's own image or title is right.
 
     ``bank`` and ``tokens`` (int64 (n, context)) are aligned. The model is left in the mode it came in.
     """

@@ -1,1 +1,1 @@
-"""Worker processes of one machine or of many, by Ray: plain Python, and the only room that imports it."""
+"""Worker processes on one machine or many. Plain Python and Ray, which only this package imports."""

@@ -1,4 +1,4 @@
-"""Joins a Ray cluster for a while: the one that RAY_ADDRESS names, or one of this machine alone."""
+"""A connection to a Ray cluster: the one that RAY_ADDRESS names, or a temporary one on this machine alone."""
 
 import logging
 import os
@@ -18,14 +18,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.cluster.worker_plan import Node
 from tasks.schema.errors import ConfigError, TransientError
 
-_SECONDS_TO_ANSWER = 10.0
+_CONNECT_SECONDS = 10.0
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-_STARTS = 3  # of a cluster of this machine: Ray allows a start 30 s, in which a busy machine does not make it
-_OBJECT_STORE = 128 << 20  # bytes; by default Ray would take 30 % of the memory, and a shard's arguments are 0.1 MB
+_STARTS = 3  # tries to start a local cluster: Ray allows 30 s for each, too little on a busy machine
+_OBJECT_STORE = 128 << 20  # bytes; Ray's default is 30 % of the memory, and a shard's arguments take 0.1 MB
 
 
 class RaySettings(BaseSettings):
-    """Ray's own environment variable, which names the cluster."""
+    """Ray's own environment variable for the cluster's address."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -35,14 +35,14 @@ class RaySettings(BaseSettings):
 
     @property
     def local(self) -> bool:
-        """Whether the cluster is made for the run, on this machine."""
+        """Whether a temporary cluster is started on this machine."""
         return self.ray_address == "local"
 
 
 def require_ray(settings: RaySettings) -> None:
-    """Raise ConfigError where Ray is not installed, or nothing answers where its cluster should be.
+    """Raise ConfigError if Ray is not installed or nothing answers at the cluster's address.
 
-    Ray itself would try an address that nobody answers at for ever.
+    Ray itself would retry an address without an answer forever.
     """
     if find_spec("ray") is None:
         raise ConfigError(
@@ -58,7 +58,7 @@ def require_ray(settings: RaySettings) -> None:
             "Ray Client (ray://) is not used: it gives up after half a minute without network"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"nothing answers at RAY_ADDRESS={address} ({error}). Expected the head of a Ray cluster: start it with "
@@ -68,21 +68,21 @@ def require_ray(settings: RaySettings) -> None:
 
 @contextmanager
 def connected(settings: RaySettings) -> Iterator[list[Node]]:
-    """Join the cluster, yield its nodes, and leave. Workers end on leaving, and so does a cluster of this machine.
+    """Connect to the cluster and yield its nodes. On exit the workers end, and so does a temporary cluster.
 
-    A process that is killed takes both along: Ray's processes on this machine die with it, and workers elsewhere once
-    it is missed. Raises ConfigError.
+    If this process is killed, Ray's processes on this machine die with it, and workers elsewhere once Ray notices.
+    Raises ConfigError, and TransientError where a temporary cluster does not start.
     """
     require_ray(settings)
     with ExitStack() as stack:
-        # before the import: Ray reads some of it once
-        stack.enter_context(_environment(_QUIET | (_kept_to_itself() if settings.local else {})))
+        # before the import, during which Ray reads some of it
+        stack.enter_context(_environment(_QUIET | (_private() if settings.local else {})))
         import ray
 
-        # Ray never deletes its folder. Below /tmp: longer paths than 107 characters are no Unix sockets.
+        # Ray never deletes its folder. Directly in /tmp, since the path of a Unix socket has at most 107 characters.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True))
         stack.callback(ray.shutdown)
-        with _own_sigterm():
+        with _sigterm_handler_kept():
             if settings.local:
                 _start(folder)
             else:
@@ -121,15 +121,15 @@ def _join(address: str) -> None:
 
 
 def present_nodes() -> list[Node]:
-    """The nodes that are alive now."""
+    """The nodes that are alive."""
     import ray
 
     found = [(node, node["Resources"]) for node in ray.nodes() if node["Alive"]]
     return [Node(node["NodeName"], has.get("CPU", 0.0), has.get("GPU", 0.0)) for node, has in found]
 
 
-def _kept_to_itself() -> dict[str, str]:
-    """A cluster on the loopback alone (so Ray calls one that no other machine can join), and a token of its own."""
+def _private() -> dict[str, str]:
+    """Environment of a cluster on the loopback (which Ray calls one that no other machine can join) with a token."""
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     return {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **token}
 
@@ -149,8 +149,8 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep the handler of SIGTERM, by which Prefect cancels a run; `ray.init` puts its own in its place."""
+def _sigterm_handler_kept() -> Iterator[None]:
+    """Restore the handler of SIGTERM, by which Prefect cancels a run, after `ray.init` has replaced it."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -14,6 +14,7 @@ from tasks.report.numbers import (
     signed,
     stars,
 )
+from tasks.schema.evaluation import SINGLE_POSITIVE
 
 UNTRAINED = "random weights, untrained"
 #: A split's metrics as stored: {"split", "n", "model_name"?, "untrained"?, direction: {setting: {metric: cell}},
@@ -54,7 +55,7 @@ def comparison(
     baseline: Metrics | None = None,
     difference: Mapping[str, Any] | None = None,
     *,
-    setting: str = "strict",
+    setting: str = SINGLE_POSITIVE,
 ) -> tuple[list[str], list[Line]]:
     """Metric codes and lines of one split, both directions, in the order of the original project's table.
 

@@ -21,6 +21,7 @@ from tasks.report.numbers import (
     signed,
 )
 from tasks.report.style import data_uri
+from tasks.schema.evaluation import SINGLE_POSITIVE
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("tasks.report"),
@@ -77,7 +78,7 @@ def _headline(
     """The figures a reader remembers: text to image on the test split (or on the last there is)."""
     metrics = next((m for m in model if m["split"] == "test"), model[-1])
     split = metrics["split"]
-    block = metrics["text_to_image"]["strict"]
+    block = metrics["text_to_image"][SINGLE_POSITIVE]
     tiles = []
     for name in (name for name in _HEADLINE if name in block):
         value = measured(block[name])
@@ -89,8 +90,8 @@ def _headline(
             "p": "",
         }
         if split in before:
-            old = measured(before[split]["text_to_image"]["strict"].get(name))
-            test = measured(differences.get(split, {}).get(f"text_to_image/strict/{name}"))
+            old = measured(before[split]["text_to_image"][SINGLE_POSITIVE].get(name))
+            test = measured(differences.get(split, {}).get(f"text_to_image/{SINGLE_POSITIVE}/{name}"))
             tile |= {"delta": signed(value.value - old.value, 3), "p": p_words(test.p), "old": share(old.value, 3)}
             chance = before[split].get("untrained")  # better than chance is no success: no green
             tile["sure"] = "even" if chance else "up" if test.low > 0 else "down" if test.high < 0 else "even"

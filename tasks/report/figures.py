@@ -22,6 +22,7 @@ from tasks.report.style import (
     shorten,
     svg,
 )
+from tasks.schema.evaluation import SINGLE_POSITIVE
 
 __all__ = [
     "data_uri",
@@ -74,7 +75,7 @@ def recall_comparison(
     baseline: Mapping[str, Any],
     finetuned: Mapping[str, Any] | None = None,
     *,
-    setting: str = "strict",
+    setting: str = SINGLE_POSITIVE,
     title: str = "Recall",
     names: tuple[str, str] = ("baseline", "fine-tuned"),
 ) -> bytes:

@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE
+
 #: Words for the codes that measurements use.
 DIRECTIONS = {"text_to_image": "Text → Image", "image_to_text": "Image → Text"}
 SETTINGS = {
-    "strict": "only the product's own image counts",
-    "multi_positive": "every product of the same title or design counts",
+    SINGLE_POSITIVE: "only the product's own image counts",
+    MULTI_POSITIVE: "every product of the same title or design counts",
 }
 METRICS = {
     "recall@1": "R@1",

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.report.comparison import Metrics, comparison
 from tasks.report.numbers import SETTINGS, SPLITS, count, metric_label
+from tasks.schema.evaluation import SINGLE_POSITIVE
 
 _STARS = (
     "Δ: paired test over the same queries, \\* p < 0.05, \\*\\* p < 0.01, \\*\\*\\* p < 0.001, n.s. not significant."
@@ -30,7 +31,7 @@ def metrics_table(
     baseline: Sequence[Metrics] = (),
     differences: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    setting: str = "strict",
+    setting: str = SINGLE_POSITIVE,
 ) -> str:
     """Recall and MRR by split and direction: baseline, fine-tuned and difference with its significance.
 

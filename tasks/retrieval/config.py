@@ -1,4 +1,4 @@
-"""Run parameters of the index, of the retrieval evaluation and of a release's gates. Light: pydantic only."""
+"""Run parameters of the index, the retrieval evaluation and a release's gates. Imports pydantic only."""
 
 from typing import Literal, Self
 
@@ -83,7 +83,7 @@ class EvaluationConfig(Config):
 
 
 class GateConfig(Config):
-    """What a new release has to prove before it may go live. Compared with the live release of the same shop."""
+    """Quality gates of a new release. It is compared with the live release of the same shop."""
 
     item_band: float = Field(
         0.05, ge=0, le=10, description="Share by which the number of products may rise or fall at once"

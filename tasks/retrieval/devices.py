@@ -1,7 +1,7 @@
-"""Where k-means and the assignment of vectors to cells run: on the CPU, or on the GPUs a FAISS build can see.
+"""The device of k-means and of the assignment of vectors to cells: the CPU, or the GPUs that FAISS can use.
 
-Only exact inner-product search runs on a GPU. Encoding stays on the CPU, so that a saved index is a CPU index and
-every kind of code works on every build.
+Only exact inner-product search runs on a GPU. Encoding stays on the CPU, so a saved index is always a CPU index, and
+every kind of code works with every build of FAISS.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Exact search, a block of vectors at a time: what an index is measured against."""
+"""Exact search in blocks of vectors: the ground truth for an index's recall."""
 
 import faiss
 import numpy as np

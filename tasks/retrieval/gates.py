@@ -1,4 +1,4 @@
-"""What a release has to prove before it may go live: measurements in, verdicts out."""
+"""Quality gates of a release: measurements in, verdicts out."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 
 from tasks.retrieval.config import EvaluationConfig, GateConfig
-from tasks.retrieval.self_test import Found
+from tasks.retrieval.self_test import SelfTestResult
 from tasks.retrieval.significance import compare
 from tasks.schema.release import Gate
 
 _OWN_ROW = 0.98
-_FEW_TEXTS = 0.05  # a few queries scatter around the recall that the index was tuned to on many
-_FEWEST = 20  # queries below which chance alone can look like a loss
+_SMALL_SAMPLE = 0.05  # the recall of a few queries scatters around the recall tuned on many
+_MIN_QUERIES = 20  # with fewer, chance alone can look like a loss
 
 
-def index_gates(found: Found, summary: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[Gate, ...]:
+def index_gates(found: SelfTestResult, summary: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[Gate, ...]:
     """Gates of one index from its self-test and its manifest's ``summary`` and ``parameters``."""
     target, recall = float(parameters["recall_target"]), float(summary["recall"])
-    least = max(target - _FEW_TEXTS, 0)
+    least = max(target - _SMALL_SAMPLE, 0)
     passed = not found.fault and found.own_row >= _OWN_ROW and found.text_recall >= least
     return (
         Gate(
@@ -45,7 +45,7 @@ def index_gates(found: Found, summary: Mapping[str, Any], parameters: Mapping[st
 
 
 def baseline_gate(difference: Mapping[str, float]) -> Gate:
-    """Fine-tuning must not have made search worse: the paired interval of the difference reaches zero or above."""
+    """Fine-tuning must not make search worse: the paired interval of the difference must reach zero or above."""
     high = float(difference["high"])
     return Gate(name="recall@10_against_baseline", value=high, limit=">= 0 (upper end of 95 %)", passed=high >= 0)
 
@@ -53,9 +53,9 @@ def baseline_gate(difference: Mapping[str, float]) -> Gate:
 def count_gates(
     live: Collection[str], new: Collection[str], taken_down: Collection[str], config: GateConfig
 ) -> tuple[Gate, ...]:
-    """Whether the catalogue changed by more than a shop does overnight. All three are item ids.
+    """Whether the catalogue changed by more than a shop changes overnight. Arguments are item ids.
 
-    ``taken_down`` by hand went on purpose and are left out of both counts.
+    Items that were ``taken_down`` by hand are left out of both counts.
     """
     before, after = set(live) - set(taken_down), set(new) - set(taken_down)
     gone = len(before - after)
@@ -89,44 +89,44 @@ def count_gates(
 
 
 def live_recall_gate(live: np.ndarray, new: np.ndarray) -> Gate:
-    """Paired: (n,) bool each, whether the title of test product i found it among the first 10 of either release."""
+    """Paired test of two (n,) bool arrays: whether the title of test product i found it among the first 10 answers."""
     name, limit = "recall@10_against_live", ">= 0 (upper end of the paired 95 % interval)"
-    if len(live) < _FEWEST:
-        told = f"{len(live)} products of the test split are in both releases, too few to tell a loss from chance"
-        return Gate(name=name, value=None, limit=limit, passed=True, detail=told)
+    if len(live) < _MIN_QUERIES:
+        detail = f"{len(live)} products of the test split are in both releases, too few to tell a loss from chance"
+        return Gate(name=name, value=None, limit=limit, passed=True, detail=detail)
     before, after = ({"recall@10": side.astype(np.float64)} for side in (live, new))
     found = compare(before, after, EvaluationConfig())["recall@10"]
-    told = f"{found['baseline']:.3f} live, {found['candidate']:.3f} now, on {len(live)} titles of the test split"
-    return Gate(name=name, value=found["high"], limit=limit, passed=found["high"] >= 0, detail=told)
+    detail = f"{found['baseline']:.3f} live, {found['candidate']:.3f} now, on {len(live)} titles of the test split"
+    return Gate(name=name, value=found["high"], limit=limit, passed=found["high"] >= 0, detail=detail)
 
 
 def overlap_gate(overlaps: np.ndarray, same_model: bool, config: GateConfig) -> Gate:
-    """How much of the first 10 answers to golden queries stays; (n,) shares. Another model may answer otherwise."""
+    """Share of the first 10 answers to golden queries that stay, (n,). No limit where the model is another."""
     name = "golden_overlap"
     if not len(overlaps):
-        told = "the two releases share no product, or there is no query"
-        return Gate(name=name, value=None, limit=f">= {config.golden_overlap}", passed=True, detail=told)
-    value, told = float(overlaps.mean()), f"{len(overlaps)} queries, the worst keeps {overlaps.min():.2f}"
+        detail = "the two releases share no product, or there is no query"
+        return Gate(name=name, value=None, limit=f">= {config.golden_overlap}", passed=True, detail=detail)
+    value, detail = float(overlaps.mean()), f"{len(overlaps)} queries, the worst keeps {overlaps.min():.2f}"
     if not same_model:
-        return Gate(name=name, value=value, limit="none: another model answers", passed=True, detail=told)
+        return Gate(name=name, value=value, limit="none: another model answers", passed=True, detail=detail)
     passed = value >= config.golden_overlap
-    return Gate(name=name, value=value, limit=f">= {config.golden_overlap}", passed=passed, detail=told)
+    return Gate(name=name, value=value, limit=f">= {config.golden_overlap}", passed=passed, detail=detail)
 
 
 def expected_gate(missed: list[str], asked: int, unknown: int) -> Gate:
-    """Products that the golden queries demand. missed: "query -> item" not among the first 10; unknown: not listed."""
-    told = f"missed: {'; '.join(missed[:5])}" if missed else ""
+    """Products that golden queries expect. missed: "query -> item" not in the first 10. unknown: not in the shop."""
+    detail = f"missed: {'; '.join(missed[:5])}" if missed else ""
     if unknown:
-        told = f"{told}{'. ' if told else ''}expected products not in the catalogue, left out: {unknown}"
+        detail = f"{detail}{'. ' if detail else ''}expected products not in the catalogue, left out: {unknown}"
     return Gate(
         name="golden_expected",
         value=(asked - len(missed)) / asked if asked else None,
         limit="= 1: every expected product among the first 10",
         passed=not missed,
-        detail=told,
+        detail=detail,
     )
 
 
 def not_compared(why: str) -> Gate:
-    """Stands for the gates against the live release where there is nothing to compare with."""
+    """Takes the place of the gates against the live release where it cannot be compared with."""
     return Gate(name="live_release", value=None, limit="compared with the live release", passed=True, detail=why)

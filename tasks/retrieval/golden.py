@@ -1,10 +1,10 @@
-"""Golden queries: what the owner of a shop wants answered well, in a text file of their own."""
+"""Golden queries: a text file of queries whose answers the owner of a shop watches."""
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.schema.errors import ConfigError
 
-_MOST_QUERIES, _MOST_CHARACTERS, _MOST_EXPECTED = 1_000, 300, 10
+_MAX_QUERIES, _MAX_CHARACTERS, _MAX_EXPECTED = 1_000, 300, 10
 
 
 class GoldenQuery(BaseModel):
@@ -18,7 +18,7 @@ class GoldenQuery(BaseModel):
 def parse_golden_queries(data: bytes, name: str) -> tuple[GoldenQuery, ...]:
     """One query a line, after a tab each an expected item id; empty lines and # comments are skipped. UTF-8.
 
-    Raises ConfigError that lists every bad line of ``name`` at once, so that no run starts with half of them.
+    Raises ConfigError listing every bad line of ``name``.
     """
     try:
         lines = data.decode("utf-8-sig").splitlines()
@@ -37,8 +37,8 @@ def parse_golden_queries(data: bytes, name: str) -> tuple[GoldenQuery, ...]:
             queries[text] = GoldenQuery(text=text, expected=tuple(expected))
     if not queries and not faults:
         faults.append("no query in it")
-    if len(queries) > _MOST_QUERIES:
-        faults.append(f"{len(queries)} queries, {_MOST_QUERIES} at most")
+    if len(queries) > _MAX_QUERIES:
+        faults.append(f"{len(queries)} queries, {_MAX_QUERIES} at most")
     if faults:
         raise ConfigError(f"golden queries {name}: " + "; ".join(faults))
     return tuple(queries.values())
@@ -47,14 +47,14 @@ def parse_golden_queries(data: bytes, name: str) -> tuple[GoldenQuery, ...]:
 def _fault(text: str, expected: list[str]) -> str:
     if not text:
         return "no query before the tab"
-    if len(text) > _MOST_CHARACTERS:
-        return f"a query of {len(text)} characters, {_MOST_CHARACTERS} at most"
+    if len(text) > _MAX_CHARACTERS:
+        return f"a query of {len(text)} characters, {_MAX_CHARACTERS} at most"
     if not text.isprintable():
         return f"{text[:40]!r} holds control characters"
     if not all(expected):
         return "an empty item id after a tab"
     if len(set(expected)) < len(expected):
         return "an item id is named twice"
-    if len(expected) > _MOST_EXPECTED:
-        return f"{len(expected)} expected products, only {_MOST_EXPECTED} answers are looked at"
+    if len(expected) > _MAX_EXPECTED:
+        return f"{len(expected)} expected products, only {_MAX_EXPECTED} answers are looked at"
     return ""

@@ -118,8 +118,8 @@ def choose_nlist(n: int, config: IndexConfig, kind: str = "ivf_fp16") -> int:
     most = max(1, n // _MIN_POINTS)
     if config.nlist is not None:
         return min(config.nlist, most)
-    wanted = 2 ** round(math.log2((2 if kind == "ivf_refine" else 4) * math.sqrt(n)))
-    return wanted if wanted <= most else 2 ** int(math.log2(most))
+    wanted = 1 << round(math.log2((2 if kind == "ivf_refine" else 4) * math.sqrt(n)))
+    return wanted if wanted <= most else 1 << int(math.log2(most))
 
 
 def choose_tuning_queries(n: int, config: IndexConfig) -> int:

@@ -1,9 +1,11 @@
 """Retrieval metrics of a model, exact, with bootstrap intervals.
 
+An answer is a relevant candidate.
+
 recall@k        share of queries with at least one answer in the first k ("success at k", as in the CLIP papers)
 mrr             mean of 1 / rank of the first answer, over the whole ranking
 ndcg@k          binary gains, discount 1 / log2(1 + rank), ideal over min(k, answers)
-precision@k     share of the first k that are answers; below 1 at best where a query has fewer than k
+precision@k     share of the first k that are answers; at most answers / k for a query with fewer than k
 Equal scores are ordered by candidate row (`ranking.py`).
 """
 
@@ -22,15 +24,16 @@ from tasks.retrieval.ranking import Ranked, Relevance, rank
 from tasks.retrieval.significance import intervals
 from tasks.retrieval.vectors import checked
 from tasks.schema.errors import ConfigError
+from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures, and what they are made of.
+    """Metrics, and the values of each query behind them.
 
     metrics: JSON-able. per_query: "direction/relevance/metric" -> (n,) float64, for `significance.compare`.
     top: direction -> (n, depth) int64, the best candidate rows of each query, for galleries. first_rank:
-    "direction/relevance" -> (n,) int64, from 1. queries: rows of the given queries that were asked, in order.
+    "direction/relevance" -> (n,) int64, from 1. queries: rows of the given queries that were measured, in order.
     """
 
     metrics: dict[str, Any]
@@ -49,10 +52,10 @@ def evaluate(
 ) -> Evaluation:
     """Match n texts and their n images both ways. Row i of both belongs to product i.
 
-    text_vectors, image_vectors: (n, d) float32, L2-normalised. "strict": only the own image (text) is an answer.
-    "multi_positive": so is that of every product with the same normalised title or the same group, and so on along
-    chains of these. Empty titles and groups join nothing. metrics: {"n", "multi_positive_share",
-    "text_to_image": {"strict": {"recall@1": {"value", "low", "high"}, ...}, "multi_positive": ...},
+    text_vectors, image_vectors: (n, d) float32, L2-normalised. "single_positive": only the product's own image (text)
+    is an answer. "multi_positive": so is that of every product connected to it by an equal normalised title or group;
+    empty titles and groups connect nothing. metrics: {"n", "multi_positive_share",
+    "text_to_image": {"single_positive": {"recall@1": {"value", "low", "high"}, ...}, "multi_positive": ...},
     "image_to_text": ...}. Raises ConfigError where lengths differ or there is nothing to match.
     """
     texts = checked(text_vectors, "text vectors")
@@ -61,8 +64,8 @@ def evaluate(
     if len(set(lengths.values())) > 1 or not len(texts):
         raise ConfigError(f"expected as many of each and at least one, found {lengths}: is the split empty?")
     own, same = np.arange(len(texts)), equivalent(titles, groups)
-    relevances = {"strict": Relevance(own, own), "multi_positive": Relevance(same, same)}
-    share = float((relevances["multi_positive"].counts() > 1).mean())
+    relevances = {SINGLE_POSITIVE: Relevance(own, own), MULTI_POSITIVE: Relevance(same, same)}
+    share = float((relevances[MULTI_POSITIVE].counts() > 1).mean())
     metrics: dict[str, Any] = {"n": len(texts), "multi_positive_share": share}
     result = Evaluation(metrics, {}, {}, {}, own)
     for direction, queries, candidates in (("text_to_image", texts, images), ("image_to_text", images, texts)):
@@ -79,10 +82,10 @@ def evaluate_queries(
 ) -> Evaluation:
     """Measure queries with many answers, e.g. "blue mug": every candidate with the query's key is one.
 
-    query_vectors (q, d), candidate_vectors (m, d): float32, L2-normalised. Each key is asked once (its first row), else
-    common colours would be counted a hundred times. Queries with an empty key, or that no candidate answers, are left
-    out and counted. metrics: {"n", "unanswered", "answers_median", "hit@1", "precision@10", "ndcg@10", "mrr"}.
-    Raises ConfigError where nothing is left to ask.
+    query_vectors (q, d), candidate_vectors (m, d): float32, L2-normalised. Of each key only the first row is measured,
+    otherwise common colours would weigh a hundred times as much. Queries with an empty key or without an answer are
+    left out and counted. metrics: {"n", "unanswered", "answers_median", "hit@1", "precision@10", "ndcg@10", "mrr"}.
+    Raises ConfigError where no query is left.
     """
     candidates = checked(candidate_vectors, "candidate vectors")
     queries = checked(query_vectors, "query vectors", dim=candidates.shape[1])
@@ -110,7 +113,7 @@ def evaluate_queries(
 
 
 def equivalent(titles: Sequence[str], groups: Sequence[str]) -> np.ndarray:
-    """Class (n,) int64 of each product: the same where normalised title or group is, and so on along chains."""
+    """Class (n,) int64 of each product: connected components of equal normalised titles and equal groups."""
     n = len(titles)
     nodes: dict[tuple[str, str], int] = {}
     pairs = []
@@ -120,11 +123,12 @@ def equivalent(titles: Sequence[str], groups: Sequence[str]) -> np.ndarray:
                 pairs.append((row, nodes.setdefault(name, n + len(nodes))))
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n + len(nodes),) * 2)
-    return connected_components(graph, directed=False)[1][:n].astype(np.int64)
+    _, components = connected_components(graph, directed=False)
+    return np.asarray(components[:n], np.int64)
 
 
 def normalise_title(title: str) -> str:
-    """``title`` as two listings of one product would share it: NFKC, lower case, letters and digits only."""
+    """``title`` in the form that listings of one product share: NFKC, lower case, letters and digits only."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", title).casefold()))
 
 
@@ -165,7 +169,11 @@ def _many_answers(ranked: Ranked, answers: np.ndarray, config: EvaluationConfig)
 
 
 def ndcg(hits: np.ndarray, answers: np.ndarray, k: int) -> np.ndarray:
-    """nDCG@k (n,) of binary gains (Jarvelin 2002). hits (n, depth) bool, best row first; answers (n,) counts, >= 1."""
+    """Compute nDCG@k (n,) of binary gains (Jarvelin 2002).
+
+    hits: (n, depth) bool, best row first. answers: (n,) counts, at least 1.
+    """
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     gained = hits[:, :k] @ discounts[: hits.shape[1]]
-    return gained / np.cumsum(discounts)[np.minimum(answers, k) - 1]
+    values: np.ndarray = gained / np.cumsum(discounts)[np.minimum(answers, k) - 1]
+    return values

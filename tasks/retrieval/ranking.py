@@ -1,7 +1,7 @@
-"""Exact ranking of candidates, a block of queries at a time, so that no full score matrix is ever held.
+"""Exact ranking of candidates in blocks of queries, so that memory never holds the full score matrix.
 
 Equal scores are ordered by candidate row. Scores are inner products in float64, equal where they agree to 9 decimals:
-copies of one image tie whatever the block size, and a rank never depends on how a BLAS adds up.
+copies of one image tie at any block size, and ranks do not depend on the BLAS's order of summation.
 """
 
 from collections.abc import Iterator
@@ -9,26 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BLOCK_CELLS = 2**22  # scores held at once: 32 MB of float64
+_BLOCK_SCORES = 2**22  # 32 MB of float64
 _QUANTUM = 1e9
 
 
 @dataclass(frozen=True)
 class Relevance:
-    """Who answers whom: candidate j answers query i where ``candidates[j] == queries[i]``. Integer codes."""
+    """Integer codes: candidate j is an answer to query i where ``candidates[j] == queries[i]``."""
 
     queries: np.ndarray
     candidates: np.ndarray
 
     def counts(self) -> np.ndarray:
-        """Answers (n,) int64 of each query."""
+        """Number of answers to each query, (n,) int64."""
         size = int(max(self.queries.max(initial=-1), self.candidates.max(initial=-1))) + 1
-        return np.bincount(self.candidates, minlength=size)[self.queries]
+        counts: np.ndarray = np.bincount(self.candidates, minlength=size)[self.queries]
+        return counts
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Where the answers came out. first_rank (n,) int64 from 1; hits (n, depth) bool: is the r-th row an answer?"""
+    """Ranks of the answers. first_rank: (n,) int64 from 1. hits: (n, depth) bool, whether the r-th row is an answer."""
 
     first_rank: np.ndarray
     hits: np.ndarray
@@ -59,11 +60,11 @@ def rank(
 def _ordered_keys(queries: np.ndarray, candidates: np.ndarray, chunk_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Blocks of int64 keys (rows, m), no two alike in a row: higher score first, then lower candidate row.
 
-    The score in steps of 1e-9 takes the upper 32 bits (|score| <= 1 fits), the reversed row the lower 32.
+    The upper 32 bits are the score in units of 1e-9 (|score| <= 1 fits), the lower 32 the reversed row.
     """
     candidates = candidates.astype(np.float64)
     reversed_rows = np.int64(2**32 - 1) - np.arange(len(candidates), dtype=np.int64)
-    rows = max(1, min(chunk_rows, _BLOCK_CELLS // len(candidates)))
+    rows = max(1, min(chunk_rows, _BLOCK_SCORES // len(candidates)))
     for start in range(0, len(queries), rows):
         block = slice(start, min(start + rows, len(queries)))
         scores = queries[block].astype(np.float64) @ candidates.T

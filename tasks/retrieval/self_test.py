@@ -1,6 +1,6 @@
-"""The test that an index carries with it, run on the written files in a process of its own.
+"""The self-test stored with an index, run on the written files in a separate process.
 
-A file can be damaged so that opening it kills the process: that must end the test, not the run that publishes.
+Opening a damaged file can kill the process: that must end the test, not the run that publishes.
 
 python -m tasks.retrieval.self_test FOLDER SEARCH_PARAMS_AS_JSON
 """
@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-#: The file of questions and right answers beside the index.
+#: The file of queries and right answers beside the index.
 FILE = "self_test.parquet"
 _COMMAND = (sys.executable, "-m", "tasks.retrieval.self_test")
-_QUESTIONS = 32  # of each kind
+_QUERIES = 32  # of each kind
 _TOP_K = 10
 
 
-class Found(BaseModel):
-    """What the self-test found, or why it came to no end."""
+class SelfTestResult(BaseModel):
+    """Figures of a self-test, or the ``fault`` that ended it."""
 
     model_config = ConfigDict(frozen=True)
     rows: int = 0
@@ -37,47 +37,45 @@ class Found(BaseModel):
 
 
 def write_self_test(vectors: np.ndarray, images: list[str], text_queries: np.ndarray, folder: Path) -> int:
-    """Write questions with the answers of exact search into ``folder``; returns how many.
+    """Write queries and the answers of exact search into ``folder``; returns the number of queries.
 
     vectors: (n, d) float32, L2-normalised, row i of the index; images[i] its hash. text_queries: (m, d) likewise; the
-    first few are taken. Answers are kept as images, so that an items.parquet of other rows is found out.
+    first 32 are used. Answers are stored as hashes of images, which reveals an items.parquet of other rows.
     """
     from tasks.retrieval.exact import exact_top
 
-    rows = np.sort(np.random.default_rng(0).choice(len(vectors), size=min(_QUESTIONS, len(vectors)), replace=False))
-    texts = text_queries[:_QUESTIONS]
+    rows = np.sort(np.random.default_rng(0).choice(len(vectors), size=min(_QUERIES, len(vectors)), replace=False))
+    texts = text_queries[:_QUERIES]
     answers = [[images[row]] for row in rows]
     if len(texts):
         _, best = exact_top(vectors, texts, min(_TOP_K, len(vectors)))
         answers += [[images[row] for row in hits] for hits in best]
-    questions = np.concatenate([vectors[rows], texts]) if len(texts) else vectors[rows]
+    queries = np.concatenate([vectors[rows], texts]) if len(texts) else vectors[rows]
     kinds = ["picture"] * len(rows) + ["text"] * len(texts)
     columns = {
         "kind": pa.array(kinds),
-        "vector": pa.array(list(questions), pa.list_(pa.float32(), vectors.shape[1])),
+        "vector": pa.array(list(queries), pa.list_(pa.float32(), vectors.shape[1])),
         "answers": pa.array(answers, pa.list_(pa.string())),
     }
     pq.write_table(pa.table(columns), folder / FILE)
     return len(kinds)
 
 
-def self_test(folder: Path, search_params: dict[str, Any]) -> Found:
-    """Open the index in ``folder`` as it would be served and ask it its questions. Raises as opening it does."""
+def self_test(folder: Path, search_params: dict[str, Any]) -> SelfTestResult:
+    """Open the index in ``folder`` as it would be served and search it. Raises what `Searcher.open` raises."""
     from tasks.retrieval.search import Searcher
 
-    questions = pq.read_table(folder / FILE)
+    test = pq.read_table(folder / FILE)
     images = pq.read_table(folder / "items.parquet", columns=["image_sha256"])["image_sha256"].to_pylist()
     searcher = Searcher.open(folder / "index.faiss", search_params)
-    if searcher.ntotal != len(images):  # a row has no image to be told by
-        return Found(rows=searcher.ntotal, items=len(images))
-    _, found = searcher.search(np.array(questions["vector"].to_pylist(), np.float32), _TOP_K)
+    if searcher.ntotal != len(images):  # rows cannot be identified by their images
+        return SelfTestResult(rows=searcher.ntotal, items=len(images))
+    _, found = searcher.search(np.array(test["vector"].to_pylist(), np.float32), _TOP_K)
     shares: dict[str, list[float]] = {"picture": [], "text": []}
-    for kind, hits, answers in zip(
-        questions["kind"].to_pylist(), found.tolist(), questions["answers"].to_pylist(), strict=True
-    ):
+    for kind, hits, answers in zip(test["kind"].to_pylist(), found.tolist(), test["answers"].to_pylist(), strict=True):
         shares[kind].append(_share_found(hits, answers, images))
     own, text = (float(np.mean(shares[kind])) if shares[kind] else 1.0 for kind in ("picture", "text"))
-    return Found(rows=searcher.ntotal, items=len(images), own_row=own, text_recall=text)
+    return SelfTestResult(rows=searcher.ntotal, items=len(images), own_row=own, text_recall=text)
 
 
 def _share_found(hits: list[int], answers: list[str], images: list[str]) -> float:
@@ -86,22 +84,22 @@ def _share_found(hits: list[int], answers: list[str], images: list[str]) -> floa
     return (shown & Counter(answers)).total() / len(answers)
 
 
-def run_in_fresh_process(folder: Path, search_params: dict[str, Any], seconds: float) -> Found:
-    """The self-test in a process of its own. Whatever ends that process early is told as ``fault``, never raised."""
+def run_in_fresh_process(folder: Path, search_params: dict[str, Any], seconds: float) -> SelfTestResult:
+    """The self-test in a separate process. Whatever ends that process early is reported as ``fault``, never raised."""
     command = [*_COMMAND, str(folder), json.dumps(search_params)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return Found(fault=f"no answer within {seconds:g} s")
+        return SelfTestResult(fault=f"no answer within {seconds:g} s")
     if done.returncode < 0:
-        return Found(fault=f"the process died: {signal.strsignal(-done.returncode)}")
+        return SelfTestResult(fault=f"the process died: {signal.strsignal(-done.returncode)}")
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        return Found(fault=last[0][:500])
+        return SelfTestResult(fault=last[0][:500])
     try:
-        return Found.model_validate_json(done.stdout)
+        return SelfTestResult.model_validate_json(done.stdout)
     except ValidationError:
-        return Found(fault=f"no answer that can be read: {done.stdout[:200]}")
+        return SelfTestResult(fault=f"no answer that can be read: {done.stdout[:200]}")
 
 
 if __name__ == "__main__":

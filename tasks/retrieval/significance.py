@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap intervals over queries, and paired tests between two models on the same queries."""
+"""Bootstrap intervals over queries, and paired tests between two models on the same queries."""
 
 from typing import Any
 

@@ -151,7 +151,7 @@ def _reaches(recalls: np.ndarray, target: float) -> bool:
 
 
 def _least_nprobe(recalls_at: Callable[[int], np.ndarray], nlist: int, target: float) -> int:
-    steps = [step for step in (2**power for power in range(20)) if step < nlist] + [nlist]
+    steps = [step for step in (1 << power for power in range(20)) if step < nlist] + [nlist]
     reached = next((step for step in steps if _reaches(recalls_at(step), target)), None)
     if reached is None:
         best = max(recalls_at(step).mean() for step in steps)

@@ -75,7 +75,7 @@ class WebImages:
     def _given_up(self, url: str, host: str, began: float, later: "_Later") -> Exception:
         # One image that fails for ever must not stop a night's run, but a shop that is down must.
         if not later.is_about_host and self._answered.get(host, -1.0) > began:
-            return SourceMissing(f"{url}: {later} each time, while {host} answers other requests; check this image")
+            return SourceMissing(f"{url}: {later} each time, while {host} answers other requests; check this picture")
         return SourceUnavailable(f"{url}: {later}; the server may recover, run again later")
 
     def _follow(self, url: str, version: str, limit_bytes: int | None) -> Reading:

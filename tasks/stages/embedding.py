@@ -24,7 +24,7 @@ from tasks.store.artifacts.provenance import code_version
 from tasks.store.objects.store import Store, open_store
 
 if TYPE_CHECKING:
-    from tasks.clip.decoding import Source
+    from tasks.clip.decoding import ImageSource
     from tasks.clip.encoder import Encoder
 
 
@@ -130,11 +130,11 @@ def shard_size(config: EmbedConfig) -> int:
     return GPU_SHARD_SIZE if on_gpu else SHARD_SIZE
 
 
-def image_source(store: Store) -> "Source":
+def image_source(store: Store) -> "ImageSource":
     """The stored images, for an encoder."""
-    from tasks.clip.decoding import Source
+    from tasks.clip.decoding import ImageSource
 
-    return Source(partial(read_images, store), image_reader, store.root)
+    return ImageSource(partial(read_images, store), image_reader, store.root)
 
 
 def missing_images(store: Store, model_id: str, wanted: set[str]) -> list[str]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.errors import ConfigError
+from tasks.schema.evaluation import SINGLE_POSITIVE
 from tasks.schema.manifest import ArtifactRef, Manifest, canonical_json
 from tasks.schema.tables import CAPTION_KINDS
 from tasks.stages.encoders import load_encoder
@@ -47,9 +48,9 @@ def measure(build: Build, model: ArtifactRef, catalog: ArtifactRef, split: str, 
     (build.folder / "metrics.json").write_text(canonical_json(metrics), encoding="utf-8")
     (build.folder / "per_query.parquet").write_bytes(table_bytes(pa.table(result.per_query)))
     (build.folder / "ranking.parquet").write_bytes(table_bytes(_ranking(result.top, result.first_rank)))
-    strict = result.metrics["text_to_image"]["strict"]
+    headline = result.metrics["text_to_image"][SINGLE_POSITIVE]
     return build.commit(
-        summary={"split": split, "n": len(items), **{name: cell["value"] for name, cell in strict.items()}},
+        summary={"split": split, "n": len(items), **{name: cell["value"] for name, cell in headline.items()}},
         rows={"per_query.parquet": len(items), "ranking.parquet": len(items)},
     )
 

@@ -22,7 +22,7 @@ from tasks.store.releases.live import live_release
 from tasks.store.releases.removals import read_removals
 
 if TYPE_CHECKING:
-    from tasks.retrieval.shared import Served
+    from tasks.retrieval.shared_products import ProductIndex
 
 _SHOWN_WORST = 20
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class _Opened:
 
     model: ArtifactRef
     items: pa.Table
-    served: "Served"
+    served: "ProductIndex"
 
 
 def gate_release(
@@ -83,27 +83,27 @@ def gate_release(
 def index_gates(store: Store, index: ArtifactRef, config: GateConfig) -> tuple[Gate, ...]:
     """Check the written files of one index, in a process of its own."""
     from tasks.retrieval import gates
-    from tasks.retrieval.self_test import Found, run_in_fresh_process
+    from tasks.retrieval.self_test import SelfTestResult, run_in_fresh_process
 
     manifest = load_manifest(store, index)
     try:
         folder = fetch(store, index)
         found = run_in_fresh_process(folder, manifest.summary["search_params"], config.self_test_seconds)
     except (ArtifactCorrupt, ArtifactMissing) as error:
-        found = Found(fault=str(error))
+        found = SelfTestResult(fault=str(error))
     return gates.index_gates(found, manifest.summary, manifest.parameters)
 
 
 def _open(store: Store, model: ArtifactRef, index: ArtifactRef) -> _Opened:
     from tasks.retrieval.search import Searcher
-    from tasks.retrieval.shared import Served
+    from tasks.retrieval.shared_products import ProductIndex
 
     search_params = load_manifest(store, index).summary["search_params"]
     folder = fetch(store, index, only=["index.faiss", "items.parquet"])
     columns = ["item_id", "split", "title", "captions", "image_sha256"]
     items = fetch_table(store, index, "items.parquet", columns=columns)
     searcher = Searcher.open(folder / "index.faiss", search_params)
-    return _Opened(model, items, Served(searcher, items["item_id"].to_pylist()))
+    return _Opened(model, items, ProductIndex(searcher, items["item_id"].to_pylist()))
 
 
 def _training_gates(store: Store, parts: ReleaseParts) -> tuple[Gate, ...]:
@@ -118,7 +118,7 @@ def _training_gates(store: Store, parts: ReleaseParts) -> tuple[Gate, ...]:
 def _expected_gates(new: _Opened, golden: Sequence[GoldenQuery], hidden: frozenset[str]) -> tuple[Gate, ...]:
     """Products that the user's golden queries demand; one that left the catalogue cannot be demanded any more."""
     from tasks.retrieval.gates import expected_gate
-    from tasks.retrieval.shared import top_answers
+    from tasks.retrieval.shared_products import top_answers
 
     demanding = [query for query in golden if query.expected]
     if not demanding:
@@ -151,9 +151,9 @@ def _compare_with(
     hidden: frozenset[str],
 ) -> tuple[tuple[Gate, ...], list[dict[str, str]]]:
     """Both releases asked the same titles and golden queries, each in the words of its own model."""
+    from tasks.retrieval.comparison_queries import held_out_titles, short_captions
     from tasks.retrieval.gates import count_gates, live_recall_gate, not_compared, overlap_gate
-    from tasks.retrieval.questions import held_out_titles, short_captions
-    from tasks.retrieval.shared import SharedProducts
+    from tasks.retrieval.shared_products import SharedProducts
 
     try:
         live = _open(store, release.model, release.index)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.retrieval.config import EvaluationConfig
+from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE, current_key, current_keys
 from tasks.schema.manifest import ArtifactRef, canonical_json
 from tasks.stages.evaluation import split_items
 from tasks.store.artifacts.building import Build
@@ -17,7 +18,8 @@ from tasks.store.objects.store import Store
 
 RECIPE = 1
 _HEADLINE = ("recall@1", "recall@5", "recall@10", "mrr", "ndcg@10")
-_GATED = "text_to_image/multi_positive/recall@10"
+_GATED = f"text_to_image/{MULTI_POSITIVE}/recall@10"
+_RANK = f"text_to_image/{SINGLE_POSITIVE}/rank"
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ def report(
 
 
 def _read(store: Store, ref: ArtifactRef) -> Measured:
-    table = fetch_table(store, ref, "per_query.parquet")
+    per_query, ranking = (fetch_table(store, ref, f"{name}.parquet") for name in ("per_query", "ranking"))
     return Measured(
-        metrics=store.read_json(f"{ref.folder}/metrics.json"),
-        per_query={name: table[name].to_numpy() for name in table.column_names},
-        ranking=fetch_table(store, ref, "ranking.parquet"),
+        metrics=current_keys(store.read_json(f"{ref.folder}/metrics.json")),
+        per_query={current_key(name): per_query[name].to_numpy() for name in per_query.column_names},
+        ranking=ranking.rename_columns([current_key(name) for name in ranking.column_names]),
     )
 
 
@@ -84,8 +86,8 @@ def _summary(after: list[Measured], before: list[Measured], differences: dict[st
 
 
 def _headline(measured: Measured) -> dict[str, float]:
-    strict = measured.metrics["text_to_image"]["strict"]
-    return {name: strict[name]["value"] for name in _HEADLINE if name in strict}
+    cells = measured.metrics["text_to_image"][SINGLE_POSITIVE]
+    return {name: cells[name]["value"] for name in _HEADLINE if name in cells}
 
 
 def _page(
@@ -113,7 +115,7 @@ def _gallery(store: Store, after: Measured, before: Measured | None, catalog: Ar
     from tasks.report.gallery import choose_examples
 
     items = split_items(store, catalog, after.metrics["split"])
-    ranks = after.ranking["text_to_image/strict/rank"].to_numpy()
+    ranks = after.ranking[_RANK].to_numpy()
     top = np.array(after.ranking["text_to_image"].to_pylist())
     for example in choose_examples(ranks, top):
         row = example["row"]
@@ -128,7 +130,7 @@ def _gallery(store: Store, after: Measured, before: Measured | None, catalog: Ar
         yield {
             "query": items[row]["title"],
             "rank": example["rank"],
-            "baseline_rank": int(before.ranking["text_to_image/strict/rank"][row].as_py()) if before else None,
+            "baseline_rank": int(before.ranking[_RANK][row].as_py()) if before else None,
             "answer": {"title": items[row]["title"], "image": read_image(store, items[row]["image_sha256"])},
             "hits": hits,
         }

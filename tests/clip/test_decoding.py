@@ -14,8 +14,8 @@ import torch
 from tasks.clip import device as clip_device
 from tasks.clip import encoder as clip_encoder
 from tasks.clip.config import GPU_SHARD_SIZE, SHARD_SIZE, EmbedConfig
-from tasks.clip.decode_host import outcome
-from tasks.clip.decoding import DecodeCrew, Source
+from tasks.clip.decode_host import batch_result
+from tasks.clip.decoding import DecodePool, ImageSource
 from tasks.clip.encoder import Encoder
 from tasks.clip.images import PixelReader
 from tasks.schema.errors import ArtifactMissing, CatalogError, StoreUnavailable, TransientError
@@ -43,12 +43,12 @@ def broken_reader(place: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+def source(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
     folder = tmp_path_factory.mktemp("images")
     for name, data in zip(NAMES, shapes(len(NAMES)).images, strict=True):
         (folder / name).write_bytes(data)
     (folder / "torn").write_bytes(b"\xff\xd8 no picture")
-    return Source(reader(str(folder)), reader, str(folder))
+    return ImageSource(reader(str(folder)), reader, str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -60,29 +60,29 @@ def cut(names: list[str], size: int = 8) -> list[list[str]]:
     return [names[row : row + size] for row in range(0, len(names), size)]
 
 
-def test_pixels_are_those_decoded_here_and_nothing_outlives_the_crew(source: Source, pixels: PixelReader) -> None:
-    crew = DecodeCrew(pixels, source, batch_size=8, processes=2)
-    crew.wait()
-    processes = [crew._host.pid, *descendants(crew._host.pid)]
+def test_pixels_are_those_decoded_here_and_nothing_outlives_the_pool(source: ImageSource, pixels: PixelReader) -> None:
+    pool = DecodePool(pixels, source, batch_size=8, processes=2)
+    pool.wait()
+    processes = [pool._host.pid, *descendants(pool._host.pid)]
     assert len(processes) == 3
     for names in (NAMES, NAMES[:3], []):
-        found = [(batch, part.copy()) for batch, part in crew.decoded(cut(names))]
+        found = [(batch, part.copy()) for batch, part in pool.decoded(cut(names))]
         assert [name for batch, _ in found for name in batch] == names
         expected = [pixels.pixels(data) for data in source.read(names)]
         for row, part in enumerate(part for _, parts in found for part in parts):
             np.testing.assert_array_equal(part, expected[row])
-    del crew  # the last reference
+    del pool  # the last reference
     until(lambda: not any(map(alive, processes)), seconds=20.0)
 
 
-def test_an_image_that_cannot_be_read_is_named_and_the_crew_ends(source: Source, pixels: PixelReader) -> None:
-    crew = DecodeCrew(pixels, source, batch_size=8, processes=1)
-    crew.wait()
-    processes = [crew._host.pid, *descendants(crew._host.pid)]
+def test_an_image_that_cannot_be_read_is_named_and_the_pool_ends(source: ImageSource, pixels: PixelReader) -> None:
+    pool = DecodePool(pixels, source, batch_size=8, processes=1)
+    pool.wait()
+    processes = [pool._host.pid, *descendants(pool._host.pid)]
     assert len(processes) == 2
     with pytest.raises(CatalogError, match="torn"):
-        list(crew.decoded(cut([*NAMES[:20], "torn", *NAMES[20:]])))
-    assert not crew.alive  # what was under way is no answer to the next
+        list(pool.decoded(cut([*NAMES[:20], "torn", *NAMES[20:]])))
+    assert not pool.alive  # what was under way is no answer to the next
     until(lambda: not any(map(alive, processes)), seconds=20.0)
 
 
@@ -98,48 +98,48 @@ def test_an_image_that_cannot_be_read_is_named_and_the_crew_ends(source: Source,
 def test_an_error_keeps_the_class_that_says_whether_to_retry(raised: Exception | None, told: dict[str, Any]) -> None:
     done: Future[None] = Future()
     done.set_exception(raised) if raised else done.set_result(None)
-    assert outcome([done]) == told
+    assert batch_result([done]) == told
 
 
-def test_a_killed_worker_is_told_as_what_may_pass(source: Source, pixels: PixelReader) -> None:
-    crew = DecodeCrew(pixels, source, batch_size=2, processes=1)
-    found = crew.decoded(cut(NAMES, 2))
+def test_a_killed_worker_is_told_as_what_may_pass(source: ImageSource, pixels: PixelReader) -> None:
+    pool = DecodePool(pixels, source, batch_size=2, processes=1)
+    found = pool.decoded(cut(NAMES, 2))
     next(found)
-    os.kill(next(descendants(crew._host.pid)), signal.SIGKILL)
+    os.kill(next(descendants(pool._host.pid)), signal.SIGKILL)
     with pytest.raises(TransientError, match="ended"):
         list(found)
-    crew.close()
+    pool.close()
 
 
 def test_an_encoder_decodes_by_processes_once_they_run(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = beside_a_gpu(tmp_path, monkeypatch)
     expected = encoder.encode_images(list(source.read(NAMES)))
     list(encoder.embed_stored(NAMES[:4], source, 16))
-    assert encoder._crew is None  # few images
+    assert encoder._pool is None  # few images
     stream = encoder.embed_stored(NAMES, source, 16)  # begun by threads, ended by processes
     found = [next(stream), next(stream)]
-    assert encoder._crew is not None and not encoder._crew.ready
-    encoder._crew.wait()
+    assert encoder._pool is not None and not encoder._pool.ready
+    encoder._pool.wait()
     monkeypatch.setattr(encoder, "embed", None)
     for batches in ([*found, *stream], list(encoder.embed_stored(NAMES, source, 16))):
         assert [len(names) for names, _ in batches] == [16, 16, 16, 2]
         assert [name for names, _ in batches for name in names] == NAMES
         np.testing.assert_allclose(np.concatenate([part for _, part in batches]), expected, atol=1e-5)
-    encoder._crew.close()
+    encoder._pool.close()
 
 
 def test_threads_decode_where_processes_cannot_start(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     encoder = beside_a_gpu(tmp_path, monkeypatch)
-    broken = Source(source.read, broken_reader, source.place)
+    broken = ImageSource(source.read, broken_reader, source.place)
     for _ in range(2):
         assert sum(len(names) for names, _ in encoder.embed_stored(NAMES, broken, 16)) == len(NAMES)
-        if encoder._crew is not None:
-            encoder._crew.wait()
-    assert encoder.decode_crew(broken, 16) is None
+        if encoder._pool is not None:
+            encoder._pool.wait()
+    assert encoder.decode_pool(broken, 16) is None
     assert "cannot be opened" in capfd.readouterr().err
 
 

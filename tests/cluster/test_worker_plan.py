@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.cluster.worker_plan import Crew, Node, choose_crew
+from tasks.cluster.worker_plan import Node, WorkerPlan, choose_worker_plan
 from tasks.schema.compute import ComputeConfig
 from tasks.schema.errors import ConfigError
 
@@ -16,22 +16,24 @@ def ray(**chosen: float) -> ComputeConfig:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "chosen", "crew"),
+    ("nodes", "chosen", "plan"),
     [
-        ([LAPTOP], {}, Crew(4, 1, 0)),
-        ([LAPTOP], {"cpus_per_worker": 3}, Crew(1, 3, 0)),
-        ([LAPTOP], {"workers": 2}, Crew(2, 1, 0)),
-        ([HEAD, LAPTOP, LAPTOP], {}, Crew(8, 1, 0)),
-        ([BIG], {}, Crew(8, 8, 1)),  # all of the node's cores decode for its GPUs
-        ([HEAD, LAPTOP, BIG, SMALL], {}, Crew(10, 4, 1)),  # the node with fewest cores for a GPU decides
-        ([BIG, SMALL], {"gpus_per_worker": 0.5}, Crew(20, 2, 0.5)),
-        ([SMALL], {"gpus_per_worker": 1 / 3}, Crew(6, 1, 1 / 3)),
-        ([BIG], {"gpus_per_worker": 0, "cpus_per_worker": 16}, Crew(4, 16, 0)),
-        ([Node("few cores", 2, 4)], {}, Crew(2, 1, 1)),
+        ([LAPTOP], {}, WorkerPlan(4, 1, 0)),
+        ([LAPTOP], {"cpus_per_worker": 3}, WorkerPlan(1, 3, 0)),
+        ([LAPTOP], {"workers": 2}, WorkerPlan(2, 1, 0)),
+        ([HEAD, LAPTOP, LAPTOP], {}, WorkerPlan(8, 1, 0)),
+        ([BIG], {}, WorkerPlan(8, 8, 1)),  # all of the node's cores decode for its GPUs
+        ([HEAD, LAPTOP, BIG, SMALL], {}, WorkerPlan(10, 4, 1)),  # the node with fewest cores for a GPU decides
+        ([BIG, SMALL], {"gpus_per_worker": 0.5}, WorkerPlan(20, 2, 0.5)),
+        ([SMALL], {"gpus_per_worker": 1 / 3}, WorkerPlan(6, 1, 1 / 3)),
+        ([BIG], {"gpus_per_worker": 0, "cpus_per_worker": 16}, WorkerPlan(4, 16, 0)),
+        ([Node("few cores", 2, 4)], {}, WorkerPlan(2, 1, 1)),
     ],
 )
-def test_blanks_are_filled_by_what_the_nodes_have(nodes: list[Node], chosen: dict[str, float], crew: Crew) -> None:
-    assert choose_crew(nodes, ray(**chosen)) == crew
+def test_blanks_are_filled_by_what_the_nodes_have(
+    nodes: list[Node], chosen: dict[str, float], plan: WorkerPlan
+) -> None:
+    assert choose_worker_plan(nodes, ray(**chosen)) == plan
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_blanks_are_filled_by_what_the_nodes_have(nodes: list[Node], chosen: dic
 )
 def test_what_no_node_could_ever_hold_is_refused(nodes: list[Node], chosen: dict[str, float], found: str) -> None:
     with pytest.raises(ConfigError, match=found) as refusal:
-        choose_crew(nodes, ray(**chosen))
+        choose_worker_plan(nodes, ray(**chosen))
     assert "ray start --address" in str(refusal.value)
 
 

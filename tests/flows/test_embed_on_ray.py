@@ -22,7 +22,7 @@ from flows.steps import embed_images
 from tasks.clip.config import EmbedConfig
 from tasks.cluster.connection import RaySettings, connected
 from tasks.cluster.shards import TRIES, ShardRun
-from tasks.cluster.worker_plan import Crew
+from tasks.cluster.worker_plan import WorkerPlan
 from tasks.schema.errors import ArtifactMissing, CatalogError, ConfigError, StoreUnavailable, TerminalError
 from tasks.schema.manifest import ArtifactRef
 from tasks.stages import embedding
@@ -224,11 +224,11 @@ def test_a_cluster_that_is_not_there_is_refused_at_once(
 def test_each_worker_has_a_gpu_and_a_core_of_its_own(shop: Shop, head: int, tmp_path: Path) -> None:
     with connected(RaySettings()):
         look = partial(ray_probes.look_around, str(tmp_path))
-        seen = [value for _, value in ShardRun(look, lambda _: 2, 2, Crew(2, 1, 1)).results()]
+        seen = [value for _, value in ShardRun(look, lambda _: 2, 2, WorkerPlan(2, 1, 1)).results()]
         assert {one["CUDA_VISIBLE_DEVICES"] for one in seen} == {"0", "1"}
         assert {one["threads"] for one in seen} == {"1"}
         assert len({one["pid"] for one in seen}) == 2
-        ((_, other),) = ShardRun(look, lambda _: 1, 1, Crew(1, 2, 0)).results()
+        ((_, other),) = ShardRun(look, lambda _: 1, 1, WorkerPlan(1, 2, 0)).results()
         assert (other["CUDA_VISIBLE_DEVICES"], other["threads"]) == ("", "2")
 
 
@@ -239,7 +239,7 @@ def test_what_can_pass_is_tried_again_and_what_cannot_is_raised(shop: Shop, head
         folder.mkdir()
         fail = partial(ray_probes.fail_at, str(folder))
         given = ["", *happens]
-        found = dict(ShardRun(fail, given.__getitem__, len(given), Crew(workers, 1, 0)).results())
+        found = dict(ShardRun(fail, given.__getitem__, len(given), WorkerPlan(workers, 1, 0)).results())
         return [found[shard] for shard in sorted(found)]
 
     with connected(RaySettings()):

@@ -28,7 +28,7 @@ def cell(value: float) -> dict[str, float]:
 def metrics(split: str = "test", shift: float = 0.0, **more: Any) -> dict[str, Any]:
     block = {"recall@1": 0.5, "recall@5": 0.7, "recall@10": 0.8, "mrr": 0.6, "ndcg@10": 0.65}
     cells = {name: cell(value + shift) for name, value in block.items()}
-    directions = {d: {"strict": cells, "multi_positive": cells} for d in ("text_to_image", "image_to_text")}
+    directions = {d: {"single_positive": cells, "multi_positive": cells} for d in ("text_to_image", "image_to_text")}
     queries = {"title": {"n": 40, "hit@1": cell(0.5 + shift), "mrr": cell(0.6)}, "type": {"n": 9, "hit@1": cell(0.4)}}
     return {
         "split": split,
@@ -44,7 +44,10 @@ def metrics(split: str = "test", shift: float = 0.0, **more: Any) -> dict[str, A
 def difference(p: float = 0.0004) -> dict[str, Any]:
     names = ("recall@1", "recall@5", "recall@10", "mrr", "ndcg@10")
     keys = [
-        f"{d}/{s}/{m}" for d in ("text_to_image", "image_to_text") for s in ("strict", "multi_positive") for m in names
+        f"{d}/{s}/{m}"
+        for d in ("text_to_image", "image_to_text")
+        for s in ("single_positive", "multi_positive")
+        for m in names
     ]
     return {key: {"difference": 0.1, "low": 0.06, "high": 0.14, "p_value": p} for key in keys}
 

@@ -4,7 +4,7 @@ import pytest
 from tasks.retrieval.config import GateConfig
 from tasks.retrieval.gates import baseline_gate, count_gates, expected_gate, index_gates, live_recall_gate, overlap_gate
 from tasks.retrieval.golden import GoldenQuery, parse_golden_queries
-from tasks.retrieval.self_test import Found
+from tasks.retrieval.self_test import SelfTestResult
 from tasks.schema.errors import ConfigError
 
 CONFIG = GateConfig()
@@ -88,16 +88,16 @@ PARAMETERS = {"recall_at": 10, "recall_target": 0.98}
 @pytest.mark.parametrize(
     ("found", "summary", "refused"),
     [
-        (Found(rows=12, items=12, own_row=1, text_recall=0.97), SUMMARY, set()),
-        (Found(rows=11, items=12), SUMMARY, {"rows", "self_test"}),
-        (Found(rows=11, items=11, own_row=1, text_recall=1), SUMMARY, {"rows"}),
-        (Found(rows=12, items=12, own_row=0.97, text_recall=1), SUMMARY, {"self_test"}),
-        (Found(rows=12, items=12, own_row=1, text_recall=0.9), SUMMARY, {"self_test"}),
-        (Found(fault="the process died: Segmentation fault"), SUMMARY, {"rows", "self_test"}),
-        (Found(rows=12, items=12, own_row=1, text_recall=1), {**SUMMARY, "recall": 0.97}, {"recall@10_text"}),
+        (SelfTestResult(rows=12, items=12, own_row=1, text_recall=0.97), SUMMARY, set()),
+        (SelfTestResult(rows=11, items=12), SUMMARY, {"rows", "self_test"}),
+        (SelfTestResult(rows=11, items=11, own_row=1, text_recall=1), SUMMARY, {"rows"}),
+        (SelfTestResult(rows=12, items=12, own_row=0.97, text_recall=1), SUMMARY, {"self_test"}),
+        (SelfTestResult(rows=12, items=12, own_row=1, text_recall=0.9), SUMMARY, {"self_test"}),
+        (SelfTestResult(fault="the process died: Segmentation fault"), SUMMARY, {"rows", "self_test"}),
+        (SelfTestResult(rows=12, items=12, own_row=1, text_recall=1), {**SUMMARY, "recall": 0.97}, {"recall@10_text"}),
     ],
 )
-def test_index(found: Found, summary: dict, refused: set[str]) -> None:
+def test_index(found: SelfTestResult, summary: dict, refused: set[str]) -> None:
     gates = index_gates(found, summary, PARAMETERS)
     assert {gate.name for gate in gates if not gate.passed} == refused
     assert all(found.fault in str(gate) for gate in gates if gate.name == "self_test")

@@ -44,7 +44,7 @@ def test_one_answer_metrics_agree_with_trec_eval(distinct: int) -> None:
     groups = [f"g{k}" for k in rng.integers(0, 40, size=60)]
     result = evaluate(texts, images, titles, groups, CONFIG)
     classes = equivalent(titles, groups)
-    for name, codes in (("strict", np.arange(60)), ("multi_positive", classes)):
+    for name, codes in (("single_positive", np.arange(60)), ("multi_positive", classes)):
         want = trec_figures(
             texts,
             images,
@@ -79,11 +79,11 @@ def test_figures_worked_out_by_hand() -> None:
     images = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     texts = images[[1, 1, 0, 3]]  # text 0 meets image 1 first; text 2 ranks its own image third
     result = evaluate(texts, images, ["a", "b", "c", "d"], ["x", "x", "", ""], CONFIG)
-    np.testing.assert_array_equal(result.first_rank["text_to_image/strict"], [2, 1, 3, 1])
-    strict = result.metrics["text_to_image"]["strict"]
-    assert strict["recall@1"]["value"] == pytest.approx(0.5)
-    assert strict["mrr"]["value"] == pytest.approx((1 / 2 + 1 + 1 / 3 + 1) / 4)
-    assert strict["ndcg@10"]["value"] == pytest.approx((1 / np.log2(3) + 1 + 1 / 2 + 1) / 4)
+    np.testing.assert_array_equal(result.first_rank["text_to_image/single_positive"], [2, 1, 3, 1])
+    single = result.metrics["text_to_image"]["single_positive"]
+    assert single["recall@1"]["value"] == pytest.approx(0.5)
+    assert single["mrr"]["value"] == pytest.approx((1 / 2 + 1 + 1 / 3 + 1) / 4)
+    assert single["ndcg@10"]["value"] == pytest.approx((1 / np.log2(3) + 1 + 1 / 2 + 1) / 4)
     # Products 0 and 1 are of one group: text 0 now has its answer first, images 0 and 1 take both first places.
     multi = result.metrics["text_to_image"]["multi_positive"]
     assert multi["recall@1"]["value"] == pytest.approx(0.75)
@@ -95,7 +95,7 @@ def test_figures_worked_out_by_hand() -> None:
 def test_equal_scores_are_ordered_by_row() -> None:
     images = np.tile(unit(np.random.default_rng(0), 1), (5, 1))
     result = evaluate(images, images, list("abcde"), [""] * 5, CONFIG)
-    np.testing.assert_array_equal(result.first_rank["image_to_text/strict"], [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(result.first_rank["image_to_text/single_positive"], [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(result.top["image_to_text"], np.tile(np.arange(5), (5, 1)))
 
 
@@ -172,12 +172,14 @@ def test_invariants_hold_for_any_data(n: int, distinct: int, groups: int, seed: 
     result = evaluate(texts, images, [""] * n, [f"g{k}" for k in rng.integers(0, groups, size=n)], config)
     assert all(((values >= 0) & (values <= 1 + 1e-12)).all() for values in result.per_query.values())
     for direction in ("text_to_image", "image_to_text"):
-        strict, multi = (result.metrics[direction][name] for name in ("strict", "multi_positive"))
-        assert strict["recall@1"]["value"] <= strict["recall@5"]["value"] <= strict["recall@10"]["value"]
-        assert strict["recall@1"]["value"] <= strict["mrr"]["value"] + 1e-12
-        assert (result.first_rank[f"{direction}/multi_positive"] <= result.first_rank[f"{direction}/strict"]).all()
-        assert strict["recall@5"]["value"] <= multi["recall@5"]["value"]
-        for cell in (*strict.values(), *multi.values()):
+        single, multi = (result.metrics[direction][name] for name in ("single_positive", "multi_positive"))
+        assert single["recall@1"]["value"] <= single["recall@5"]["value"] <= single["recall@10"]["value"]
+        assert single["recall@1"]["value"] <= single["mrr"]["value"] + 1e-12
+        assert (
+            result.first_rank[f"{direction}/multi_positive"] <= result.first_rank[f"{direction}/single_positive"]
+        ).all()
+        assert single["recall@5"]["value"] <= multi["recall@5"]["value"]
+        for cell in (*single.values(), *multi.values()):
             assert cell["low"] - 1e-12 <= cell["value"] <= cell["high"] + 1e-12 or n < 8
 
 

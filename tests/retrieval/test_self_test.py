@@ -54,7 +54,7 @@ def test_rows_of_other_products_are_found_out(written) -> None:
     found = self_test.self_test(folder, search_params)
     assert found.own_row < 0.2 and found.text_recall < 0.2
     pq.write_table(table.slice(0, N - 1), folder / "items.parquet")
-    assert self_test.self_test(folder, search_params) == self_test.Found(rows=N, items=N - 1)
+    assert self_test.self_test(folder, search_params) == self_test.SelfTestResult(rows=N, items=N - 1)
 
 
 def test_too_few_cells_searched_are_found_out(written) -> None:

@@ -2,12 +2,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tasks.retrieval.comparison_queries import held_out_titles, short_captions
 from tasks.retrieval.config import GateConfig, IndexConfig
 from tasks.retrieval.gates import live_recall_gate, overlap_gate
 from tasks.retrieval.index import build_index
-from tasks.retrieval.questions import held_out_titles, short_captions
 from tasks.retrieval.search import Searcher
-from tasks.retrieval.shared import Served, SharedProducts, top_answers
+from tasks.retrieval.shared_products import ProductIndex, SharedProducts, top_answers
 
 N, DIM = 400, 32
 
@@ -16,8 +16,8 @@ def unit(array: np.ndarray) -> np.ndarray:
     return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
 
 
-def served(vectors: np.ndarray, ids: list[str]) -> Served:
-    return Served(Searcher(build_index(vectors, vectors[:0], IndexConfig(kind="flat")).index), ids)
+def served(vectors: np.ndarray, ids: list[str]) -> ProductIndex:
+    return ProductIndex(Searcher(build_index(vectors, vectors[:0], IndexConfig(kind="flat")).index), ids)
 
 
 @pytest.fixture(scope="module")
