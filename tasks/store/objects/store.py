@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from tasks.schema.errors import ArtifactCorrupt, ConfigError
 from tasks.store.objects.folder import FolderObjects
+from tasks.store.objects.interface import ObjectInfo, Objects
 from tasks.store.objects.parquet import table_bytes
-from tasks.store.objects.protocol import ObjectInfo, Objects, checked
+from tasks.store.objects.paths import check_path
 from tasks.store.objects.settings import StoreSettings
 
 _opened: dict[tuple[Any, ...], "Store"] = {}
@@ -42,7 +43,7 @@ class Store:
 
     def url(self, path: str) -> str:
         """URI that a person or a tool can open: file:///... or s3://..."""
-        return self.objects.url(checked(path))
+        return self.objects.url(check_path(path))
 
     def exists(self, path: str) -> bool:
         """Tell whether an object is at ``path``."""
@@ -50,32 +51,32 @@ class Store:
 
     def stat(self, path: str) -> ObjectInfo | None:
         """Size and time of the object at ``path``, None where there is none."""
-        return self.objects.stat(checked(path))
+        return self.objects.stat(check_path(path))
 
     def list(self, prefix: str = "") -> list[ObjectInfo]:
         """Every object below the folder ``prefix`` and its subfolders, sorted by path. Empty where there is none."""
         prefix = prefix.strip("/")
-        return self.objects.list(checked(prefix) if prefix else "")
+        return self.objects.list(check_path(prefix) if prefix else "")
 
     def delete(self, path: str) -> None:
         """Remove the object at ``path``; absent is fine."""
-        self.objects.delete(checked(path))
+        self.objects.delete(check_path(path))
 
     def read_bytes(self, path: str) -> bytes:
         """Bytes of an object. Raises ArtifactMissing."""
-        return self.objects.read(checked(path))
+        return self.objects.read(check_path(path))
 
     def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object, over an older one. ``durable=False`` skips the fsync of a file system."""
-        self.objects.write(checked(path), data, durable)
+        self.objects.write(check_path(path), data, durable)
 
     def upload(self, path: str, file: Path) -> tuple[int, str]:
         """Store a local file; returns its size and sha256."""
-        return self.objects.upload(checked(path), file)
+        return self.objects.upload(check_path(path), file)
 
     def download(self, path: str, file: Path) -> tuple[int, str]:
         """Copy an object into a local file; returns size and sha256 of what arrived. Raises ArtifactMissing."""
-        return self.objects.download(checked(path), file)
+        return self.objects.download(check_path(path), file)
 
     def read_json(self, path: str) -> Any:
         """The JSON value of an object. Raises ArtifactMissing, ArtifactCorrupt."""
@@ -90,7 +91,7 @@ class Store:
 
         Raises ArtifactMissing, ArtifactCorrupt.
         """
-        return self.objects.read_columns(checked(path), columns)
+        return self.objects.read_columns(check_path(path), columns)
 
     def write_table(self, path: str, table: pa.Table) -> None:
         """Write a parquet table (zstd, with a checksum in every page, so that a flipped byte is found on reading)."""
@@ -116,7 +117,7 @@ def _open_objects(settings: StoreSettings) -> Objects:
         if not parts.netloc:
             raise ConfigError(f"STORE_URI is {uri!r}; expected s3://bucket or s3://bucket/prefix")
         prefix = parts.path.strip("/")
-        return BucketObjects(parts.netloc, checked(prefix) if prefix else "", settings)
+        return BucketObjects(parts.netloc, check_path(prefix) if prefix else "", settings)
     return FolderObjects(local_path(uri, "STORE_URI"))
 
 

@@ -10,8 +10,8 @@ from tasks.schema.release import RELEASE_ID, Release
 from tasks.store.artifacts.claims import claim
 from tasks.store.artifacts.manifests import MANIFEST
 from tasks.store.objects.checksum import add_checksum, verify_checksum
+from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported
 from tasks.store.objects.parallel import map_ordered
-from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported
 from tasks.store.objects.retries import attempts
 from tasks.store.objects.store import Store
 
