@@ -1,4 +1,4 @@
-"""Search under a filter: does it find what exact search among the allowed rows finds, and what does it cost?
+"""Search under a filter: whether it finds what exact search among the allowed rows finds, and what it costs.
 
 Made-up vectors with CLIP's modality gap, indexed with the defaults, saved, and opened as the app opens them. Filters
 allow 0.1 to 90 % of the rows: drawn at random (a price, a colour), or whole categories, either any of them, those

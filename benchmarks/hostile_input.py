@@ -67,7 +67,7 @@ class Memory:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process in MB; 0 where it has ended. (PSS would stop the process to look at each page.)"""
+    """Resident memory of a process in MB, 0 where it has ended; PSS would stop the process to look at each page."""
     try:
         return float(psutil.Process(pid).memory_info().rss / 1e6)
     except psutil.Error:

@@ -106,9 +106,9 @@ def load_snapshot(
     loaded: Snapshot | None = None,
     stale: bool = False,
 ) -> Snapshot:
-    """Load and self-test a release. What ``loaded`` has open of the same files is shared, so that taking a product
-    down costs neither time nor memory.
+    """Load and self-test a release.
 
+    What ``loaded`` has open of the same files is shared, so that taking a product down costs neither time nor memory.
     Raises ArtifactCorrupt where the artifacts do not fit together, and whatever loading a damaged one raises.
     """
     shared = {role: loaded is not None and loaded.has_open(folder, role) for role, folder in files.folders.items()}
