@@ -69,7 +69,7 @@ class Memory:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process in MB; 0 where it has ended. (PSS would stop the process to look at each page.)"""
+    """Resident memory of a process in MB; 0 where it has ended. PSS would stop the process to look at each page."""
     pages = _text(Path(f"/proc/{pid}/statm")).split()
     return int(pages[1]) * resource.getpagesize() / 1e6 if pages else 0.0
 

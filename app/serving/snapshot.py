@@ -106,9 +106,9 @@ def load_snapshot(
     beside: Snapshot | None = None,
     stale: bool = False,
 ) -> Snapshot:
-    """Load and self-test a release. What ``beside`` has open of the same files is shared, so that taking a product
-    down costs neither time nor memory.
+    """Load and self-test a release.
 
+    What ``beside`` has open of the same files is shared, so that taking a product down costs neither time nor memory.
     Raises ArtifactCorrupt where the parts do not fit together, and whatever loading a damaged part raises.
     """
     same = {role: beside is not None and beside.has_open(folder, role) for role, folder in parts.folders.items()}

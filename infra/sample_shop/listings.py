@@ -45,7 +45,7 @@ def _chance(rng: np.random.Generator, share: float) -> bool:
 
 
 def _color_words(product: Product) -> str:
-    """ "Navy", or "Navy and White" for a pattern of two colours."""
+    """Such as "Navy", or "Navy and White" for a pattern of two colours."""
     return f"{product.color} and {product.second_color}" if product.second_color else product.color
 
 

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from tasks.catalog.image_kinds import damage, declared_size, looks_cut, recognise
 
@@ -103,7 +103,7 @@ def _open(data: bytes, kind: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageFault("picture_too_large", str(error)) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         if kind and looks_cut(data, kind):
             raise ImageFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
         what = f"starts like a {kind} but has no readable header" if kind else f"unknown bytes {data[:8].hex(' ')} ..."

@@ -1,12 +1,13 @@
-"""How often one storage call is tried, and how long it rests in between."""
+"""Retries of one storage call: how often, and how long it waits in between."""
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 
 def attempts(tries: int, trouble: type[Exception]) -> Retrying:
-    """Attempts for ``for attempt in attempts(...): with attempt: ...``; the last ``trouble`` is raised as it is.
+    """At most ``tries`` attempts while ``trouble`` is raised; the last one raises it as it is.
 
-    Rests grow from 0.3 s to 8 s, with up to 0.5 s at random, so that many workers do not come back at once.
+    To be used as ``for attempt in attempts(...): with attempt: ...``. Pauses grow from 0.3 s to 8 s, with up to 0.5 s
+    at random, so that many workers do not return at the same time.
     """
     return Retrying(
         stop=stop_after_attempt(tries),
