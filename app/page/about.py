@@ -86,7 +86,7 @@ def _links(snapshot: Snapshot, prefect_url: str) -> Iterator[str]:
 
 
 def _made_of(snapshot: Snapshot) -> str:
-    release, manifests = snapshot.release, snapshot.parts.manifests
+    release, manifests = snapshot.release, snapshot.files.manifests
     index = manifests["index"].summary
     size = f"{snapshot.index.searcher.ntotal:,} vectors of {snapshot.index.searcher.dim} numbers"
     facts = [
@@ -107,7 +107,7 @@ def _size(summary: dict[str, object]) -> str:
 def _classifier(snapshot: Snapshot) -> str:
     if snapshot.release.classifier is None:
         return "none: pictures get no category"
-    classes = snapshot.parts.manifests["classifier"].summary.get("classes")
+    classes = snapshot.files.manifests["classifier"].summary.get("classes")
     told = f"{classes} categories " if isinstance(classes, int) else ""
     return f"{told}{_code(snapshot.release.classifier)}"
 

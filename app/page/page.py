@@ -146,4 +146,5 @@ class Page:
 
 def build_page(search: Search) -> gr.Blocks:
     """The Blocks to mount."""
-    return Page(search).blocks
+    blocks: gr.Blocks = Page(search).blocks
+    return blocks

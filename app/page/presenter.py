@@ -32,7 +32,7 @@ class Answering:
         """Filters and cards for a question, or why there are none; an image's with an offer to add words."""
         status = self.search.live.status()
         if status.snapshot:
-            asked = asked.known(status.snapshot.choices.columns.text)
+            asked = asked.known(status.snapshot.row_filters.columns.text)
         shown = min(asked.shown or self.search.settings.top_k, self.search.settings.max_top_k)
         try:
             answer = self.search.answer(asked.question(self.search.uploads, shown))
@@ -40,7 +40,7 @@ class Answering:
             address = _address(asked)
             html = f"<div {cards.numbered()} {address}>{facets.chosen(asked)}{fault(error, status)}</div>"
             return Found(html, asked, busy=is_busy(error, status), failed=True)
-        prices = status.snapshot.choices.columns.price_range if status.snapshot else None
+        prices = status.snapshot.row_filters.columns.price_range if status.snapshot else None
         return Found(self._results(answer, asked, prices, shown, _banner(answer, asked) if offers_words else ""), asked)
 
     def _results(

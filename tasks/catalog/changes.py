@@ -88,7 +88,7 @@ def _differ(before: pa.Array, after: pa.Array) -> Flags:
 def _maps_differ(before: pa.MapArray, after: pa.MapArray) -> Flags:
     """Arrow compares no maps: first their sizes, then, of those with equal sizes, all entries in one go."""
     sizes = np.diff(before.offsets)
-    differ: Flags = (sizes != np.diff(after.offsets)) | _flags(pc.xor(pc.is_null(before), pc.is_null(after)))
+    differ: np.ndarray = (sizes != np.diff(after.offsets)) | _flags(pc.xor(pc.is_null(before), pc.is_null(after)))
     alike = np.flatnonzero(~differ)
     old, new = (maps.take(pa.array(alike)) for maps in (before, after))
     entries = _differ(old.keys, new.keys) | _differ(old.items, new.items)
@@ -97,5 +97,4 @@ def _maps_differ(before: pa.MapArray, after: pa.MapArray) -> Flags:
 
 
 def _flags(array: pa.Array) -> Flags:
-    flags: Flags = np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.bool_)
-    return flags
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -111,11 +111,6 @@ def delete_embeddings(store: Store, model_id: str) -> int:
     return sum(info.size for info in found)
 
 
-def models_with_embeddings(store: Store) -> list[str]:
-    """Ids of the models that have at least one stored shard or plan, sorted."""
-    return sorted({info.path.split("/")[1] for info in store.list(FOLDER)})
-
-
 def _fill(
     result: Vectors | None, n: int, rows: dict[str, int], table: pa.Table, url: str, into: Path | None
 ) -> Vectors | None:

@@ -1,4 +1,4 @@
-"""Parquet bytes with a checksum in every page, so that damage is found on reading."""
+"""Parquet bytes that tell when they were damaged."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,8 @@ def table_bytes(table: pa.Table, **options: Any) -> bytes:
     """Parquet bytes of ``table``: zstd, a checksum in every page. ``options`` go to pyarrow's writer."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **{"compression": "zstd", "write_page_checksum": True, **options})
-    return bytes(sink.getvalue())
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def read_parquet(source: Any, columns: Sequence[str] | None, url: str) -> pa.Table:
@@ -26,9 +27,9 @@ def read_parquet(source: Any, columns: Sequence[str] | None, url: str) -> pa.Tab
             use_threads=False,  # callers read many files in threads of their own
         )
     except (pa.ArrowInvalid, OSError) as error:
-        # A failed page checksum is an OSError without a number; a disk or a server that fails has a number or a cause.
+        # A failed page checksum is an OSError without a number; a disk or a server that fails has number or cause.
         if isinstance(error, OSError) and (error.errno is not None or error.__cause__ is not None):
             raise
         raise ArtifactCorrupt(
-            f"{url} is not a complete parquet file ({error!s:.200}); delete it and run the step that made it again"
+            f"{url} is not a whole parquet file ({error!s:.200}); delete it and run the step that made it again"
         ) from error

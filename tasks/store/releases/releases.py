@@ -113,8 +113,3 @@ def list_releases(store: Store) -> list[Release]:
 
     found = [release for release in map_ordered(load, ids, 8) if release is not None]
     return sorted(found, key=lambda release: (release.created_at, release.id), reverse=True)
-
-
-def delete_release(store: Store, release_id: str) -> None:
-    """Remove a release's record, for garbage collection. Absent is fine."""
-    store.delete(release_path(release_id))
