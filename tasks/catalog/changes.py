@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tasks.schema.tables import CHANGE_KINDS, CHANGES, ITEMS
 
 _BLOCK = 65_536  # rows aligned at once: bounds memory, and the 2 GB that one column of strings may hold
-#: Columns that are, or follow from, the text or the image; and where the image lies, which says nothing of it.
+#: Columns that are, or follow from, the text or the image; and where the image is, which does not matter.
 _JUDGED_BY_HASH = {
     "item_id", "image_sha256", "image_width", "image_height", "source_sha256", "source_uri", "text_sha256", "captions",
 }  # fmt: skip

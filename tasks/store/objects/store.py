@@ -46,7 +46,7 @@ class Store:
         return self.objects.url(check_path(path))
 
     def exists(self, path: str) -> bool:
-        """Tell whether an object is at ``path``."""
+        """Whether an object is at ``path``."""
         return self.stat(path) is not None
 
     def stat(self, path: str) -> ObjectInfo | None:
@@ -99,7 +99,7 @@ class Store:
 
 
 def open_store(settings: StoreSettings | None = None) -> Store:
-    """The store the settings (default: the environment) name. Cheap; one per set of settings and process."""
+    """The store that the settings (default: the environment) name. Cheap; one per process and set of settings."""
     settings = StoreSettings() if settings is None else settings
     key = (os.getpid(), settings.model_dump_json(), settings.aws_access_key_id, settings.aws_secret_access_key)
     with _opening:
@@ -132,7 +132,7 @@ def local_path(uri: str, name: str) -> Path:
 
 
 def dump_json(value: Any) -> bytes:
-    """JSON bytes a person can read, the same for equal values. Raises ValueError on NaN, which is no JSON."""
+    """Readable JSON bytes, the same for equal values. Raises ValueError on NaN, which JSON does not have."""
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -141,4 +141,4 @@ def parse_json(data: bytes, url: str) -> Any:
     try:
         return json.loads(data)
     except ValueError as error:
-        raise ArtifactCorrupt(f"{url} is not JSON ({error}); it was cut short or overwritten, make it anew") from error
+        raise ArtifactCorrupt(f"{url} is not JSON ({error}); it was cut short or overwritten, make it again") from error
