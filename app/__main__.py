@@ -12,20 +12,20 @@ from app.settings import AppSettings
 
 
 def _listen(settings: AppSettings) -> socket.socket:
-    """Take the address first, so that a taken port is told in one line and before a model is loaded."""
+    """Bind the address before a model is loaded, so that a taken port ends in one line."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # with the protocol named asyncio turns off Nagle's delay, which costs every answer 40 ms
-    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # asyncio turns Nagle's algorithm off (40 ms per answer) only where the protocol is named
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        taken.bind((settings.host, settings.port))
+        bound.bind((settings.host, settings.port))
     except OSError as error:
         words = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
         raise SystemExit(
             f"Port {settings.port} on {settings.host} {words}. Take another: python -m app --port {settings.port + 1}, "
             f"or --port 0 for any free one."
         ) from None
-    return taken
+    return bound
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("app").setLevel(logging.INFO)
     listening = _listen(settings)
-    # seconds of imports: after --help and after the port
+    # seconds of imports, so after --help and the port
     from app.http.server import Server
     from app.main import create_app
 

@@ -1,11 +1,11 @@
-"""Puts the app together: the store, what is live, the API, and the page at ``/``."""
+"""Assembles the app: the store, the live release, the API, and the page at ``/``."""
 
 import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: nothing calls home
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio is imported: it sends nothing home
 
 import gradio as gr
 from anyio import to_thread
@@ -13,14 +13,14 @@ from fastapi import FastAPI
 
 from app.api.routes import add_api
 from app.http.admission import Admission, ApiKey
-from app.http.allow_list import keep_the_door
+from app.http.allow_list import add_allow_list
 from app.http.guards import BodyLimit, SafeHeaders
-from app.http.request_metrics import CountAnswers
+from app.http.request_metrics import RequestMetrics
 from app.metrics import Metrics
 from app.page.page import build_page
 from app.page.theme import CSS, HEAD, theme
 from app.query.search import Search
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.serving.reports import Reports
 from app.settings import AppSettings
@@ -28,18 +28,18 @@ from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import open_store
 
 _SPARE_THREADS = 16
-_SESSIONS = 2000  # open pages whose state is kept, some 70 kB each; Gradio's own limit is 10 000
+_SESSIONS = 2000  # open pages that have state, some 70 kB each; Gradio's own limit is 10 000
 _PAGE_QUEUE = 256  # calls of all open pages that wait; Gradio itself sets no limit
 
 
 def create_app(settings: AppSettings | None = None, store_settings: StoreSettings | None = None) -> FastAPI:
     """The app over the store that ``store_settings`` (default: the environment) name. It follows the live release.
 
-    ``app.state.search`` and ``app.state.live`` are its parts, for tests and for whoever extends it.
+    ``app.state.search`` and ``app.state.live`` are its parts, for tests and extensions.
     """
     settings = settings or AppSettings()
     store = open_store(store_settings)
-    live = Live(store, settings, Remembered(store.settings.store_cache, settings.channel))
+    live = Live(store, settings, LastKnownGood(store.settings.store_cache, settings.channel))
     metrics = Metrics()
     metrics.follow(live)
     search = Search(store, live, settings, metrics)
@@ -61,20 +61,20 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     blocks = build_page(search)
     blocks.queue(max_size=_PAGE_QUEUE)
     blocks.state_session_capacity = _SESSIONS
-    app = gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
         run_history=False, theme=theme(), css_paths=CSS, head=HEAD, max_file_size=settings.max_upload_bytes,
         show_error=True, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
-    keep_the_door(app, blocks)
+    add_allow_list(app, blocks)
     return app
 
 
 def _add_guards(app: FastAPI, settings: AppSettings, metrics: Metrics) -> None:
-    """The last one added is met first."""
+    """The last one added is the outermost."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Admission, settings=settings, metrics=metrics)
     if key := settings.api_key.get_secret_value():
         app.add_middleware(ApiKey, key=key, metrics=metrics)
-    app.add_middleware(CountAnswers, metrics=metrics)
+    app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(SafeHeaders)

@@ -1,22 +1,20 @@
-"""What the app counts and times, for Prometheus. One object for each app, handed to whoever has something to tell.
+"""Metrics of the app for Prometheus. One object for each app, passed to every part that measures.
 
-No label ever holds what a caller wrote: labels are names from this program alone.
+Labels are names from this program alone, never a caller's words.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from app.serving.live import Live
+from app.serving.live import Live
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-#: What the time of a query goes into. "wait" is until the encoder takes it up; "total" is all of it.
+#: Stages of a query. "wait" is the time until the encoder takes it; "total" is all of it.
 STAGES = ("decode", "wait", "encode", "search", "products", "total")
 _PREFIX = "product_search"
 
@@ -35,7 +33,7 @@ class Metrics:
         self._cache = self._counter("vector_cache", "Vectors of queries looked up in memory", "kind", "result")
         self._swaps = self._counter("swaps", "Releases that were to go live here, by what came of it", "result")
         for result in ("served", "refused"):
-            self._swaps.labels(result)  # told as zero from the start: an alert needs a first value
+            self._swaps.labels(result)  # zero from the start: an alert needs a first value
         self.batches = Histogram(
             f"{_PREFIX}_batch_size",
             "Queries encoded together",
@@ -62,11 +60,11 @@ class Metrics:
         self._stages["wait"].observe(seconds)
 
     def answered(self, route: str, status: int) -> None:
-        """A request was answered. ``route``: its template, never the path that was asked for."""
+        """A request was answered. ``route``: its template, never its path."""
         self._requests.labels(route, str(status)).inc()
 
     def refused(self, reason: str) -> None:
-        """A request was turned away to keep the others alive, or because it may not ask."""
+        """A request was refused, for load or for its key."""
         self._refusals.labels(reason).inc()
 
     def looked_up(self, kind: str, hits: int, misses: int) -> None:
@@ -74,19 +72,19 @@ class Metrics:
         self._cache.labels(kind, "hit").inc(hits)
         self._cache.labels(kind, "miss").inc(misses)
 
-    def follow(self, live: "Live") -> None:
-        """Tell of the release that is live, as it is when somebody looks, and count the swaps."""
+    def follow(self, live: Live) -> None:
+        """Expose the live release at the time of each scrape, and count the swaps."""
         live.on_swap.append(lambda snapshot: self._swaps.labels("served").inc())
         live.on_refuse.append(lambda refused: self._swaps.labels("refused").inc())
         self.registry.register(_LiveRelease(live))
 
     def exposition(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class _LiveRelease(Collector):
-    def __init__(self, live: "Live") -> None:
+    def __init__(self, live: Live) -> None:
         self._live = live
 
     def collect(self) -> Iterator[Metric]:

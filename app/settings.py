@@ -58,7 +58,7 @@ class AppSettings(BaseSettings):
 
     @property
     def max_body_bytes(self) -> int:
-        """Largest body of a request: an upload, which is a third longer as base64, and what is said beside it."""
+        """Largest body of a request: an upload, which is a third longer as base64, and its other fields."""
         return int(self.max_upload_bytes * 1.4) + 100_000
 
     @property

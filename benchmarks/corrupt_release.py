@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from app.serving.images import ImageCache
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.settings import AppSettings
 from benchmarks.harness.made_up_shop import CHANNEL, MadeUpShop
@@ -105,7 +105,7 @@ class Trial:
     def reader(self, store: Store | None = None) -> Iterator[Live]:
         """A reader that has looked once."""
         cache = self.shop.settings.store_cache
-        live = Live(store or self.shop.store, SETTINGS, Remembered(cache, CHANNEL))
+        live = Live(store or self.shop.store, SETTINGS, LastKnownGood(cache, CHANNEL))
         live.check()
         yield live
         live.stop()

@@ -1,4 +1,4 @@
-"""Search under a filter: does it find what exact search among the allowed rows finds, and what does it cost?
+"""Search under a filter: whether it finds what exact search among the allowed rows finds, and what it costs.
 
 Made-up vectors with CLIP's modality gap, indexed with the defaults, saved, and opened as the app opens them. Filters
 allow 0.1 to 90 % of the rows: drawn at random (a price, a colour), or whole categories, either any of them, those
@@ -51,8 +51,8 @@ class Shop:
     categories: np.ndarray
     centers: np.ndarray
     texts: np.ndarray  # of the products themselves: what the index is tuned on
-    asked: dict[str, np.ndarray]
-    asked_of: np.ndarray
+    queries: dict[str, np.ndarray]
+    query_categories: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,24 @@ class Line:
     way: str
     recall: float
     outside: int
-    missing: int  # rows that were allowed and asked for, and did not come
+    missing: int  # allowed rows that should have been returned and were not
     slower: float
 
 
 def make_shop(items: int, dim: int, seed: int) -> Shop:
-    """``items`` products, and a twentieth as many that only ask."""
+    """``items`` products, and a twentieth as many that are only queries."""
     images, texts = (clip_like(items + int(items * _HELD_OUT), dim, seed, side) for side in ("image", "text"))
     kmeans = faiss.Kmeans(dim, max(8, items // _PER_CATEGORY), niter=10, seed=seed + 99, spherical=True)
     kmeans.train(images[:items:2])
     centers = np.asarray(kmeans.centroids)
     _, categories = faiss.knn(images, centers, 1, metric=faiss.METRIC_INNER_PRODUCT)
     categories = categories[:, 0]
-    asked = {"text": texts[items:], "picture": images[items:]}
-    return Shop(images[:items], categories[:items], centers, texts[:items], asked, categories[items:])
+    queries = {"text": texts[items:], "picture": images[items:]}
+    return Shop(images[:items], categories[:items], centers, texts[:items], queries, categories[items:])
 
 
 def draw_filter(shop: Shop, kind: str, share: float, home: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) bool, ``share`` of the rows: whole categories, the last one cut. ``home``: category that is asked from."""
+    """(n,) bool, ``share`` of the rows: whole categories, the last one cut. ``home``: category of the queries."""
     n, count = len(shop.vectors), len(shop.centers)
     allowed = np.zeros(n, bool)
     if kind == "random":
@@ -125,14 +125,14 @@ def ways_of(searcher: Searcher, path: Path, nprobe: int) -> dict[str, Way]:
 def measure(shop: Shop, ways: dict[str, Way], homes: int, per_home: int) -> Iterator[list[Line]]:
     """Lines of every share, kind of filter and kind of query, those of all ways together."""
     rng = np.random.default_rng(5)
-    occupied = np.unique(shop.asked_of)
+    occupied = np.unique(shop.query_categories)
     for share in SHARES:
         for kind in FILTERS:
             drawn = [int(one) for one in rng.choice(occupied, min(homes, len(occupied)), replace=False)]
             filters = [draw_filter(shop, kind, share, home, rng) for home in drawn]
-            asking = [np.flatnonzero(shop.asked_of == home)[:per_home] for home in drawn]
+            asking = [np.flatnonzero(shop.query_categories == home)[:per_home] for home in drawn]
             for query in QUERIES:
-                trials = [(allowed, shop.asked[query][some]) for allowed, some in zip(filters, asking, strict=True)]
+                trials = [(allowed, shop.queries[query][some]) for allowed, some in zip(filters, asking, strict=True)]
                 yield _compare(shop, ways, trials, (share, kind, query))
 
 
@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--kind", default="auto", choices=get_args(IndexKind))
-    parser.add_argument("--homes", type=int, default=10, help="categories that are asked from, a filter for each")
+    parser.add_argument("--homes", type=int, default=10, help="categories of queries, a filter for each")
     parser.add_argument("--queries", type=int, default=20, help="queries of each kind from each of them, at most")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)

@@ -11,7 +11,6 @@ files. 503 is an answer where it says when to come back. Exits with 1 where the 
 
 import argparse
 import itertools
-import resource
 import sys
 import tempfile
 import threading
@@ -19,9 +18,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import psutil
 
 from app.settings import AppSettings
 from benchmarks.harness.app_process import ready, running_app
@@ -61,24 +63,26 @@ class Memory:
     def _sample(self) -> None:
         while not self._stop.wait(0.1):
             self.app_mb = max(self.app_mb, rss_mb(self.pid))
-            told = (_text(one) for one in Path(f"/proc/{self.pid}/task").glob("*/children"))
-            children = [child for line in told for child in line.split()]
-            # not one that is still the app's own image, about to become a decoder
-            decoders = [int(one) for one in children if "app.query.decoder" in _text(Path(f"/proc/{one}/cmdline"))]
-            self.decoder_mb = max([self.decoder_mb, *map(rss_mb, decoders)])
+            self.decoder_mb = max([self.decoder_mb, *map(rss_mb, _decoders(self.pid))])
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process in MB; 0 where it has ended. (PSS would stop the process to look at each page.)"""
-    pages = _text(Path(f"/proc/{pid}/statm")).split()
-    return int(pages[1]) * resource.getpagesize() / 1e6 if pages else 0.0
-
-
-def _text(path: Path) -> str:
+    """Resident memory of a process in MB, 0 where it has ended; PSS would stop the process to look at each page."""
     try:
-        return path.read_text()
-    except OSError:
-        return ""
+        return float(psutil.Process(pid).memory_info().rss / 1e6)
+    except psutil.Error:
+        return 0.0
+
+
+def _decoders(pid: int) -> list[int]:
+    """Decoders among the children of the app; not a fork of the app that is about to become one."""
+    found = []
+    with suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            with suppress(psutil.Error):
+                if "app.query.decoder" in child.cmdline():
+                    found.append(child.pid)
+    return found
 
 
 def send_all(port: int, uploads: Iterable[Upload], everywhere: bool) -> list[Seen]:

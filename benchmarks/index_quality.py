@@ -38,22 +38,22 @@ from tasks.retrieval.search import Searcher
 
 TOP_K, RECALL, FASTER, MEMORY_MB = 10, 0.98, 10.0, 6 * 1024
 _PLAIN = ("Flat", "IVF{cells},Flat", "IVF{cells},SQfp16", "IVF{cells},SQ8", "HNSW32")
-_EFFORTS = {"IVF": ("nprobe", (8, 16, 24, 32, 48, 64, 96, 128, 256)), "HNS": ("efSearch", (64, 128, 256, 512, 1024))}
-_TUNED_ON, _ASKED, _SINGLE, _ROUNDS = 2000, 2000, 200, 5
+_PARAMETERS = {"IVF": ("nprobe", (8, 16, 24, 32, 48, 64, 96, 128, 256)), "HNS": ("efSearch", (64, 128, 256, 512, 1024))}
+_TUNED_ON, _QUERIES, _SINGLE, _ROUNDS = 2000, 2000, 200, 5
 _TIE = 1e-6  # rows that score alike up to rounding are all right answers
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Questions:
+class QuerySet:
     """Queries (q, d) of one kind, and the score (q,) that the last of the best rows of each has."""
 
     queries: np.ndarray
     floor: np.ndarray
 
     @classmethod
-    def of(cls, queries: np.ndarray, vectors: np.ndarray) -> "Questions":
+    def of(cls, queries: np.ndarray, vectors: np.ndarray) -> "QuerySet":
         """With the answers of exact search among ``vectors``."""
         return cls(queries, exact_top(vectors, queries, TOP_K)[0][:, -1])
 
@@ -103,12 +103,12 @@ class Bench:
         self.folder, self.items, self.threads, self.peer = folder, items, threads, peer
         faiss.omp_set_num_threads(threads)
         (folder / "vectors").mkdir(parents=True)
-        asked = {side: self._write(side, dim, seed) for side in ("image", "text")}
+        queries = {side: self._write(side, dim, seed) for side in ("image", "text")}
         self.vectors = np.load(folder / "vectors" / "vectors.npy", mmap_mode="r")
-        self.text, self.image = (Questions.of(asked[side], self.vectors) for side in ("text", "image"))
+        self.text, self.image = (QuerySet.of(queries[side], self.vectors) for side in ("text", "image"))
 
     def build(self, name: str) -> Contender:
-        """Let ``name`` build its index; opens what it saved, with the effort it chose."""
+        """Let ``name`` build its index; opens what it saved, with the parameters it chose."""
         built = built_apart(name, self.folder, self.threads, self.peer)
         if name not in CONFIGS:
             index = faiss.read_index(built.path)
@@ -118,9 +118,9 @@ class Bench:
         return self._judged(Contender(name, built, searcher, built.parameters, searcher.search))
 
     def plain(self, factory: str) -> Contender:
-        """Plain FAISS with the least effort that reaches the recall; the most where none does."""
+        """Plain FAISS with the smallest parameter that reaches the recall, else the largest."""
         opened = self.build(factory)
-        name, steps = _EFFORTS.get(factory[:3], ("", ()))
+        name, steps = _PARAMETERS.get(factory[:3], ("", ()))
         for step in steps:
             if self._at(opened, f"{name}={step}").text >= RECALL:
                 break
@@ -147,17 +147,17 @@ class Bench:
 
     def _write(self, side: str, dim: int, seed: int) -> np.ndarray:
         """Write images of all products, or texts of the last of them to tune on. Returns those of further ones."""
-        rows, first = self.items + _ASKED, 0 if side == "image" else max(0, self.items - _TUNED_ON)
+        rows, first = self.items + _QUERIES, 0 if side == "image" else max(0, self.items - _TUNED_ON)
         path = self.folder / ("vectors/vectors.npy" if side == "image" else "texts.npy")
         written = open_memmap(path, "w+", np.float32, (self.items - first, dim))
-        asked, done = [], 0
+        queries, done = [], 0
         for block in clip_like_blocks(rows, dim, seed, side):
             inside = block[max(0, first - done) : max(0, self.items - done)]
             at = max(0, done - first)
             written[at : at + len(inside)] = inside
-            asked.append(block[max(0, self.items - done) :])
+            queries.append(block[max(0, self.items - done) :])
             done += len(block)
-        return np.concatenate(asked)
+        return np.concatenate(queries)
 
 
 def _seconds(search: Search, queries: np.ndarray) -> float:
@@ -188,8 +188,8 @@ def fastest(settings: Sequence[Contender], bench: Bench) -> Contender | None:
     bench.time(able)
     best = min(able, key=lambda one: one.p50_ms, default=None)
     for one in settings:
-        told = f"{one.p50_ms:.3f} ms" if one.single else f"recall below {RECALL}"
-        print(f"plain {one.name} {one.parameters}: text {one.text:.4f}, {told}, built in {one.built.seconds:.1f} s")
+        latency = f"{one.p50_ms:.3f} ms" if one.single else f"recall below {RECALL}"
+        print(f"plain {one.name} {one.parameters}: text {one.text:.4f}, {latency}, built in {one.built.seconds:.1f} s")
         one.single, one.batched = [], []
     return best
 

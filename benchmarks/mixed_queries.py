@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
@@ -30,7 +30,7 @@ Mix = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Asked:
+class MixedQuery:
     """A product, the words beside it (minus where ``sign`` is below zero), and which rows are right answers."""
 
     row: int
@@ -39,9 +39,9 @@ class Asked:
     right: np.ndarray
 
 
-def questions(snapshot: Snapshot, wanted: int) -> Iterator[Asked]:
-    """Products drawn at random whose kind comes in at least two colours, each asked for in another one and without."""
-    kinds, colors = (snapshot.choices.columns.text[name] for name in ("product_type", "color"))
+def draw_queries(snapshot: Snapshot, wanted: int) -> Iterator[MixedQuery]:
+    """Two queries for each random product of a kind with several colours: in another colour, without its own."""
+    kinds, colors = (snapshot.row_filters.columns.text[name] for name in ("product_type", "color"))
     found: dict[int, set[int]] = defaultdict(set)
     for kind, color in zip(kinds.codes.tolist(), colors.codes.tolist(), strict=True):
         found[kind].add(color)
@@ -53,8 +53,8 @@ def questions(snapshot: Snapshot, wanted: int) -> Iterator[Asked]:
             continue
         other = int(rng.choice(others))
         same_kind = kinds.codes == kind
-        yield Asked(int(row), colors.values[other], 1, same_kind & (colors.codes == other))
-        yield Asked(int(row), colors.values[color], -1, same_kind & (colors.codes != color))
+        yield MixedQuery(int(row), colors.values[other], 1, same_kind & (colors.codes == other))
+        yield MixedQuery(int(row), colors.values[color], -1, same_kind & (colors.codes != color))
 
 
 def plain_sum(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -64,11 +64,11 @@ def plain_sum(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def precision(
-    snapshot: Snapshot, asked: list[Asked], images: np.ndarray, words: np.ndarray, mix: Mix, weight: float
+    snapshot: Snapshot, queries: list[MixedQuery], images: np.ndarray, words: np.ndarray, mix: Mix, weight: float
 ) -> float:
     """Mean share of right products among the first ten (of as many as are right, where fewer are)."""
     shares = []
-    for one, image, text in zip(asked, images, words, strict=True):
+    for one, image, text in zip(queries, images, words, strict=True):
         query = mix(np.stack([image, text]), np.array([1.0, one.sign * weight]))
         allowed = np.ones(snapshot.items.rows, np.bool_)
         allowed[one.row] = False
@@ -81,21 +81,21 @@ def precision(
 def measure(store: Store, wanted: int) -> bool:
     """Print the table; whether equal weights find at least what the plain sum finds."""
     settings = AppSettings()
-    live = Live(store, settings, Remembered(store.settings.store_cache, settings.channel))
+    live = Live(store, settings, LastKnownGood(store.settings.store_cache, settings.channel))
     live.check()
     with live.acquire() as snapshot:
-        asked = list(questions(snapshot, wanted))
-        hashes = [snapshot.items.product(one.row).image_sha256 for one in asked]
+        queries = list(draw_queries(snapshot, wanted))
+        hashes = [snapshot.items.product(one.row).image_sha256 for one in queries]
         vectors = snapshot.encoder.encode_images([read_image(store, sha256) for sha256 in hashes])
-        words = snapshot.encoder.encode_texts([one.words for one in asked])
-        print(f"{len(asked)} questions of release {snapshot.label}, precision at {TOP}; chance is about 0.02")
+        words = snapshot.encoder.encode_texts([one.words for one in queries])
+        print(f"{len(queries)} questions of release {snapshot.label}, precision at {TOP}; chance is about 0.02")
         print(f"{'':30}" + "".join(f"{f'weight {weight:g}':>14}" for weight in WEIGHTS))
         best: dict[tuple[int, str], list[float]] = {}
         for sign, name in ((1, "but in another colour"), (-1, "without its colour")):
-            chosen = [at for at, one in enumerate(asked) if one.sign == sign]
+            chosen = [at for at, one in enumerate(queries) if one.sign == sign]
             for how, mix in (("mixed", snapshot.index.normaliser.mix), ("plain", plain_sum)):
-                ask = [asked[at] for at in chosen]
-                shares = [precision(snapshot, ask, vectors[chosen], words[chosen], mix, weight) for weight in WEIGHTS]
+                part = [queries[at] for at in chosen]
+                shares = [precision(snapshot, part, vectors[chosen], words[chosen], mix, weight) for weight in WEIGHTS]
                 best[sign, how] = shares
                 print(f"{how}, {name}".ljust(30) + "".join(f"{share:14.3f}" for share in shares))
     mixed, plain = (sum(best[sign, how][WEIGHTS.index(1.0)] for sign in (1, -1)) / 2 for how in ("mixed", "plain"))

@@ -5,8 +5,8 @@ python -m benchmarks.ray_speedup --tiny --pictures 16 --rounds 1
 
 A cluster of this machine; the same shards of the same JPEGs, the same ViT-B-32 of random weights, in turns round by
 round; ratios are medians of those of each round. Workers are timed from when all of them have loaded the model and
-embedded a shard to the last stored shard; what that start costs is told apart. The bar is for a machine that has two
-idle cores. Exits with 1 where a bar is missed.
+embedded a shard to the last stored shard; the cost of that start is reported separately. The bar is for a machine that
+has two idle cores. Exits with 1 where a bar is missed.
 """
 
 import argparse

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import open_clip
+import psutil
 
 from benchmarks.harness.app_process import pss_mb, running_app
 from benchmarks.harness.load_client import Asked, Service, closed_loop, open_loop, process_apart, words
@@ -192,7 +193,7 @@ def overload(call: Call, service: Service, pid: int, sustainable: float, seconds
     seen.refused = sum(one.status == 503 for one in asked)
     seen.faults = sorted({one.fault for one in [*asked, *after] if one.fault})
     seen.p95 = Round.of([one for one in asked if one.status == 200]).p95
-    seen.alive = Path(f"/proc/{pid}").exists() and any(one.status == 200 for one in after)
+    seen.alive = psutil.pid_exists(pid) and any(one.status == 200 for one in after)
     quick = [one.due + one.took - ended for one in after if one.status == 200 and 1000 * one.took <= _TWICE * normal]
     seen.recovery = min(quick, default=math.inf)
     return seen

@@ -58,7 +58,7 @@ def check_faiss() -> Finding:
 
 
 def check_torch() -> Finding:
-    """torch and torchvision match, and see the GPU where there is one."""
+    """Versions of torch and torchvision match, and see the GPU where there is one."""
     try:
         import torch
         import torchvision

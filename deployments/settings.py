@@ -30,9 +30,7 @@ class StackSettings(BaseSettings):
     accelerator_limit: int = Field(1, ge=1, le=64, description="How many heavy tasks may run at once on this server")
     catalog: str = Field("", description="Shop that deployments read where a form names none; empty: the sample shop")
     model: str = Field("small", description="Weights they start from; ViT-B-32/laion2b_s34b_b79k for a real shop")
-    alert_webhook: str = Field(
-        "", description="URL that alerts go to (failed, late, refused, stale); empty: none"
-    )
+    alert_webhook: str = Field("", description="URL that alerts go to (failed, late, refused, stale); empty: none")
     drain_seconds: float = Field(
         20.0, ge=0, le=86400, description="How long a stopping worker lets its runs go on before it ends them"
     )

@@ -74,6 +74,6 @@ def embed_on_ray(model: ArtifactRef, plan: ShardPlan, config: EmbedConfig) -> in
         workers = choose_worker_plan(nodes, config.compute)
         get_run_logger().info("%s, on %s", workers, ", ".join(map(str, nodes)))
         run = ShardRun(partial(embedding.embed_remotely, work), hashes, plan.shards, workers, progress)
-        embedded = sum(images for _, images in run.results())
+        embedded: int = sum(images for _, images in run.results())
     get_run_logger().info("Embedded %d images in %d shards on Ray", embedded, plan.shards)
     return embedded

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from tasks.catalog.config import CatalogConfig
 from tasks.orchestration.policies import io_task
-from tasks.orchestration.run_artifacts import show_markdown, show_svg, show_table, track
+from tasks.orchestration.run_artifacts import show_figures, show_svg, show_table, track
 from tasks.schema.errors import CatalogError
 from tasks.schema.manifest import ArtifactRef
 from tasks.stages import preparation
@@ -58,7 +58,6 @@ def _show(catalog: ArtifactRef, rejects: pa.Table, summary: dict[str, Any]) -> N
     if counts:
         show_svg("label-distribution", label_distribution(counts), "Products in each category")
     _show_rejects(rejects)
-    lines = [f"| {name} | {value} |" for name, value in summary.items() if not isinstance(value, (dict, list))]
-    reasons = [f"| refused: {reason} | {count} |" for reason, count in summary.get("rejects", {}).items()]
-    table = "\n".join(["| what | count |", "|---|---|", *lines, *reasons])
-    show_markdown("catalog", f"# Catalogue `{catalog.id}`\n\n{table}", "What came in, what went out, what was refused")
+    figures = {name: value for name, value in summary.items() if not isinstance(value, dict)}
+    figures["refused:"] = summary.get("rejects", {})
+    show_figures("catalog", f"Catalogue `{catalog.id}`", figures, "What came in, what went out, what was refused")

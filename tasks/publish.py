@@ -6,6 +6,7 @@ from prefect.logging import get_run_logger
 
 from tasks.orchestration.policies import io_task
 from tasks.orchestration.run_artifacts import current_run, show_history, show_markdown, show_table
+from tasks.report.tables import release_table
 from tasks.schema.errors import GateRefused
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import GateReport, LivePointer, Release, ReleaseParts
@@ -110,35 +111,20 @@ def _figures(store: Store, parts: ReleaseParts, which: str) -> dict[str, Any]:
 
 
 def _row(step: str, ref: ArtifactRef, **figures: Any) -> dict[str, str]:
-    told = (f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items())
-    return {"step": step, "artifact": str(ref), "figures": ", ".join(told)}
+    words = (
+        f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
+    )
+    return {"step": step, "artifact": str(ref), "figures": ", ".join(words)}
 
 
 def _show_release(store: Store, release: Release) -> None:
-    quality = "\n".join(f"| {name} | {value:.4f} |" for name, value in release.quality.items())
-    made_of = "\n".join(
-        f"| {role} | `{ref}` |"
-        for role, ref in (
-            ("catalogue", release.catalog),
-            ("model", release.model),
-            ("index", release.index),
-            ("classifier", release.classifier),
-            ("taken down", release.removals),
-            ("what changed", release.plan),
-        )
-        if ref
-    )
-    show_markdown(
-        "release",
-        f"# Release `{release.id}`\n\n{release.items} products. {release.why}{_changed(store, release)}\n\n"
-        f"| part | artifact |\n|---|---|\n{made_of}\n\n| figure | value |\n|---|---|\n{quality}",
-        "What the release is made of and how good it is",
-    )
+    page = f"# Release `{release.id}`\n\n{release_table(release)}{_changed(store, release)}"
+    show_markdown("release", page, "What the release is made of and how good it is")
 
 
 def _changed(store: Store, release: Release) -> str:
     if release.plan is None:
         return ""
     counts = load_manifest(store, release.plan).summary["changes"]
-    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
-    return f"\n\nSince release `{release.parent}`: {told}."
+    words = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
+    return f"\n\nSince release `{release.parent}`: {words}."

@@ -1,1 +1,1 @@
-"""The JSON API: routes, problem documents, and the guards around them."""
+"""The routes of the JSON API."""

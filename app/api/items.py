@@ -1,4 +1,4 @@
-"""Products and their images. Only what the live release holds: no path of a caller reaches a file or the store."""
+"""Products and their images. Only those of the live release: no caller's path reaches a file or the store."""
 
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ def item_routes(search: Search) -> APIRouter:
 
     @routes.get("/{item_id:path}/image", response_class=Response, responses=_IMAGE | problems(404, 422, 502, 503))
     def picture(item_id: str, v: str | None = None, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        """Image of a product. With ``v`` (its hash) the answer may be kept for ever."""
+        """Image of a product. With ``v`` (its hash) the answer may be cached for ever."""
         sha256 = search.image_hash(item_id, shown=v)
         forever = "public, max-age=31536000, immutable"
         headers = {"ETag": f'"{sha256}"', "Cache-Control": forever if v == sha256 else "no-cache"}

@@ -12,7 +12,7 @@ from app.query.search import Search
 from app.serving.reports import Reports
 from app.serving.status import Refused
 
-#: The report is the shop's words and images on a page of ours: it runs nothing, sends nothing and loads nothing.
+#: The report shows words and images of the shop on a page of the app: it runs, sends and loads nothing.
 _REPORT_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -20,7 +20,7 @@ _REPORT_POLICY = (
 
 
 def release_routes(search: Search, reports: Reports) -> APIRouter:
-    """Routes that tell what is live."""
+    """Routes about the live release."""
     routes = APIRouter(tags=["release"])
 
     @routes.get("/v1/release", responses=problems(503))
@@ -42,7 +42,7 @@ def release_routes(search: Search, reports: Reports) -> APIRouter:
 
 
 def state_routes(search: Search, draining: threading.Event) -> APIRouter:
-    """Routes that tell the state of the process. On the event loop, so that they answer however many queries wait."""
+    """Routes about the state of the process. They run on the event loop, and so answer however many queries wait."""
     routes = APIRouter(tags=["state"])
 
     @routes.get("/metrics", response_class=PlainTextResponse)
@@ -84,5 +84,9 @@ def state_routes(search: Search, draining: threading.Event) -> APIRouter:
 
 
 def _refused(refused: Refused) -> dict[str, Any]:
-    told = {"release": refused.release, "reason": refused.reason}
-    return {**told, "attempts": refused.attempts, "again_in_seconds": round(refused.again_in, 1)}
+    return {
+        "release": refused.release,
+        "reason": refused.reason,
+        "attempts": refused.attempts,
+        "again_in_seconds": round(refused.again_in, 1),
+    }

@@ -1,23 +1,23 @@
-"""ASGI: who may ask, and how much at once. Decided before a byte of the body is read."""
+"""ASGI: authentication and admission control, decided before a byte of the body is read."""
 
 import asyncio
 import hmac
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.bodies import read_whole, replay
+from app.http.bodies import declared_size, read_whole, replay
 from app.http.problems import problem
 from app.metrics import Metrics
 from app.settings import AppSettings
 
-_AGAIN_SECONDS = "1"  # what is turned away may come back soon: most queries take milliseconds
+_AGAIN_SECONDS = "1"  # a refused request may be sent again soon: most queries take milliseconds
 
 
 class ApiKey:
     """Answers 401 to requests under ``/v1/`` without the key.
 
-    Open stay the page, which asks in this process and is kept by whoever puts it on a network; the images and the
-    report that a browser shows on it, and to which it cannot send a key; and what tells operators the state.
+    These stay open: the page, which searches in this process and which its operator protects; its images and the
+    report, to which a browser cannot send a key; and the state for operators.
     """
 
     def __init__(self, app: ASGIApp, key: str, metrics: Metrics) -> None:
@@ -25,7 +25,7 @@ class ApiKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        if scope["type"] != "http" or _is_open(scope) or self._knows(scope):
+        if scope["type"] != "http" or _is_open(scope) or self._has_key(scope):
             await self._app(scope, receive, send)
             return
         self._metrics.refused("key")
@@ -33,7 +33,7 @@ class ApiKey:
         headers = {"WWW-Authenticate": "Bearer"}
         await problem(401, "The API key is missing or wrong", detail, headers)(scope, receive, send)
 
-    def _knows(self, scope: Scope) -> bool:
+    def _has_key(self, scope: Scope) -> bool:
         given = b""
         for name, value in scope["headers"]:
             if name == b"x-api-key":
@@ -45,16 +45,16 @@ class ApiKey:
 
 def _is_open(scope: Scope) -> bool:
     path: str = scope["path"]
-    seen = scope["method"] in ("GET", "HEAD")
+    reads: bool = scope["method"] in ("GET", "HEAD")
     image = path.startswith("/v1/items/") and path.endswith("/image")
-    return not path.startswith("/v1/") or (seen and (image or path == "/v1/release/report"))
+    return not path.startswith("/v1/") or (reads and (image or path == "/v1/release/report"))
 
 
 class Admission:
-    """Answers 503 at once to searches beyond ``max_in_flight``, or beyond ``max_in_flight_mb`` of bodies on their way.
+    """Answers 503 at once to searches beyond ``max_in_flight``, or beyond ``max_in_flight_mb`` of bodies in transit.
 
-    A body counts with the size that it declares, from before it is read until it is answered. It is read whole before
-    the search counts as in flight, so that slow senders hold no places; after ``body_seconds`` they are told 408.
+    A body counts with its declared size, from before it is read until it is answered. It is read whole before the
+    search counts as in flight, so that slow senders occupy no slot; after ``body_seconds`` they get 408.
     """
 
     def __init__(self, app: ASGIApp, settings: AppSettings, metrics: Metrics) -> None:
@@ -63,12 +63,12 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body read, or answer it."""
-        size = _declared(scope, self._settings.max_body_bytes)
-        if scope["type"] != "http" or not _is_search(scope) or size > self._settings.max_body_bytes:
+        size = declared_size(scope, unknown=self._settings.max_body_bytes)
+        if not _is_search(scope) or size > self._settings.max_body_bytes:  # `BodyLimit` refuses what is too large
             await self._app(scope, receive, send)
             return
         if self._is_full(size):
-            await self._turn_away(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         self._bytes += size
         try:
@@ -89,8 +89,8 @@ class Admission:
             return
         if body is None:
             await self._too_large(scope, receive, send)
-        elif self._in_flight >= self._settings.max_in_flight:  # others came while this body was on its way
-            await self._turn_away(scope, receive, send)
+        elif self._in_flight >= self._settings.max_in_flight:  # others arrived while this body was read
+            await self._refuse(scope, receive, send)
         else:
             await self._answer(body, scope, receive, send)
 
@@ -106,10 +106,10 @@ class Admission:
     def _is_full(self, size: int) -> bool:
         if self._in_flight >= self._settings.max_in_flight:
             return True
-        # one alone may be larger than the limit: else it would be told to come back for ever
+        # one alone may exceed the limit, or it would be refused for ever
         return self._bytes > 0 and self._bytes + size > self._settings.max_in_flight_mb * 1_000_000
 
-    async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.refused("in_flight")
         detail = f"{self._in_flight} searches are being answered. Ask again in {_AGAIN_SECONDS} s."
         await problem(503, "Busy", detail, {"Retry-After": _AGAIN_SECONDS})(scope, receive, send)
@@ -120,12 +120,4 @@ class Admission:
 
 
 def _is_search(scope: Scope) -> bool:
-    return scope["method"] == "POST" and scope["path"].startswith("/v1/")
-
-
-def _declared(scope: Scope, unknown: int) -> int:
-    """Bytes that the body has, by its own word; ``unknown`` where it says nothing."""
-    for name, value in scope.get("headers", ()):
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return unknown
+    return scope["type"] == "http" and scope["method"] == "POST" and str(scope["path"]).startswith("/v1/")

@@ -1,8 +1,8 @@
-"""What of Gradio's server can be reached: the routes that the page uses, asked as the page asks.
+"""What of Gradio's server can be reached: the routes that the page uses, called as the page calls them.
 
 Gradio is a server for many kinds of apps. Of its sixty routes the page needs a dozen; the others fetch addresses, take
-recordings or run components. A mounted Gradio also opens whatever path a call names, where `launch()` would look
-whether it was uploaded. Both end here. A new part of the page that needs another route gets it into these lists.
+recordings or run components. A mounted Gradio also opens any path that a call names, where `launch()` would check
+that it was uploaded. Both end here. A new part of the page that needs another route adds it to these lists.
 """
 
 import json
@@ -35,23 +35,21 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class _NotFound(AppError):
-    status = 404
-    title = "Not found"
+    status, title = 404, "Not found"
 
 
 class _TooMany(AppError):
-    status = 429
-    title = "Too many calls"
+    status, title = 429, "Too many calls"
 
 
-def keep_the_door(app: FastAPI, blocks: gr.Blocks) -> None:
-    """Put the door before the Gradio app that was mounted last on ``app``."""
+def add_allow_list(app: FastAPI, blocks: gr.Blocks) -> None:
+    """Put the allow-list in front of the Gradio app that was mounted last on ``app``."""
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = PageDoor(mounted.app, blocks, app.routes[:-1])
+    mounted.app = AllowList(mounted.app, blocks, app.routes[:-1])
 
 
-class PageDoor:
+class AllowList:
     """ASGI: lets through to Gradio what the page sends, and answers everything else with a problem document."""
 
     def __init__(self, gradio: ASGIApp, blocks: gr.Blocks, others: Sequence[BaseRoute]) -> None:
@@ -69,7 +67,7 @@ class PageDoor:
                 if scope["path"] == _JOIN:
                     self._check_call(call)
                 receive = replay(json.dumps(call).encode(), receive)
-            await self._enter(scope, receive, send)
+            await self._forward(scope, receive, send)
         except AppError as error:
             headers = {"Allow": ", ".join(self._methods(scope))} if error.status == 405 else None
             await problem(error.status, error.title, str(error), headers)(scope, receive, send)
@@ -106,14 +104,14 @@ class PageDoor:
         if not all(_is_upload(path) for path in _paths(call["data"])):
             raise BadRequest("A file that was not uploaded here cannot be used. Upload it first.")
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
             if scope["path"] == _UPLOAD and message.get("status") == 500:
-                # Gradio's parser raises TypeError, LookupError, UnicodeError ... on forms that are none
+                # Gradio's parser raises TypeError, LookupError, UnicodeError ... on malformed forms
                 raise BadRequest("The upload is not understood: send a multipart form with a file in `files`.")
             await send(message)
 
-        # Gradio reads of a range of a file what it likes, and the page asks for whole files
+        # Gradio reads ranges of a file carelessly, and the page asks for whole files
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
         await self._gradio({**scope, "headers": headers}, receive, watched)
 
@@ -141,12 +139,12 @@ def _paths(data: list[Any]) -> Iterator[str]:
 
 
 def _parsed(body: bytes | None) -> dict[str, Any]:
-    """A call: what Gradio is then given is this, and not a byte else. Raises BadRequest."""
+    """A call. Gradio gets this, serialised again, and not the caller's bytes. Raises BadRequest."""
     if body is None:
         raise BadRequest(f"A call of the page has {_CALL_BYTES:,} bytes at most.", 413)
     try:
         call = json.loads(body)
-        json.dumps(call, allow_nan=False, ensure_ascii=False).encode()  # half a character, or what is no number
+        json.dumps(call, allow_nan=False, ensure_ascii=False).encode()  # refuses lone surrogates, NaN and infinity
     except (ValueError, RecursionError):
         raise BadRequest("The call is not JSON of UTF-8 text.") from None
     if not isinstance(call, dict):

@@ -1,8 +1,9 @@
-"""ASGI guards around page and API: no over-long request body, and no request to any other host from the page."""
+"""ASGI guards around page and API: a bound on request bodies, and headers that keep the page from other hosts."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.bodies import declared_size
 from app.http.problems import problem
 
 _POLICY = "; ".join(
@@ -33,9 +34,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            detail = f"The request has {int(declared) / 1e6:.1f} MB, the limit is {self._max_bytes / 1e6:.1f} MB."
+        size = declared_size(scope, unknown=0)
+        if size > self._max_bytes:
+            detail = f"The request has {size / 1e6:.1f} MB, the limit is {self._max_bytes / 1e6:.1f} MB."
             await problem(413, "The request is too large", detail, {"Connection": "close"})(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)
@@ -66,7 +67,7 @@ class SafeHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", _POLICY)  # a page may have a stricter one
+                headers.setdefault("Content-Security-Policy", _POLICY)  # the report has a stricter one
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)

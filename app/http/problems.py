@@ -14,7 +14,7 @@ from app.errors import AppError
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, TransientError
 
 log = logging.getLogger(__name__)
-_MOST_FAULTS = 20  # told of one request
+_MOST_FAULTS = 20  # named in one answer
 _TYPE = "application/problem+json"
 
 

@@ -1,12 +1,12 @@
-"""Counts what was answered, by route."""
+"""Counts answers by route and status."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
 
 
-class CountAnswers:
-    """ASGI: counts each answer under the template of its route, or "page" for all that is the page's, or "none"."""
+class RequestMetrics:
+    """ASGI: counts each answer under the template of its route, "page" for all of Gradio's, "none" for no route."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -23,6 +23,6 @@ class CountAnswers:
 
 
 def _route(scope: Scope) -> str:
-    # what was turned away, or asks for what is not there, met no route; its path is the caller's word, and no label
+    # a refused request and an unknown address met no route; the path itself comes from the caller: it is no label
     route = getattr(scope.get("route"), "path", None)
     return str(route) if route else ("none" if scope["path"].startswith("/v1/") else "page")

@@ -15,7 +15,7 @@ from app.page.ttl_cache import SharedValue
 from app.query.compare import Comparison
 from app.query.question import Part, Question
 from app.query.search import Search
-from app.serving.history import Listed
+from app.serving.history import ListedRelease
 from tasks.schema.errors import ProductSearchError
 
 EMPTY = message(
@@ -88,7 +88,7 @@ class CompareTab:
         return {**self.choices(other), **compared}
 
 
-def _name(listed: Listed) -> str:
+def _name(listed: ListedRelease) -> str:
     """How the list tells a release: when it was live or made, why, and whether it was refused."""
     release = listed.release
     if listed.live_at:

@@ -31,7 +31,7 @@ class Presenter:
     def find(self, state: SearchState, offers_words: bool = True) -> Found:
         """Filters and cards for a question, or why there are none; an image's with an offer to add words."""
         status = self.search.live.status()
-        columns = status.snapshot.choices.columns if status.snapshot else None
+        columns = status.snapshot.row_filters.columns if status.snapshot else None
         if columns:
             state = state.known(columns.text)
         shown = min(state.shown or self.search.settings.top_k, self.search.settings.max_top_k)

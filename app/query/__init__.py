@@ -1,1 +1,1 @@
-"""From a query to an answer: what may be asked, encoding, filters, facets, search."""
+"""From a query to an answer: requests, encoding, filters, facets, search."""

@@ -1,4 +1,4 @@
-"""What a query is answered with. Every answer names the one release it was found in."""
+"""Answers to queries. Each names the one release it was found in."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""The same question asked of two releases: what moved, what is new, what is gone."""
+"""The answers of two releases to one question: what moved, what is new, what is gone."""
 
 from typing import Literal
 

@@ -1,11 +1,11 @@
-"""The process that decodes strangers' images: ``python -m app.query.decoder MAX_PIXELS MEMORY_BYTES``.
+"""The process that decodes untrusted images: ``python -m app.query.decoder MAX_PIXELS MEMORY_BYTES``.
 
-A megabyte of crafted EXIF costs Pillow a gigabyte, some comments in a GIF or some thousand scans in a JPEG cost it
-minutes, and no size of the image tells. So it happens here, under a memory limit, and `app.query.uploads` ends the
-process when the time is up; what the visitors of the app meet is one refused image.
+A megabyte of crafted EXIF costs Pillow a gigabyte, comments in a GIF or thousands of scans in a JPEG cost it
+minutes, and the size of the image does not show it. So images are decoded here, under a memory limit, and
+`app.query.uploads` ends the process when its time is up.
 
-Reads from stdin, again and again: 8 bytes with a length, and an upload of that many bytes. Answers on stdout with
-`HEAD` and as many bytes as it says: RGB pixels where the status is 0, else the reason that the caller is told.
+Reads from stdin, repeatedly: 8 bytes with a length, and an upload of that many bytes. Answers on stdout with
+`HEAD` and as many bytes as it says: RGB pixels where the status is 0, else the reason for the caller.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ HEAD = struct.Struct(">HIIQ")
 _PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin, BmpImagePlugin)
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 ADVICE = "Send a JPEG, PNG, WebP, GIF or BMP."
-_SIDE = 1024  # models look at a few hundred pixels; what is larger only costs
+_SIDE = 1024  # models look at a few hundred pixels; more would only cost time
 _LEAST, _THINNEST = 8, 100
 
 
@@ -38,7 +38,7 @@ def decode(content: bytes, max_pixels: int) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit below is ours, and lower
+            warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit below is lower
             return _decode(content, max_pixels)
     except (BadImage, MemoryError):
         raise
@@ -79,7 +79,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _limit_memory(more: int) -> None:
-    """Allow ``more`` bytes beyond what the process has mapped now. Only Linux keeps to it."""
+    """Allow ``more`` bytes beyond what the process has mapped now. Only Linux enforces it."""
     with contextlib.suppress(OSError, ValueError):
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + more, mapped + more))
@@ -91,8 +91,8 @@ def _answer(content: bytes, max_pixels: int) -> tuple[bytes, bytes]:
     try:
         image = decode(content, max_pixels)
     except BadImage as error:
-        told = str(error).encode()
-        return HEAD.pack(error.status, 0, 0, len(told)), told
+        reason = str(error).encode()
+        return HEAD.pack(error.status, 0, 0, len(reason)), reason
     pixels = image.tobytes()
     return HEAD.pack(0, *image.size, len(pixels)), pixels
 

@@ -1,4 +1,4 @@
-"""How many products each value of a column has: what a visitor may choose next, and what it would leave."""
+"""How many products each value of a column has: which filters a visitor may add, and what each would leave."""
 
 import itertools
 from collections import Counter
@@ -11,16 +11,16 @@ from app.errors import BadRequest
 from app.query.filters import And, Filter, In
 from app.serving.columns import Column, Columns, path_prefixes
 
-#: Values told of each column, those of the best results first.
+#: Values listed for each column, those of the best results first.
 MOST_VALUES = 12
-#: Asks for the columns worth choosing by, whatever the release has.
+#: Stands for the columns of the release that are worth filtering by.
 USEFUL = "*"
 _MOST_COLUMNS = 8
 _LEAST_KNOWN = 0.05
 
 
 class FacetValue(BaseModel):
-    """One value: ``count`` products would remain if it was chosen beside the other filters; ``chosen``: it is."""
+    """One value: ``count`` products would remain if it was added to the other filters; ``chosen``: it is."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +30,7 @@ class FacetValue(BaseModel):
 
 
 class Facet(BaseModel):
-    """One column with its commonest values among the best results."""
+    """One column with its most common values among the best results."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,10 +39,10 @@ class Facet(BaseModel):
 
 
 def useful_columns(columns: Columns) -> tuple[str, ...]:
-    """Columns worth choosing by, in the order a visitor meets them, at most eight.
+    """Columns worth filtering by, in the order in which the page shows them, at most eight.
 
-    Those with two values or more, told of some products at least, and not nearly of each product another. A type is
-    left out beside a category that is as fine.
+    Those with at least two values, known for at least some products, and not nearly unique for each. A product type
+    is left out where the category is as fine.
     """
     found = {name: column for name, column in columns.text.items() if _divides(column)}
     kind, category = found.get("product_type"), found.get("category")
@@ -57,7 +57,7 @@ def _divides(column: Column) -> bool:
 
 
 def without(where: Filter | None, column: str) -> tuple[Filter | None, frozenset[str]]:
-    """The filter but for its own choice of ``column``'s values, and those values.
+    """The filter without its own choice of ``column``'s values, and those values.
 
     Only a choice at the top, or inside a top-level ``and``, is a facet's; anything deeper stays.
     """
@@ -75,24 +75,24 @@ def count_facet(
 
     allowed: (n,) bool, rows that the filter's other clauses leave; None for all. near: rows of the best results: their
     values come first. A category is counted level by level: the top one, and what lies in those chosen.
-    Raises BadRequest on a column that the release has not.
+    Raises BadRequest on a column that the release lacks.
     """
     if name not in columns.text:
         raise BadRequest(f"{name[:80]!r} cannot be counted. Choose of: {', '.join(columns.text)}.")
     column = columns.text[name]
-    counts = _counts(column, None if allowed is None else allowed, name, chosen)
+    counts = _counts(column, allowed, name, chosen)
     close = _counts(Column(column.codes[near], column.values), None, name, chosen)
     order = sorted(counts, key=lambda value: (value not in chosen, -close.get(value, 0), -counts[value], value))
-    told = [FacetValue(value=value, count=counts[value], chosen=value in chosen) for value in order[:MOST_VALUES]]
-    return Facet(column=name, values=told)
+    values = [FacetValue(value=value, count=counts[value], chosen=value in chosen) for value in order[:MOST_VALUES]]
+    return Facet(column=name, values=values)
 
 
 def _counts(column: Column, allowed: np.ndarray | None, name: str, chosen: frozenset[str]) -> Mapping[str, int]:
     codes = column.codes if allowed is None else column.codes[allowed]
     found = np.bincount(codes, minlength=len(column.values))
     if name != "category":
-        told = {value: int(found[code]) for code, value in enumerate(column.values) if value}
-        return {value: count for value, count in told.items() if count or value in chosen}
+        known = {value: int(found[code]) for code, value in enumerate(column.values) if value}
+        return {value: count for value, count in known.items() if count or value in chosen}
     counts: Counter[str] = Counter()
     open_paths = {prefix for choice in {*chosen, _trunk(column.values)} for prefix in path_prefixes(choice)}
     for code in np.flatnonzero(found):
@@ -104,7 +104,7 @@ def _counts(column: Column, allowed: np.ndarray | None, name: str, chosen: froze
 
 
 def _trunk(paths: tuple[str, ...]) -> str:
-    """What all categories lie in, e.g. "Home": no choice for a visitor, so it is open from the start."""
+    """Parent of all categories, e.g. "Home": choosing it would filter nothing, so it is open from the start."""
     parts = [path.split("/") for path in paths if path]
     same = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
     return "/".join(level[0] for level in same)

@@ -5,18 +5,20 @@
          {"not": {"column": "category", "in": ["Home/Kitchen"]}}]}
 """
 
+from functools import reduce
+from operator import and_, or_
 from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import Discriminator, Field, FiniteFloat, Tag, model_validator
 
-from app.query.request_model import Strict
-from app.serving.columns import Columns
+from app.query.request_model import RequestModel
+from app.serving.columns import Columns, Mask
 
 _BOUNDS = ("gte", "gt", "lte", "lt")
 
 
-class _Clause(Strict):
+class _Clause(RequestModel):
     """One clause, or several joined."""
 
 
@@ -26,7 +28,7 @@ class In(_Clause):
     column: str = Field(description="Name of a column, e.g. brand, category, color, attributes.fit")
     values: tuple[str, ...] = Field(alias="in", min_length=1, max_length=1000, description="Values, exactly as shown")
 
-    def rows(self, columns: Columns) -> np.ndarray:
+    def rows(self, columns: Columns) -> Mask:
         """(n,) bool. Raises BadRequest."""
         return columns.one_of(self.column, self.values)
 
@@ -46,12 +48,12 @@ class Range(_Clause):
             raise ValueError(f"a range needs a bound: give one of {', '.join(_BOUNDS)}")
         return self
 
-    def rows(self, columns: Columns) -> np.ndarray:
+    def rows(self, columns: Columns) -> Mask:
         """(n,) bool. Raises BadRequest."""
         return columns.between(self.column, self._holds)
 
-    def _holds(self, numbers: np.ndarray) -> np.ndarray:
-        holds = ~np.isnan(numbers)
+    def _holds(self, numbers: np.ndarray) -> Mask:
+        holds: Mask = ~np.isnan(numbers)
         tests = {"gte": np.greater_equal, "gt": np.greater, "lte": np.less_equal, "lt": np.less}
         for bound, test in tests.items():
             if (limit := getattr(self, bound)) is not None:
@@ -64,9 +66,9 @@ class And(_Clause):
 
     clauses: tuple["Filter", ...] = Field(alias="and", min_length=1)
 
-    def rows(self, columns: Columns) -> np.ndarray:
+    def rows(self, columns: Columns) -> Mask:
         """(n,) bool. Raises BadRequest."""
-        return np.logical_and.reduce([clause.rows(columns) for clause in self.clauses])
+        return reduce(and_, (clause.rows(columns) for clause in self.clauses))
 
 
 class Or(_Clause):
@@ -74,9 +76,9 @@ class Or(_Clause):
 
     clauses: tuple["Filter", ...] = Field(alias="or", min_length=1)
 
-    def rows(self, columns: Columns) -> np.ndarray:
+    def rows(self, columns: Columns) -> Mask:
         """(n,) bool. Raises BadRequest."""
-        return np.logical_or.reduce([clause.rows(columns) for clause in self.clauses])
+        return reduce(or_, (clause.rows(columns) for clause in self.clauses))
 
 
 class Not(_Clause):
@@ -84,13 +86,13 @@ class Not(_Clause):
 
     clause: "Filter" = Field(alias="not")
 
-    def rows(self, columns: Columns) -> np.ndarray:
+    def rows(self, columns: Columns) -> Mask:
         """(n,) bool. Raises BadRequest."""
         return ~self.clause.rows(columns)
 
 
 def _kind(given: Any) -> str | None:
-    """Which clause is meant, by the key that only it has; so a fault is told of that clause alone."""
+    """Which clause is meant, by the key that only it has, so that a fault names that clause alone."""
     if isinstance(given, _Clause):
         return type(given).__name__.lower()
     if not isinstance(given, dict):
@@ -118,7 +120,7 @@ for _model in (And, Or, Not):
 
 
 def count_clauses(clause: Filter | None) -> int:
-    """Clauses of a filter with all that is inside."""
+    """Clauses and values of a filter, nested ones included."""
     match clause:
         case None:
             return 0

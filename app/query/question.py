@@ -1,4 +1,4 @@
-"""What is asked of a release: words, images and products in any weighted mix, and which products may answer."""
+"""A search: words, images and products in any weighted mix, and which products may be found."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from app.query.filters import Filter
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a question. ``asked`` is words, a decoded image, or the id of a product (``item=True``).
+    """One part of a question. ``content`` is words, a decoded image, or the id of a product (``item=True``).
 
-    weight: how much it counts beside the others; below zero it is what the answer should not look like.
+    weight: how much it counts relative to the others; below zero it is what the answer should not look like.
     """
 
-    asked: str | Image.Image
+    content: str | Image.Image
     weight: float = 1.0
     item: bool = False
 
 
 @dataclass(frozen=True)
 class Question:
-    """One search. ``top_k`` None takes the setting; ``facets``: columns to count values of, with the filter's."""
+    """One search. ``top_k`` None takes the setting; ``facets``: columns whose values are counted."""
 
     parts: tuple[Part, ...]
     where: Filter | None = None
@@ -31,11 +31,11 @@ class Question:
 
     @property
     def items(self) -> tuple[str, ...]:
-        """Products it asks for more like: they are no answer themselves."""
-        return tuple(str(part.asked) for part in self.parts if part.item and part.weight > 0)
+        """Products that it asks for others like, which are no answer themselves."""
+        return tuple(str(part.content) for part in self.parts if part.item and part.weight > 0)
 
     @property
     def shows_an_image(self) -> bool:
-        """Whether its first part is an image, of a visitor or of a product: it has a category then."""
+        """Whether its first part is an image, of a visitor or of a product, and so has a category."""
         first = self.parts[0]
-        return (first.item or isinstance(first.asked, Image.Image)) and first.weight > 0
+        return (first.item or isinstance(first.content, Image.Image)) and first.weight > 0

@@ -9,14 +9,14 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 from app.errors import BadImage
 from app.query.filters import Filter
 from app.query.question import Part, Question
-from app.query.request_model import Strict
+from app.query.request_model import RequestModel
 from app.query.uploads import Uploads
 from app.settings import AppSettings
 
 _KINDS = ("text", "item_id", "image")
 
 
-class Term(Strict):
+class Term(RequestModel):
     """One part of a mixed query: exactly one of ``text``, ``item_id`` and ``image``, and its weight."""
 
     text: str | None = Field(None, description="What the product looks like, in words")
@@ -44,7 +44,7 @@ class Term(Strict):
         return Part(uploads.decode(_from_base64(self.image or "")), self.weight)
 
 
-class SearchRequest(Strict):
+class SearchRequest(RequestModel):
     """What to search by: exactly one of ``text``, ``item_id``, ``image``, or ``terms`` for a mix of several."""
 
     model_config = ConfigDict(
@@ -80,9 +80,8 @@ class SearchRequest(Strict):
         single = {name: getattr(self, name) for name in _KINDS if getattr(self, name) is not None}
         terms = self.terms if self.terms is not None else (Term.model_validate(single),)
         return Question(
-            tuple(
-                term.part(uploads) for term in terms[: settings.max_terms + 1]
-            ),  # one too many is told of, not decoded
+            # one beyond the limit is enough to refuse them; the rest is not decoded
+            tuple(term.part(uploads) for term in terms[: settings.max_terms + 1]),
             where=self.filter,
             top_k=self.top_k,
             offset=self.offset,
@@ -90,7 +89,7 @@ class SearchRequest(Strict):
         )
 
 
-class BatchRequest(Strict):
+class BatchRequest(RequestModel):
     """Several searches at once, answered from one release."""
 
     queries: tuple[SearchRequest, ...] = Field(min_length=1, description="Answered in this order")

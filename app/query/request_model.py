@@ -1,4 +1,4 @@
-"""What every part of a request has in common."""
+"""The base of every part of a request."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 _MOST_KEYS, _MOST_VALUES = 64, 10_000  # no setting allows more
 
 
-class Strict(BaseModel):
-    """A part of a request: a key that it does not know is a fault."""
+class RequestModel(BaseModel):
+    """A part of a request: an unknown key is a fault, and so are too many keys or values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -1,4 +1,4 @@
-"""Answers queries: each from exactly one release, which the answer names."""
+"""Answers queries, each from exactly one release, which the answer names."""
 
 import time
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from app.query.facets import USEFUL, Facet, count_facet, useful_columns, without
 from app.query.filters import count_clauses
 from app.query.question import Part, Question
 from app.query.uploads import Uploads
-from app.serving.choices import Chosen
-from app.serving.comparison import Guests
+from app.serving.comparison import ComparisonRelease
 from app.serving.history import History
 from app.serving.images import ImageCache
 from app.serving.items import Product
 from app.serving.live import Live
+from app.serving.row_filters import FilteredRows
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 from tasks.store.objects.store import Store
@@ -36,21 +36,9 @@ class Search:
         self.metrics = metrics or Metrics()
         self.images = ImageCache(store, settings.picture_cache_mb * 1_000_000)
         self.history = History(store, settings.channel)
-        self._guests = Guests(store, settings, live)
+        self._comparison = ComparisonRelease(store, settings, live)
         self.uploads = Uploads(settings, self.metrics)
         self._encoding = Encoding(self.images, settings, self.metrics)
-
-    def by_text(self, words: str, top_k: int | None = None) -> Answer:
-        """Products whose images fit the words. Raises BadRequest, NothingPublished."""
-        return self.answer(Question((Part(words),), top_k=top_k))
-
-    def by_image(self, image: Image.Image, top_k: int | None = None) -> Answer:
-        """Products that look like the image, and its category where the release has a classifier."""
-        return self.answer(Question((Part(image),), top_k=top_k))
-
-    def like_item(self, item_id: str, top_k: int | None = None) -> Answer:
-        """Products that look like a product of the catalogue, without itself. Raises UnknownItem."""
-        return self.answer(Question((Part(item_id, item=True),), top_k=top_k))
 
     def answer(self, question: Question) -> Answer:
         """Products that fit the question best. Raises BadRequest, UnknownItem, NothingPublished."""
@@ -75,12 +63,12 @@ class Search:
         return Answers(release=snapshot.release.id, generation=snapshot.pointer.generation, answers=answers)
 
     def compare(self, question: Question, release_id: str) -> Comparison:
-        """Answers of the live release beside those of another one, which is loaded first where it is not in memory.
+        """Answers of the live release and of another one, which is loaded first where it is not in memory.
 
         Raises what `answer` raises, NoRoom, ArtifactMissing, ArtifactCorrupt, StoreUnavailable.
         """
         self.check(question)
-        with self._guests.beside(release_id) as (live, other):
+        with self._comparison.hold(release_id) as (live, other):
             after, before = (self.answers_from(snapshot, [question]).answers[0] for snapshot in (live, other))
         return compared(before, after)
 
@@ -131,7 +119,7 @@ class Search:
             raise BadRequest(". ".join(fault[0].upper() + fault[1:] for fault in faults) + ".")
 
     def _faults(self, part: Part) -> list[str]:
-        if part.item or not isinstance(part.asked, str):
+        if part.item or not isinstance(part.content, str):
             return []
         length, limit = len(_words(part)), self.settings.max_query_chars
         if not length:
@@ -142,15 +130,15 @@ class Search:
         """(parts, d) float32 for each question; all words in one batch, all images in another."""
         parts = [part for question in questions for part in question.parts]
         vectors = np.empty((len(parts), snapshot.encoder.dim), np.float32)
-        words = [at for at, part in enumerate(parts) if isinstance(part.asked, str) and not part.item]
-        images = [at for at, part in enumerate(parts) if isinstance(part.asked, Image.Image)]
+        words = [at for at, part in enumerate(parts) if isinstance(part.content, str) and not part.item]
+        images = [at for at, part in enumerate(parts) if isinstance(part.content, Image.Image)]
         items = [at for at, part in enumerate(parts) if part.item]
         if words:
             vectors[words] = self._encoding.texts(snapshot, [_words(parts[at]) for at in words])
         if images:
             vectors[images] = self._encoding.images(snapshot, [_image(parts[at]) for at in images])
         if items:
-            products = snapshot.items.products([_row_of(snapshot, str(parts[at].asked)) for at in items])
+            products = snapshot.items.products([_row_of(snapshot, str(parts[at].content)) for at in items])
             vectors[items] = self._encoding.products(snapshot, [product.image_sha256 for product in products])
         return np.split(vectors, np.cumsum([len(question.parts) for question in questions])[:-1])
 
@@ -158,17 +146,17 @@ class Search:
         query = snapshot.index.normaliser.mix(vectors, np.array([part.weight for part in question.parts]))
         if not query.any():
             raise BadRequest("The parts of the query cancel each other out. Change a weight.")
-        chosen = snapshot.choices.of(question.where)
+        filtered = snapshot.row_filters.matching(question.where)
         hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
         with self.metrics.stage("search"):
-            scores, rows = self._find(snapshot, question, query, chosen, hidden)
-        asked_for = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
+            scores, rows = self._find(snapshot, question, query, filtered, hidden)
+        page = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
         with self.metrics.stage("products"):
-            hits = _hits(snapshot, scores[asked_for], rows[asked_for], question.offset)
+            hits = _hits(snapshot, scores[page], rows[page], question.offset)
         return Answer(
             release=snapshot.release.id,
             generation=snapshot.pointer.generation,
-            total=chosen.count - sum(chosen.mask is None or bool(chosen.mask[row]) for row in hidden),
+            total=filtered.count - sum(filtered.mask is None or bool(filtered.mask[row]) for row in hidden),
             offset=question.offset,
             hits=hits,
             facets=_facets(snapshot, question, rows[:_NEAR]) if question.facets else None,
@@ -178,14 +166,14 @@ class Search:
         )
 
     def _find(
-        self, snapshot: Snapshot, question: Question, query: np.ndarray, chosen: Chosen, hidden: list[int]
+        self, snapshot: Snapshot, question: Question, query: np.ndarray, filtered: FilteredRows, hidden: list[int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores and rows, best first, as many as are shown, skipped or counted; without the hidden rows."""
         wanted = question.offset + (question.top_k or self.settings.top_k)
-        width = min(max(wanted, _NEAR if question.facets else 0) + len(hidden), chosen.count)
+        width = min(max(wanted, _NEAR if question.facets else 0) + len(hidden), filtered.count)
         if not width:
             return np.empty(0, np.float32), np.empty(0, np.int64)
-        scores, rows = snapshot.searcher.search(query, width, chosen.packed)
+        scores, rows = snapshot.searcher.search(query, width, filtered.packed)
         found = (rows[0] >= 0) & ~np.isin(rows[0], hidden)
         return scores[0][found], rows[0][found]
 
@@ -199,13 +187,13 @@ def _hits(snapshot: Snapshot, scores: np.ndarray, rows: np.ndarray, offset: int)
 
 
 def _facets(snapshot: Snapshot, question: Question, near: np.ndarray) -> list[Facet]:
-    told, columns = [], snapshot.choices.columns
-    wanted = [name for asked in question.facets for name in (useful_columns(columns) if asked == USEFUL else [asked])]
+    facets, columns = [], snapshot.row_filters.columns
+    wanted = [name for given in question.facets for name in (useful_columns(columns) if given == USEFUL else [given])]
     for column in dict.fromkeys(wanted):
         others, values = without(question.where, column)
-        allowed = snapshot.choices.of(others).mask
-        told.append(count_facet(columns, column, allowed, near, values))
-    return told
+        allowed = snapshot.row_filters.matching(others).mask
+        facets.append(count_facet(columns, column, allowed, near, values))
+    return facets
 
 
 def _categories(snapshot: Snapshot, vectors: np.ndarray, top_k: int = 3) -> list[Category] | None:
@@ -215,12 +203,12 @@ def _categories(snapshot: Snapshot, vectors: np.ndarray, top_k: int = 3) -> list
 
 
 def _words(part: Part) -> str:
-    return " ".join(str(part.asked).split())
+    return " ".join(str(part.content).split())
 
 
 def _image(part: Part) -> Image.Image:
-    assert isinstance(part.asked, Image.Image)
-    return part.asked
+    assert isinstance(part.content, Image.Image)
+    return part.content
 
 
 def _refuse_taken_down(snapshot: Snapshot, item_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Turns a stranger's upload into an image, or says in one sentence why it is none."""
+"""Turns an untrusted upload into an image, or says in one sentence why it cannot."""
 
 import os
 import queue
@@ -14,18 +14,18 @@ from app.metrics import Metrics
 from app.query.decoder import ADVICE, HEAD, LENGTH
 from app.settings import AppSettings
 
-_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # a decoder is given no credentials of the store
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # a decoder gets no credentials of the store
 
 
 class Uploads:
     """Decodes uploads in `app.query.decoder` processes, as many as the settings say. Thread-safe.
 
-    What they may take is bounded in memory and in time, whatever the bytes are.
+    Their memory and time are bounded, whatever the bytes are.
     """
 
     def __init__(self, settings: AppSettings, metrics: Metrics | None = None) -> None:
         self._settings, self._metrics = settings, metrics or Metrics()
-        # the latest used first: the others are never started where one is enough
+        # last in, first out: the others are never started where one is enough
         self._free: queue.LifoQueue[_Decoder | None] = queue.LifoQueue()
         for _ in range(settings.decoders):
             self._free.put(None)
@@ -51,7 +51,7 @@ class Uploads:
             self._free.put(decoder if decoder and decoder.alive else None)
 
     def close(self) -> None:
-        """End the processes that are idle. Those at work end with the app."""
+        """End the idle processes. Busy ones end with the app."""
         for _ in range(self._free.qsize()):
             try:
                 decoder = self._free.get_nowait()
@@ -66,7 +66,7 @@ class Uploads:
             return self._free.get(timeout=self._settings.decode_seconds)
         except queue.Empty:
             self._metrics.refused("decoders")
-            raise Busy("Too many pictures are being looked at. Send it again in a moment.") from None
+            raise Busy("Too many pictures are being decoded. Send it again in a moment.") from None
 
 
 class _Decoder:
@@ -74,7 +74,7 @@ class _Decoder:
 
     def __init__(self, max_pixels: int, memory: int) -> None:
         command = [sys.executable, "-m", "app.query.decoder", str(max_pixels), str(memory)]
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         self._late = False
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
@@ -83,7 +83,7 @@ class _Decoder:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be given the next image."""
+        """Whether it can take the next image."""
         return not self._late and self._process.poll() is None
 
     def decode(self, content: bytes, seconds: float) -> Image.Image:
@@ -92,11 +92,11 @@ class _Decoder:
         watch.start()
         try:
             return self._exchange(content)
-        except (OSError, EOFError):  # it died of this image
+        except (OSError, EOFError):  # this image killed it
             self.close()
             if self._late:
-                raise BadImage(f"The picture takes more than {seconds:g} s to decode. Save it anew.") from None
-            raise BadImage("The picture takes too much memory to decode. Save it anew, or smaller.", 413) from None
+                raise BadImage(f"The picture takes more than {seconds:g} s to decode. Save it again.") from None
+            raise BadImage("The picture takes too much memory to decode. Save it again, or smaller.", 413) from None
         finally:
             watch.cancel()
 
@@ -109,23 +109,23 @@ class _Decoder:
                 if pipe:
                     pipe.close()
             except OSError:
-                pass  # what it was still to be given is lost with it
+                pass  # bytes that were not sent yet are lost with it
 
     def _end(self) -> None:
         self._late = True
         self._process.kill()
 
-    def _exchange(self, content: bytes) -> Image.Image:
+    def _exchange(self, upload: bytes) -> Image.Image:
         sink, source = self._process.stdin, self._process.stdout
         assert sink and source
-        sink.write(LENGTH.pack(len(content)))
-        sink.write(content)
+        sink.write(LENGTH.pack(len(upload)))
+        sink.write(upload)
         sink.flush()
         status, width, height, size = HEAD.unpack(_read(source, HEAD.size))
-        told = _read(source, size)
+        content = _read(source, size)
         if status:
-            raise BadImage(told.decode(), status)
-        return Image.frombytes("RGB", (width, height), told)
+            raise BadImage(content.decode(), status)
+        return Image.frombytes("RGB", (width, height), content)
 
 
 def _read(source: IO[bytes], size: int) -> bytes:

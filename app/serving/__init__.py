@@ -1,1 +1,1 @@
-"""What is live: following the channel, loading a release beside the current one, swapping to it."""
+"""What is live: following the channel, loading the next release, swapping to it."""

@@ -6,25 +6,28 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from app.errors import BadRequest
 
-#: Columns every catalogue has, in the order a visitor meets them.
+#: Which rows, or which values: (n,) bool.
+Mask = npt.NDArray[np.bool_]
+#: Columns every catalogue has, in the order in which the page shows them.
 TEXT_COLUMNS = ("category", "product_type", "brand", "color", "material", "pattern", "language")
 PRICE = "price"
 _ATTRIBUTE = "attributes."
-_MOST_ATTRIBUTES = 32  # the commonest ones: what few products have is no use as a filter
+_MOST_ATTRIBUTES = 32  # the most common ones: a column that few products have is no useful filter
 _LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class Column:
-    """One text column: value ``values[codes[i]]`` in row i; "" where the shop says nothing."""
+    """One text column: value ``values[codes[i]]`` in row i; "" where the shop gives none."""
 
-    codes: np.ndarray  # (n,) int32
+    codes: npt.NDArray[np.int32]  # (n,)
     values: tuple[str, ...]
 
     @cached_property
@@ -34,10 +37,10 @@ class Column:
 
     @cached_property
     def known(self) -> int:
-        """Rows in which the shop says something."""
+        """Rows with a value."""
         return int(self.rows_of(np.array([value != "" for value in self.values], dtype=np.bool_)).sum())
 
-    def rows_of(self, chosen: np.ndarray) -> np.ndarray:
+    def rows_of(self, chosen: Mask) -> Mask:
         """(n,) bool from (values,) bool."""
         return chosen[self.codes]
 
@@ -70,8 +73,8 @@ class Columns:
         """Every column of this release that a filter may name."""
         return [*self.text, PRICE]
 
-    def one_of(self, name: str, wanted: Iterable[str]) -> np.ndarray:
-        """(n,) bool: rows that hold one of the values; a category also what lies below it. Raises BadRequest."""
+    def one_of(self, name: str, wanted: Iterable[str]) -> Mask:
+        """(n,) bool: rows with one of the values; a category includes its subcategories. Raises BadRequest."""
         if name == PRICE:
             raise BadRequest(f"{PRICE} is a number: filter it by a range, e.g. {{'column': '{PRICE}', 'lte': 20}}.")
         column, values = self._column(name), set(wanted)
@@ -81,7 +84,7 @@ class Columns:
             chosen = [value in values for value in column.values]
         return column.rows_of(np.array(chosen, dtype=np.bool_))
 
-    def between(self, name: str, holds: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def between(self, name: str, holds: Callable[[np.ndarray], Mask]) -> Mask:
         """(n,) bool: rows whose number ``holds``. Raises BadRequest."""
         if name == PRICE:
             return holds(self.price)
@@ -97,7 +100,7 @@ class Columns:
 
 
 def path_prefixes(path: str) -> list[str]:
-    """A category and all that it lies in: "Home/Kitchen/Mugs" -> "Home", "Home/Kitchen", itself."""
+    """A category and its parents: "Home/Kitchen/Mugs" -> "Home", "Home/Kitchen", itself."""
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
@@ -111,7 +114,7 @@ def _encoded(column: pa.ChunkedArray | pa.Array) -> Column:
 
 
 def _attributes(maps: pa.MapArray) -> dict[str, Column]:
-    """The commonest further columns of the shop, as ``attributes.<name>``."""
+    """The most common further columns of the shop, as ``attributes.<name>``."""
     if not len(maps):
         return {}
     offsets = maps.offsets.to_numpy()

@@ -10,8 +10,8 @@ from tasks.store.releases.releases import list_releases
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A release to choose: when it went live last and under which generation, None where it never was."""
+class ListedRelease:
+    """A release to choose, with when it last went live and under which generation; None where it never did."""
 
     release: Release
     live_at: datetime | None
@@ -19,7 +19,7 @@ class Listed:
 
 
 class History:
-    """Reads the store on every call: for a person who looks, not for a query."""
+    """Reads the store on every call: for pages that people open, not for queries."""
 
     def __init__(self, store: Store, channel: str) -> None:
         self._store, self._channel = store, channel
@@ -28,12 +28,12 @@ class History:
         """What was live, newest first, with who changed it and why. Raises StoreUnavailable."""
         return read_history(self._store, self._channel, last)
 
-    def releases(self, most: int = 50) -> list[Listed]:
+    def releases(self, most: int = 50) -> list[ListedRelease]:
         """Releases that the store holds, newest first, also those that a gate refused. Raises StoreUnavailable."""
         served = {entry.pointer.release: entry.pointer for entry in reversed(self.served(most))}
         listed = []
         for release in list_releases(self._store)[:most]:
             pointer = served.get(release.id)
             live_at, generation = (pointer.published_at, pointer.generation) if pointer else (None, None)
-            listed.append(Listed(release, live_at, generation))
+            listed.append(ListedRelease(release, live_at, generation))
         return sorted(listed, key=lambda one: one.live_at or one.release.created_at, reverse=True)

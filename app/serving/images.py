@@ -1,7 +1,10 @@
 """Product images in memory: the ones shown most recently, up to a size."""
 
-from collections import OrderedDict
+from operator import attrgetter
 from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache, cachedmethod
 
 from tasks.store.artifacts.images import read_image
 from tasks.store.objects.store import Store
@@ -12,22 +15,10 @@ class ImageCache:
 
     def __init__(self, store: Store, max_bytes: int) -> None:
         self._store = store
-        self._max_bytes = max_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._cache: LRUCache[Any, bytes] = LRUCache(max_bytes, getsizeof=len)
+        self._lock = Lock()  # not held while an image is read: a slow store delays no other image
 
+    @cachedmethod(attrgetter("_cache"), lock=attrgetter("_lock"))
     def read(self, sha256: str) -> bytes:
         """JPEG bytes of an image. Raises ArtifactMissing, ArtifactCorrupt, StoreUnavailable."""
-        with self._lock:
-            if sha256 in self._kept:
-                self._kept.move_to_end(sha256)
-                return self._kept[sha256]
-        content = read_image(self._store, sha256)  # outside the lock: a slow store holds up nobody else
-        with self._lock:
-            if sha256 not in self._kept:
-                self._kept[sha256] = content
-                self._bytes += len(content)
-            while self._bytes > self._max_bytes and len(self._kept) > 1:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-        return content
+        return read_image(self._store, sha256)

@@ -36,7 +36,7 @@ class Product(BaseModel):
 class Items:
     """Read-only table of a release's products, held as Arrow columns; a row becomes a Product when it is shown.
 
-    Products taken down stay in the table, as their rows stay in the index, and are nowhere to be seen.
+    Products taken down stay in the table, as their rows stay in the index, but no method returns them.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class Items:
     def open(cls, path: Path) -> "Items":
         """Read ``items.parquet`` of an index."""
         with pq.ParquetFile(path) as file:
-            # one piece: taking ten rows of a hundred pieces costs ten times as much
+            # one chunk: taking ten rows of a hundred chunks costs ten times as much
             table = file.read(columns=list(Product.model_fields)).combine_chunks()
             columns = ["item_id", "captions", "product_type"]
             some = file.read_row_group(0, columns=columns) if file.metadata.num_rows else table.select([])
-        # position by id: 1M products cost about 100 MB here, and a look-up is then one step
+        # row by id: a million products cost about 100 MB
         rows = {item_id: row for row, item_id in enumerate(_values(table, "item_id"))}
         drawn = random.Random(some.num_rows).sample(range(some.num_rows), min(some.num_rows, _SAMPLED))
         return cls(table, rows, some.take(drawn).to_pylist())
 
     def without(self, removed: Mapping[str, datetime]) -> "Items":
-        """The same products but for those taken down: id -> when. Shares everything with this one."""
+        """The same products except those taken down: id -> when. Shares the table with this one."""
         return Items(self._table, self._rows, self._sample, removed)
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class Items:
     @property
     def rows(self) -> int:
         """Rows of the table and of the index, also those of products taken down."""
-        return self._table.num_rows
+        return int(self._table.num_rows)
 
     def allowed(self) -> np.ndarray | None:
         """(rows,) bool: which rows may be found; None where all may."""
@@ -89,7 +89,7 @@ class Items:
         return self._removed
 
     def removed_at(self, item_id: str) -> datetime | None:
-        """When the product was taken down, None where it was not. The catalogue need not have it any more."""
+        """When the product was taken down, None where it was not. It may have left the catalogue since."""
         return self._removed.get(item_id)
 
     def row_of(self, item_id: str) -> int | None:
@@ -118,7 +118,7 @@ class Items:
 
 
 def _values(table: pa.Table, column: str) -> Iterator[str]:
-    # in pieces: one to_pylist() of a million strings holds the interpreter for half a second, and every query with it
+    # in batches: one to_pylist() of a million strings holds the GIL, and so every query, for half a second
     for batch in table.select([column]).to_batches(max_chunksize=10_000):
         yield from batch.column(0).to_pylist()
 

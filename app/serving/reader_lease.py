@@ -1,4 +1,4 @@
-"""Tells the store which releases this process holds, so that garbage collection leaves them and their images."""
+"""Records in the store which releases this process holds, so that garbage collection leaves them alone."""
 
 import logging
 import os
@@ -16,8 +16,8 @@ from tasks.store.releases.reader_leases import LEASE_LIFETIME, delete_lease, wri
 log = logging.getLogger(__name__)
 
 
-class Lease:
-    """One process's lease. A store that does not take it is told once in the log, and search goes on without."""
+class ReaderLease:
+    """One process's lease. A store that refuses it is logged once, and search continues without."""
 
     def __init__(self, store: Store, poll_seconds: float) -> None:
         self._store = store
@@ -25,38 +25,38 @@ class Lease:
         self._name = _new_name()
         self._held: frozenset[str] = frozenset()
         self._written = self._tried = -float("inf")  # monotonic seconds
-        self._complained = False
+        self._warned = False
 
     def hold(self, releases: Collection[str]) -> None:
-        """Hold these releases and no others; to be called before one is loaded, and every now and then.
+        """Hold these releases and no others; call it before one is loaded, and periodically.
 
-        Raises BeingCollected where one of them is just being deleted.
+        Raises BeingCollected where one of them is being deleted.
         """
         wanted, now = frozenset(releases), time.monotonic()
         if wanted == self._held and (not wanted or now - self._tried < self._lasts.total_seconds() / 4):
             return
         if now - self._written > self._lasts.total_seconds():
-            self._name = _new_name()  # one that ran out may be cleared away at any moment
+            self._name = _new_name()  # an expired one may be deleted at any moment
         self._held, self._tried = wanted, now
         try:
             write_lease(self._store, self._name, sorted(wanted), self._lasts)
-        except BeingCollected:  # written all the same: the next call says what is held instead
+        except BeingCollected:  # written nevertheless: the next call replaces what is held
             self._held, self._written = frozenset(), now
             raise
         except ProductSearchError as error:
-            if not self._complained:
-                log.warning("The store takes no lease (told once); search goes on without one: %s", error)
-            self._complained = True
+            if not self._warned:
+                log.warning("The store takes no lease (logged once); search continues without: %s", error)
+            self._warned = True
             return
-        self._written, self._complained = now, False
+        self._written, self._warned = now, False
 
     def give_up(self) -> None:
-        """Hold nothing any more, at a clean stop. After any other end the lease runs out by itself."""
+        """Release the lease at a clean stop. After any other end it expires by itself."""
         if self._written > -float("inf"):
             try:
                 delete_lease(self._store, self._name)
             except ProductSearchError as error:
-                log.info("The lease could not be given back, it runs out by itself: %s", error)
+                log.info("The lease could not be deleted, it expires by itself: %s", error)
         self._held, self._tried = frozenset(), -float("inf")
 
 

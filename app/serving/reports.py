@@ -1,4 +1,4 @@
-"""The evaluation report of a release: the page on which its figures were measured."""
+"""The evaluation report of a release."""
 
 from app.errors import NoReport
 from tasks.schema.release import Release
@@ -10,7 +10,7 @@ _FILE = "report.html"
 
 
 class Reports:
-    """Reads reports from the store. Every byte given out is one that a manifest vouches for."""
+    """Reads reports from the store, verified against their manifests."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from app.serving.choices import Choices
 from app.serving.columns import Columns
 from app.serving.items import Items
+from app.serving.row_filters import RowFilters
 from app.settings import AppSettings
 from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
@@ -25,12 +25,12 @@ from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
 from tasks.store.releases.removals import FILE as REMOVALS_FILE
 
-_SAMPLED = 2_000  # vectors that tell how far scores spread
+_SAMPLED = 2_000  # vectors from which the spread of scores is estimated
 _ONLY = {"index": ("index.faiss", "items.parquet")}  # an index may carry its vectors too; serving needs none
 
 
 @dataclass(frozen=True)
-class Parts:
+class ReleaseFiles:
     """Verified local folders of a release, with the manifests that vouch for them, by role: model, index, ..."""
 
     folders: Mapping[str, Path]
@@ -39,7 +39,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class OpenIndex:
-    """The index and what lies row by row beside it: opened once, shared by every release that names it."""
+    """The index and its tables, row by row: opened once, shared by every release that names it."""
 
     searcher: Searcher
     items: Items  # with the products that were taken down
@@ -53,11 +53,11 @@ class Snapshot:
 
     release: Release
     pointer: LivePointer
-    parts: Parts
+    files: ReleaseFiles
     items: Items
     encoder: Encoder
     index: OpenIndex
-    choices: Choices
+    row_filters: RowFilters
     head: Head | None
     model_name: str
     loaded_at: datetime
@@ -70,12 +70,12 @@ class Snapshot:
 
     @property
     def label(self) -> str:
-        """How logs and pages name it."""
+        """Its name in logs and pages."""
         return f"{self.release.id} (generation {self.pointer.generation})"
 
     def has_open(self, folder: Path, role: str) -> bool:
-        """Whether it holds the part in that very folder. A folder is named by its contents, an artifact's id is not."""
-        return self.parts.folders.get(role) == folder
+        """Whether this role was loaded from that folder, which is named by its contents; an artifact's id is not."""
+        return self.files.folders.get(role) == folder
 
 
 def refs_of(release: Release) -> dict[str, ArtifactRef]:
@@ -85,46 +85,46 @@ def refs_of(release: Release) -> dict[str, ArtifactRef]:
     return refs | {role: ref for role, ref in more.items() if ref is not None}
 
 
-def fetch_parts(store: Store, release: Release, beside: Snapshot | None = None) -> Parts:
-    """Bring a release's files to this machine and read every byte of them once, but for those ``beside`` has open.
+def fetch_files(store: Store, release: Release, loaded: Snapshot | None = None) -> ReleaseFiles:
+    """Fetch a release's files to this machine and verify every byte of them, except those that ``loaded`` has open.
 
-    A copy that was checked when it came may have been damaged since: it is fetched again.
+    A local copy that was damaged since it was fetched is fetched again.
     """
     manifests = {role: load_manifest(store, ref) for role, ref in refs_of(release).items()}
     folders = {}
     for role, manifest in manifests.items():
-        opened = beside is not None and beside.has_open(local_copy(store, manifest), role)
+        opened = loaded is not None and loaded.has_open(local_copy(store, manifest), role)
         folders[role] = fetch(store, manifest.ref, only=_ONLY.get(role), thorough=not opened)
-    return Parts(folders, manifests)
+    return ReleaseFiles(folders, manifests)
 
 
 def load_snapshot(
     release: Release,
     pointer: LivePointer,
-    parts: Parts,
+    files: ReleaseFiles,
     settings: AppSettings,
-    beside: Snapshot | None = None,
+    loaded: Snapshot | None = None,
     stale: bool = False,
 ) -> Snapshot:
-    """Load and self-test a release. What ``beside`` has open of the same files is shared, so that taking a product
-    down costs neither time nor memory.
+    """Load and self-test a release.
 
-    Raises ArtifactCorrupt where the parts do not fit together, and whatever loading a damaged part raises.
+    What ``loaded`` has open of the same files is shared, so that taking a product down costs neither time nor memory.
+    Raises ArtifactCorrupt where the artifacts do not fit together, and whatever loading a damaged one raises.
     """
-    same = {role: beside is not None and beside.has_open(folder, role) for role, folder in parts.folders.items()}
-    encoder = beside.encoder if beside and same["model"] else Encoder.load(parts.folders["model"], settings.device)
-    index = beside.index if beside and same["index"] else _open_index(parts)
-    items = index.items.without(_read_removals(parts))
+    shared = {role: loaded is not None and loaded.has_open(folder, role) for role, folder in files.folders.items()}
+    encoder = loaded.encoder if loaded and shared["model"] else Encoder.load(files.folders["model"], settings.device)
+    index = loaded.index if loaded and shared["index"] else _open_index(files)
+    items = index.items.without(_read_removals(files))
     snapshot = Snapshot(
         release=release,
         pointer=pointer,
-        parts=parts,
+        files=files,
         items=items,
         encoder=encoder,
         index=index,
-        choices=Choices(index.columns, items.allowed()),
-        head=beside.head if beside and same.get("classifier") else _load_head(parts),
-        model_name=_model_name(parts.manifests["model"], encoder),
+        row_filters=RowFilters(index.columns, items.allowed()),
+        head=loaded.head if loaded and shared.get("classifier") else _load_head(files),
+        model_name=_model_name(files.manifests["model"], encoder),
         loaded_at=datetime.now(UTC),
         stale=stale,
     )
@@ -132,35 +132,35 @@ def load_snapshot(
     return snapshot
 
 
-def _open_index(parts: Parts) -> OpenIndex:
-    folder, search_params = parts.folders["index"], parts.manifests["index"].summary.get("search_params", {})
+def _open_index(files: ReleaseFiles) -> OpenIndex:
+    folder, search_params = files.folders["index"], files.manifests["index"].summary.get("search_params", {})
     table, searcher = folder / "items.parquet", Searcher.open(folder / "index.faiss", search_params)
     return OpenIndex(
         searcher, Items.open(table), Columns.open(table), ScoreNormaliser(searcher.sample(_SAMPLED, seed=0))
     )
 
 
-def _read_removals(parts: Parts) -> dict[str, datetime]:
-    if "removals" not in parts.folders:
+def _read_removals(files: ReleaseFiles) -> dict[str, datetime]:
+    if "removals" not in files.folders:
         return {}
-    table = pq.read_table(parts.folders["removals"] / REMOVALS_FILE)
+    table = pq.read_table(files.folders["removals"] / REMOVALS_FILE)
     return dict(zip(table["item_id"].to_pylist(), table["removed_at"].to_pylist(), strict=True))
 
 
-def _load_head(parts: Parts) -> Head | None:
-    return Head.load(parts.folders["classifier"]) if "classifier" in parts.folders else None
+def _load_head(files: ReleaseFiles) -> Head | None:
+    return Head.load(files.folders["classifier"]) if "classifier" in files.folders else None
 
 
 def _model_name(manifest: Manifest, encoder: Encoder) -> str:
     for source in (manifest.summary, manifest.parameters):
         for key in ("name", "pretrained"):
-            if isinstance(source.get(key), str):
-                return source[key]
+            if isinstance(name := source.get(key), str):
+                return name
     return getattr(encoder, "name", manifest.id)
 
 
 def self_test(snapshot: Snapshot) -> None:
-    """Ask it what a visitor would, before any visitor can: words, an image, a category. Also warms it up.
+    """Ask it what a visitor would, before any visitor can: words, an image, a category. Also a warm-up.
 
     Raises ArtifactCorrupt naming what does not fit.
     """
@@ -184,7 +184,7 @@ def self_test(snapshot: Snapshot) -> None:
     if not np.isfinite(vectors).all():
         raise ArtifactCorrupt(f"Release {release}: its model gives vectors that are not finite. Publish another model.")
     _, found = snapshot.searcher.search(
-        vectors, top_k=min(5, max(searchable, 1)), allowed=snapshot.choices.of(None).packed
+        vectors, top_k=min(5, max(searchable, 1)), allowed=snapshot.row_filters.matching(None).packed
     )
     if searchable and not ((found >= 0) & (found < rows)).any(axis=1).all():
         raise ArtifactCorrupt(f"Release {release}: a test query found no product among {rows}. Build the index again.")

@@ -1,4 +1,4 @@
-"""The releases in this process's memory: two at most. Who may answer, who is leaving, who may still come."""
+"""The releases in this process's memory, two at most, and who uses them."""
 
 import threading
 import time
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from app.serving.snapshot import Snapshot
 
-_MOST = 2  # the one that answers, and one that is being loaded, answers its last queries, or is compared with
+_MOST = 2  # the current one, and one that is being loaded, answers its last queries, or is compared with
 
 
 @dataclass
-class _Resident:
-    """A snapshot with the number of queries that hold it. Guarded by Residents' lock."""
+class _Entry:
+    """A snapshot with the number of queries that hold it. Guarded by the pool's lock."""
 
     snapshot: Snapshot
     users: int = 0
@@ -21,20 +21,20 @@ class _Resident:
     last_used: float = field(default_factory=time.monotonic)
 
 
-class Residents:
-    """Counts the releases in memory. A publish always gets the second place: a guest gives way. Thread-safe."""
+class SnapshotPool:
+    """Counts the releases in memory. A publish always gets the second place, also from a comparison. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()  # guards everything below
-        self._here: list[_Resident] = []
-        self._current: _Resident | None = None
-        self._guest: _Resident | None = None
+        self._entries: list[_Entry] = []
+        self._current: _Entry | None = None
+        self._compared: _Entry | None = None
         self._coming = 0
         self._publishes_waiting = 0
         self._closed = False
         self._most = 0
 
-    # Who is here
+    # What is in memory
 
     @property
     def current(self) -> Snapshot | None:
@@ -43,16 +43,16 @@ class Residents:
             return self._current.snapshot if self._current else None
 
     @property
-    def guest(self) -> Snapshot | None:
+    def compared(self) -> Snapshot | None:
         """The release that is compared with."""
         with self._changed:
-            return self._guest.snapshot if self._guest else None
+            return self._compared.snapshot if self._compared else None
 
     @property
     def count(self) -> int:
         """Releases in memory, with one that is being loaded."""
         with self._changed:
-            return len(self._here) + self._coming
+            return len(self._entries) + self._coming
 
     @property
     def most(self) -> int:
@@ -63,38 +63,35 @@ class Residents:
     def ids(self) -> set[str]:
         """Releases in memory by id."""
         with self._changed:
-            return {resident.snapshot.release.id for resident in self._here}
+            return {entry.snapshot.release.id for entry in self._entries}
 
     @contextmanager
     def hold(self, release: str | None = None) -> Iterator[Snapshot | None]:
-        """Keep the current release (or the guest, by its id) in memory for one query; None where it is not here."""
+        """Keep the current release, or by id the one compared with, in memory for one query; None where it is not."""
         with self._changed:
-            resident = self._current if release is None else self._guest
-            if resident and release not in (None, resident.snapshot.release.id):
-                resident = None
-            if resident is None:
-                snapshot = None
-            else:
-                resident.users += 1
-                snapshot = resident.snapshot
+            entry = self._current if release is None else self._compared
+            if entry and release not in (None, entry.snapshot.release.id):
+                entry = None
+            if entry:
+                entry.users += 1
         try:
-            yield snapshot
+            yield entry.snapshot if entry else None
         finally:
-            if resident is not None:
+            if entry:
                 with self._changed:
-                    resident.users -= 1
-                    resident.last_used = time.monotonic()
-                    self._forget_if_done(resident)
+                    entry.users -= 1
+                    entry.last_used = time.monotonic()
+                    self._drop_if_done(entry)
 
     # The current release
 
     def make_room(self) -> bool:
-        """Wait until a further release may be loaded, and count it from here on; False once closed. A guest leaves."""
+        """Wait until another release may be loaded, and count it from then on; False once closed. Ends a comparison."""
         with self._changed:
             self._publishes_waiting += 1
-            self._retire(self._guest)
-            self._guest = None
-            self._changed.wait_for(lambda: len(self._here) + self._coming < _MOST or self._closed)
+            self._retire(self._compared)
+            self._compared = None
+            self._changed.wait_for(lambda: len(self._entries) + self._coming < _MOST or self._closed)
             self._publishes_waiting -= 1
             if self._closed:
                 return False
@@ -102,7 +99,7 @@ class Residents:
             return True
 
     def give_up_room(self) -> None:
-        """What was to be loaded does not come."""
+        """The release that was to be loaded is not coming."""
         with self._changed:
             self._coming -= 1
             self._changed.notify_all()
@@ -111,8 +108,8 @@ class Residents:
         """Make a loaded release the current one; the one before leaves with its last query."""
         with self._changed:
             self._coming -= 1
-            before, self._current = self._current, _Resident(snapshot)
-            self._here.append(self._current)
+            before, self._current = self._current, _Entry(snapshot)
+            self._entries.append(self._current)
             self._retire(before)
 
     def relabel(self, change: Callable[[Snapshot], Snapshot]) -> None:
@@ -122,53 +119,53 @@ class Residents:
                 self._current.snapshot = change(self._current.snapshot)
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End every wait for room."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    # The guest
+    # The release compared with
 
-    def make_room_for_guest(self) -> bool:
-        """Count a guest that is about to be loaded, in place of the one before; False where there is no room."""
+    def make_room_for_comparison(self) -> bool:
+        """Count a release that is about to be loaded to compare with, instead of the last one; False without room."""
         with self._changed:
-            self._retire(self._guest)
-            self._guest = None
-            if self._closed or self._publishes_waiting or len(self._here) + self._coming >= _MOST:
+            self._retire(self._compared)
+            self._compared = None
+            if self._closed or self._publishes_waiting or len(self._entries) + self._coming >= _MOST:
                 return False
             self._expect()
             return True
 
-    def settle_guest(self, snapshot: Snapshot) -> None:
-        """Take in the loaded guest, unless a publish began to wait meanwhile."""
+    def settle_comparison(self, snapshot: Snapshot) -> None:
+        """Take the loaded release in, unless a publish began to wait meanwhile."""
         with self._changed:
             self._coming -= 1
             if not self._publishes_waiting:
-                self._guest = _Resident(snapshot)
-                self._here.append(self._guest)
+                self._compared = _Entry(snapshot)
+                self._entries.append(self._compared)
             self._changed.notify_all()
 
-    def dismiss_guest(self, idle_seconds: float) -> None:
-        """Forget a guest that nobody asked for that long."""
+    def drop_idle_comparison(self, idle_seconds: float) -> None:
+        """Drop the release compared with where it was unused for that long."""
         with self._changed:
-            guest = self._guest
-            if guest and not guest.users and time.monotonic() - guest.last_used >= idle_seconds:
-                self._retire(guest)
-                self._guest = None
+            entry = self._compared
+            if entry and not entry.users and time.monotonic() - entry.last_used >= idle_seconds:
+                self._retire(entry)
+                self._compared = None
 
     # With the lock held
 
     def _expect(self) -> None:
         self._coming += 1
-        self._most = max(self._most, len(self._here) + self._coming)
+        self._most = max(self._most, len(self._entries) + self._coming)
 
-    def _retire(self, resident: _Resident | None) -> None:
-        if resident:
-            resident.retired = True
-            self._forget_if_done(resident)
+    def _retire(self, entry: _Entry | None) -> None:
+        if entry:
+            entry.retired = True
+            self._drop_if_done(entry)
 
-    def _forget_if_done(self, resident: _Resident) -> None:
+    def _drop_if_done(self, entry: _Entry) -> None:
         """Memory goes with the reference."""
-        if resident.retired and resident.users == 0 and resident in self._here:
-            self._here.remove(resident)
+        if entry.retired and entry.users == 0 and entry in self._entries:
+            self._entries.remove(entry)
             self._changed.notify_all()

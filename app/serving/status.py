@@ -1,4 +1,4 @@
-"""What is served, and what is wrong: for /readyz and the foot of the page."""
+"""What is served, and what is wrong: for /readyz, the foot of the page, and errors."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from app.serving.snapshot import Snapshot
 from tasks.schema.errors import ProductSearchError
 
-#: Stands for a release's id where the one kept on this machine is what does not load.
-KEPT = "kept-on-this-machine"
+#: Instead of a release's id, where the last known good release does not load.
+LAST_KNOWN_GOOD = "kept-on-this-machine"
 _LONGEST_WAIT = 600.0
 
 
@@ -29,7 +29,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class LiveStatus:
-    """What /readyz and the foot of the page tell."""
+    """What /readyz and the foot of the page show."""
 
     snapshot: Snapshot | None
     resident: int
@@ -54,10 +54,22 @@ class LiveStatus:
         """Seconds since the live pointer was last read."""
         return _seconds_since(self.checked_at)
 
+    def why_nothing(self, channel: str) -> str:
+        """Why no release is served, and what to do."""
+        refused = self.refused
+        if self.store_error:
+            kept = f"what is kept on this machine cannot be used: {refused.reason}" if refused else "none is kept here."
+            return f"The live release cannot be read ({self.store_error}), and {kept}"
+        if self.loading:
+            return f"Release {self.loading} is being loaded. Ask again in a few seconds."
+        if refused:
+            return f"Release {refused.release} cannot be loaded: {refused.reason}"
+        return f"No release is live on channel {channel!r} yet. Run the pipeline: python -m flows.pipeline."
+
 
 @dataclass
-class Seen:
-    """What following the channel has met so far. Guarded by Live's lock."""
+class FollowState:
+    """The state of following a channel. Guarded by Live's lock."""
 
     refused: dict[str, Refused] = field(default_factory=dict)
     wanted: str | None = None
@@ -65,13 +77,18 @@ class Seen:
     checked_at: datetime | None = None
     loading: str | None = None
 
+    @property
+    def refusal(self) -> Refused | None:
+        """Why the wanted release is not served; None where it loaded or was not tried."""
+        return self.refused.get(self.wanted or "")
+
     def may_try(self, release: str) -> bool:
         """Whether a release may be loaded now: one that was refused waits."""
         before = self.refused.get(release)
         return before is None or before.again_in == 0
 
     def refuse(self, release: str, error: Exception, poll_seconds: float) -> Refused:
-        """Remember that a release did not load. Each time it waits twice as long, ten minutes at most."""
+        """Record that a release did not load. Each time it waits twice as long, ten minutes at most."""
         before = self.refused.get(release)
         attempts = before.attempts + 1 if before else 1
         wait = min(poll_seconds * 2 ** min(attempts, 30), _LONGEST_WAIT)

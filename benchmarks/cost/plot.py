@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from benchmarks.cost.figures import Spent
-from tasks.report.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, RED, canvas, entitle, svg
+from tasks.report.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, RED, canvas, set_title, svg
 
 _COLORS = (BLUE, MUTED, ORANGE, GREEN, RED, MUTED, INK)
 _MARKS = "os^Dv*P"
@@ -20,7 +20,7 @@ def draw(stages: Mapping[str, Mapping[int, Spent]]) -> bytes:
         for axes, unit in zip(panels, ("processor seconds", "MB at the peak"), strict=True):
             _panel(axes, stages, unit)
         panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=9, handlelength=1.6)
-        entitle(figure, "What each stage takes, by number of products")
+        set_title(figure, "What each stage takes, by number of products")
         return svg(figure)
 
 

@@ -5,12 +5,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 T = TypeVar("T")
 _LOOK_EVERY = 1.5
@@ -90,13 +92,11 @@ class PrefectMeter:
         return (int(pages) - int(free)) * int(size)
 
     def _cpu(self) -> float:
-        """Of every process of the session that the server was started in."""
-        ticks = 0
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = path.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it ended meanwhile
-            if int(fields[3]) == self._session:
-                ticks += sum(map(int, fields[11:15]))
-        return ticks / os.sysconf("SC_CLK_TCK")
+        """CPU seconds of every process in the session of the server, and of their children that have ended."""
+        seconds = 0.0
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):  # it has ended
+                if os.getsid(process.pid) == self._session:
+                    used = process.cpu_times()
+                    seconds += used.user + used.system + used.children_user + used.children_system
+        return seconds

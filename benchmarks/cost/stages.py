@@ -185,7 +185,7 @@ def _publish(shop: SizedShop, meter: Meter) -> None:
 
 def _replica(shop: SizedShop, meter: Meter) -> None:
     """What the app does with a release, without its page: bring the files, load, test, answer."""
-    from app.serving.snapshot import fetch_parts, load_snapshot
+    from app.serving.snapshot import fetch_files, load_snapshot
     from app.settings import AppSettings
     from tasks.store.releases.live import read_live
     from tasks.store.releases.releases import read_release
@@ -195,7 +195,7 @@ def _replica(shop: SizedShop, meter: Meter) -> None:
     assert live is not None
     with meter:
         release = read_release(store, live.pointer.release)
-        snapshot = load_snapshot(release, live.pointer, fetch_parts(store, release), AppSettings(device="cpu"))
+        snapshot = load_snapshot(release, live.pointer, fetch_files(store, release), AppSettings(device="cpu"))
     texts = [f"{color} {kind}" for color in synthetic.COLORS for kind in synthetic.TYPES]
     queries, single, whole = snapshot.encoder.encode_texts(texts), [], []
     for number in range(_ASKED):

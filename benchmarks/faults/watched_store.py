@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import tasks.store.objects.store as store_module
 from tasks.store.objects.folder import FolderObjects
-from tasks.store.objects.protocol import Objects
+from tasks.store.objects.interface import Objects
 
 Moment = Literal["before", "middle", "after"]
 

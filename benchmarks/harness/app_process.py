@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.harness.made_up_shop import MadeUpShop
 from deployments.ports import free_port
@@ -63,5 +64,4 @@ def wait_until(port: int, generation: int, seconds: float = 60) -> dict[str, Any
 
 def pss_mb(pid: int) -> float:
     """Memory of a process in MB, pages shared with others by their share."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return float(psutil.Process(pid).memory_full_info().pss / 2**20)

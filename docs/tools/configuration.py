@@ -114,7 +114,7 @@ def groups(flows: list[Deployment]) -> dict[type[Config], dict[str, list[str]]]:
     return found
 
 
-def values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:  # noqa: C901 - a case for each kind
     """The values that a JSON schema allows, in words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]

@@ -45,7 +45,7 @@ def _chance(rng: np.random.Generator, share: float) -> bool:
 
 
 def _color_words(product: Product) -> str:
-    """ "Navy", or "Navy and White" for a pattern of two colours."""
+    """The colour in words: "Navy", or "Navy and White" for a pattern of two."""
     return f"{product.color} and {product.second_color}" if product.second_color else product.color
 
 

@@ -16,6 +16,7 @@ _HALF = (0.0, 0.065, 0.125, 0.165, 0.14, 0.115, 0.115, 0.085, 0.0)  # half width
 
 
 def half_width(t: Array) -> Array:
+    """Half the width of the sole at ``t`` along it, from heel (0) to toe (1)."""
     return np.interp(t, ALONG, _HALF)
 
 
@@ -73,6 +74,8 @@ def flat(t: Array) -> Array:
 
 
 def raised(heel: float) -> Callable[[Array], Array]:
+    """Height of the sole along it, under a heel so high."""
+
     def lift(t: Array) -> Array:
         u = np.clip((np.asarray(t) - 0.3) / 0.5, 0, 1)
         return heel * u * u * (3 - 2 * u)
@@ -81,6 +84,7 @@ def raised(heel: float) -> Callable[[Array], Array]:
 
 
 def laces(s: Scene, upper: Upper, start: float, end: float, n: int, slot: str = "lace") -> None:
+    """Draw ``n`` laces across the upper, between ``start`` and ``end`` along it."""
     for t in np.linspace(start, end, n):
         a = np.linspace(0.36, 0.64, 7)
         s.tube(upper.at(np.full(7, t) + 0.02 * np.sin(a * 9), a, 0.012).tolist(), 0.011, slot, n=6)

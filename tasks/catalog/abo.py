@@ -123,7 +123,7 @@ def _line(row: int, source: str, raw: bytes, languages: Sequence[str]) -> _Line 
         return Reject(row, text.showable(item_id), "not_utf8", "half a surrogate pair in id or title", source)
     if not item_id:
         return Reject(row, "", "missing_id", f"item_id is {entry.get('item_id')!r}", source)
-    # Taken at once: the parsed lines of a whole export would fill the memory.
+    # Reduced at once: the parsed lines of a whole export would fill the memory.
     return _understood(row, source, item_id, entry, languages)
 
 
@@ -248,7 +248,7 @@ def _tagged(entry: Mapping[str, Any], name: str, languages: Sequence[str]) -> tu
 
 
 def _rank(tag: str, languages: Sequence[str]) -> int:
-    """Place of a tag in the order of preference; ``len(languages)`` for one nobody asked for."""
+    """Place of a tag in the order of preference; ``len(languages)`` for none of them."""
     tag = tag.replace("-", "_")
     ranks = (at for at, wanted in enumerate(languages) if fnmatchcase(tag, wanted.replace("-", "_")))
     return next(ranks, len(languages))
@@ -263,7 +263,7 @@ def _color(entry: Mapping[str, Any], languages: Sequence[str]) -> str:
 
 
 def _unspoken(entry: Mapping[str, Any], languages: Sequence[str]) -> frozenset[str]:
-    """Attributes in a language nobody asked for: beside the English type they make no caption."""
+    """Attributes in none of the preferred languages: next to the English type they make no caption."""
     found = set()
     for name in ("color", "material", "pattern"):
         value = next(_values(entry, name, languages), None)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tasks.schema.tables import CHANGE_KINDS, CHANGES, ITEMS
 
 _BLOCK = 65_536  # rows aligned at once: bounds memory, and the 2 GB that one column of strings may hold
-#: Columns that are, or follow from, the text or the image; and where the image lies, which says nothing of it.
+#: Columns that are, or follow from, the text or the image; and where the image is, which does not matter.
 _JUDGED_BY_HASH = {
     "item_id", "image_sha256", "image_width", "image_height", "source_sha256", "source_uri", "text_sha256", "captions",
 }  # fmt: skip
@@ -88,7 +88,7 @@ def _differ(before: pa.Array, after: pa.Array) -> Flags:
 def _maps_differ(before: pa.MapArray, after: pa.MapArray) -> Flags:
     """Arrow compares no maps: first their sizes, then, of those with equal sizes, all entries in one go."""
     sizes = np.diff(before.offsets)
-    differ = (sizes != np.diff(after.offsets)) | _flags(pc.xor(pc.is_null(before), pc.is_null(after)))
+    differ: np.ndarray = (sizes != np.diff(after.offsets)) | _flags(pc.xor(pc.is_null(before), pc.is_null(after)))
     alike = np.flatnonzero(~differ)
     old, new = (maps.take(pa.array(alike)) for maps in (before, after))
     entries = _differ(old.keys, new.keys) | _differ(old.items, new.items)

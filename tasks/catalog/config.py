@@ -1,4 +1,4 @@
-"""What a run is told about the shop: where it is, how its columns are called, what is a bad image."""
+"""Settings of a catalogue: where the shop is, what its columns are called, which images are refused."""
 
 import codecs
 import os
@@ -109,12 +109,12 @@ class CatalogConfig(Config):
 
     @property
     def anchor(self) -> "Anchor":
-        """Where the shop lies: the root to open, and the table and its images below it."""
+        """Where the shop is: the root to open, and the table and its images below it."""
         return _anchor(self.source, self.images_root) if self.reads_table else Anchor(self.source, "", "")
 
     @property
     def root(self) -> str:
-        """Folder or URI below which everything of this shop lies: what to open as SourceFiles."""
+        """Folder or URI that contains everything of this shop: what to open as SourceFiles."""
         return self.anchor.root
 
     @property

@@ -110,7 +110,7 @@ def damage(png: bytes) -> str:
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """(name, body, checksum) of each chunk; the last may be cut. https://www.w3.org/TR/png/#5Chunk-layout"""
+    """(name, body, checksum) of each chunk (https://www.w3.org/TR/png/#5Chunk-layout); the last may be cut."""
     at = 8
     while at + 8 <= len(png):
         size = int.from_bytes(png[at : at + 4], "big")

@@ -25,7 +25,7 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """What lies at one location, and the source's version tag of it ("" where it has none)."""
+    """What is at one location, and the source's version tag of it ("" where it has none)."""
 
     version: str
     found: StoredImage | ImageFault
@@ -57,7 +57,7 @@ class ImageReader:
     def read_all(self, locations: Sequence[str], progress: Progress) -> dict[str, SourceImage]:
         """Each distinct location -> the stored image, or why it cannot be used.
 
-        Raises TransientError (SourceUnavailable, StoreUnavailable) at once: then the whole reading is to be repeated.
+        Raises TransientError (SourceUnavailable, StoreUnavailable) at once: then everything is to be read again.
         """
         distinct = list(dict.fromkeys(locations))
         results: dict[str, SourceImage] = {}
@@ -105,7 +105,7 @@ class ImageReader:
         return StoredImage(image.sha256, image.width, image.height, image.source_sha256)
 
     def _reading(self, location: str, version: str) -> Reading:
-        """What lies at ``location``; ImageFault for everything that trying again would not mend."""
+        """What is at ``location``; ImageFault for every failure that a retry would not fix."""
         try:
             return self._files.read_changed(location, version, limit_bytes=self._limits.max_bytes)
         except (SourceMissing, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
@@ -117,7 +117,7 @@ class ImageReader:
 
 
 def _refusal(error: SourceRefused) -> str:
-    """A source refuses for one of two causes; only its words tell which."""
+    """A source refuses for one of two reasons; only its message says which."""
     words = str(error).lower()
     too_large = "over the limit" in words or "larger than" in words
     return "picture_too_large" if too_large else "picture_outside_root"

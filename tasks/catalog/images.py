@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from tasks.catalog.image_kinds import damage, declared_size, looks_cut, recognise
 
@@ -49,7 +49,10 @@ class NormalisedImage:
 
 
 class ImageFault(Exception):
-    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found."""
+    """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found.
+
+    Both are stored with the rejects, and a catalogue's id follows from what is stored: other words, another id.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -100,7 +103,7 @@ def _open(data: bytes, kind: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageFault("picture_too_large", str(error)) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         if kind and looks_cut(data, kind):
             raise ImageFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
         what = f"starts like a {kind} but has no readable header" if kind else f"unknown bytes {data[:8].hex(' ')} ..."

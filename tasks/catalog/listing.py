@@ -1,17 +1,17 @@
-"""One row of a shop in our words, before its image was read, and one row that was refused."""
+"""One row of a shop in the product's terms, before its image is read, and one row that was refused."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Listing:
-    """One product as the shop tells of it. Texts are clean; ``""`` where the shop says nothing."""
+    """One product as the shop describes it. Texts are clean; ``""`` where the shop gives none."""
 
     row: int  # 0-based position in the source
     source: str  # file and line
     item_id: str
     title: str
-    image: str  # where the image lies: relative to the source's root, or a URI
+    image: str  # where the image is: relative to the source's root, or a URI
     description: str = ""
     brand: str = ""
     category: tuple[str, ...] = ()
@@ -23,8 +23,8 @@ class Listing:
     language: str = ""
     group: str = ""  # the shop's own group of variants
     design: str = ""  # model name or number, which variants share
-    foreign: bool = False  # the title is in a language nobody asked for
-    unspoken: frozenset[str] = frozenset()  # attributes in a language nobody asked for: no words for a caption
+    foreign: bool = False  # the title is in none of the preferred languages
+    unspoken: frozenset[str] = frozenset()  # attributes in none of the preferred languages: not used in captions
     category_l1: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
 
@@ -42,7 +42,7 @@ class Reject:
 
 @dataclass(slots=True)
 class SourceRows:
-    """Everything read from a source: good rows, refused rows, and what to tell about the reading."""
+    """Everything read from a source: good rows, refused rows, and facts to report about the reading."""
 
     listings: list[Listing]
     rejects: list[Reject]

@@ -1,4 +1,4 @@
-"""Where an image lies, from what a shop writes in its image cell; nothing outside the shop's own folder."""
+"""Where an image is, from what a shop writes in its image cell; nothing outside the shop's own folder."""
 
 import json
 import posixpath

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tasks.schema.errors import ConfigError
 from tasks.schema.tables import REMOVALS
 
-_NAMED = 3  # nearest ids told for each unknown one
+_NAMED = 3  # nearest ids named for each unknown one
 _FEW_ENOUGH = 50_000  # ids compared letter by letter in well under a second
 
 

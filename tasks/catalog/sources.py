@@ -1,4 +1,4 @@
-"""What lay at each place of a shop when it was last read, so that an image nobody touched is not read again."""
+"""What was at each location of a shop when it was last read, so that an unchanged image is not read again."""
 
 import hashlib
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ What would break a promise becomes "unused": it can be searched, and is neither 
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Who keeps an item or an image that two splits claim. Test first: it is the smallest and the figures rest on it.
@@ -113,12 +113,3 @@ def _keeper(image: str, claims: set[tuple[bool, str]], known: Known) -> str:
         return before
     candidates = older or {split for _, split in claims}
     return next(split for split in PRECEDENCE if split in candidates)
-
-
-def straddling(members: Sequence[Member], splits: Sequence[str], key: Callable[[Member], Hashable]) -> int:
-    """How many groups or images (by ``key``) have items in two of train, val and test. Zero, or a leak."""
-    seen: dict[Hashable, set[str]] = defaultdict(set)
-    for member, split in zip(members, splits, strict=True):
-        if split in PRECEDENCE:
-            seen[key(member)].add(split)
-    return sum(len(found) > 1 for found in seen.values())

@@ -35,7 +35,7 @@ class RawRow:
 def read_table(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     """Every row of the table as a listing or a reject.
 
-    Raises CatalogError when the table as a whole cannot be read or its columns cannot be told apart.
+    Raises CatalogError when the table as a whole cannot be read or its columns are ambiguous.
     """
     name = config.table
     data = _unpacked(name, files.read(name))
@@ -170,7 +170,7 @@ def _column_values(column: Any) -> list[Any]:
 
 
 class _RowReader:
-    """Understands one row after another; remembers which ids it has met."""
+    """Turns rows into listings one after another; remembers the ids it has seen."""
 
     def __init__(self, columns: Mapping[str, str], extra: Sequence[str], base: Base) -> None:
         self._columns = columns

@@ -60,7 +60,7 @@ def first_sentence(text: str) -> str:
 
 
 def cell_text(value: Any) -> str:
-    """One cell of any table as text. Whole floats lose their ``.0``: pandas writes ids beside gaps as floats."""
+    """One cell of any table as text. Integral floats lose their ``.0``, which pandas gives to ids beside gaps."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Pixels of a training batch: kept decoded where memory allows, moved a little each time they are shown."""
+"""Pixels of training batches: decoded once where memory allows, then augmented each time."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,17 +8,17 @@ import torch
 
 from tasks.clip.config import Recipe
 from tasks.clip.folder import first_line
-from tasks.clip.images import PixelReader, ahead
+from tasks.clip.images import PixelReader, prefetch
 from tasks.schema.errors import CatalogError
 from tasks.schema.progress import Progress, silent
 
-#: How far an image is shifted at most, as a share of its side. Its edge is repeated, because cropping a larger image
-#: instead would show products at another scale than at search time.
+#: Largest shift of an image as a share of its side. Its edge is repeated; cropping a larger image instead would train
+#: on products at another scale than at search time.
 SHIFT = 1 / 24
 
 
-class PixelBank:
-    """uint8 pixels of ``images`` at the reader's size: decoded once up to ``memory_bytes``, else each time asked."""
+class PixelCache:
+    """Decoded uint8 pixels of ``images`` at the reader's size, cached if all of them fit into ``memory_bytes``."""
 
     def __init__(
         self, images: Sequence[bytes], reader: PixelReader, threads: int, memory_bytes: int, progress: Progress = silent
@@ -31,7 +31,7 @@ class PixelBank:
             self._kept = self._decode_all((len(images), 3, height, width), threads, progress)
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 (n, 3, height, width) of those rows. Raises CatalogError naming an image that cannot be read."""
+        """Pixels of ``rows``, uint8 (n, 3, height, width). Raises CatalogError naming an unreadable image."""
         if self._kept is not None:
             kept: np.ndarray = self._kept[rows]
             return kept
@@ -43,14 +43,14 @@ class PixelBank:
 
     def _decode(self, row: int) -> np.ndarray:
         try:
-            # in one order in memory whether kept or not: sums over an image round by it
+            # the same memory layout whether cached or not: sums over an image round differently in another
             return np.ascontiguousarray(self._reader.pixels(self._images[row]).transpose(2, 0, 1))
         except Exception as error:
             raise CatalogError(f"training image {row} cannot be read: {first_line(error)}") from error
 
     def _decode_all(self, shape: tuple[int, ...], threads: int, progress: Progress) -> np.ndarray:
         kept = np.empty(shape, np.uint8)
-        for row, pixels in enumerate(ahead(self._decode, range(shape[0]), self._pool, depth=8 * threads)):
+        for row, pixels in enumerate(prefetch(self._decode, range(shape[0]), self._pool, depth=8 * threads)):
             kept[row] = pixels
             if row % 500 == 499:
                 progress(row / shape[0], f"decoded {row + 1} of {shape[0]} images")
@@ -58,7 +58,10 @@ class PixelBank:
 
 
 def augment(pixels: np.ndarray, recipe: Recipe, random: np.random.Generator, device: torch.device) -> torch.Tensor:
-    """float32 (n, 3, h, w) in 0..1 on ``device`` from uint8 of that shape: shifted or cropped, mirrored, relit."""
+    """Augmented images, float32 (n, 3, h, w) in 0..1 on ``device``, from uint8 of that shape.
+
+    Shifted or cropped, mirrored, and changed in brightness and contrast, as the recipe says.
+    """
     count = len(pixels)
     flips = random.random(count) < 0.5 if recipe.flip else np.zeros(count, bool)
     if recipe.crop_area_min < 1:
@@ -90,7 +93,7 @@ def _shifted(pixels: np.ndarray, flips: np.ndarray, random: np.random.Generator)
 def _resized_crops(
     pixels: np.ndarray, area_min: float, flips: np.ndarray, random: np.random.Generator, device: torch.device
 ) -> torch.Tensor:
-    """Crops of a random area, resampled on the device in one call; torchvision does it image by image."""
+    """Crops of a random area, resampled on the device in one call; torchvision would do it one image at a time."""
     count = len(pixels)
     side = np.sqrt(random.uniform(area_min, 1, count))
     middle = random.uniform(-1, 1, (count, 2)) * (1 - side[:, None])

@@ -1,4 +1,4 @@
-"""A run at rest: weights, optimiser state, best weights and log, as safetensors and JSON."""
+"""Checkpoints of a training run: weights, optimiser state, best weights and log, as safetensors and JSON."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FORMAT = 2  # 2: the token table has only the rows that the run reads
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read back: the step reached, the best weights so far (None before the first evaluation), the log."""
+    """A checkpoint read back: step, best weights so far (None before the first evaluation), and log."""
 
     step: int
     best: dict[str, torch.Tensor] | None
@@ -34,7 +34,7 @@ def write_checkpoint(
     best: dict[str, torch.Tensor] | None,
     log: dict[str, Any],
 ) -> None:
-    """Write a run after ``step`` steps. ``fingerprint`` tells at a resume whether it is the same work."""
+    """Write a run after ``step`` steps. ``fingerprint`` identifies its inputs when it is resumed."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(model.state_dict(), folder / "model.safetensors")
     save_tensors(_optimizer_tensors(optimizer), folder / "optimizer.safetensors")
@@ -47,14 +47,14 @@ def write_checkpoint(
 def read_checkpoint(
     folder: Path, *, fingerprint: dict[str, Any], model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> Checkpoint:
-    """Load a run into ``model`` and ``optimizer``. Raises ConfigError (other work), ArtifactCorrupt (incomplete)."""
+    """Load a run into ``model`` and ``optimizer``. Raises ConfigError (other inputs), ArtifactCorrupt (incomplete)."""
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if state["format"] != _FORMAT:
             raise ConfigError(
                 f"{folder} is a checkpoint of format {state['format']}, expected {_FORMAT}: start without it"
             )
-        _refuse_other_work(folder, state["fingerprint"], fingerprint)
+        _require_same_work(folder, state["fingerprint"], fingerprint)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         _restore_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
         best = load_file(folder / "best.safetensors") if state["has_best"] else None
@@ -63,7 +63,7 @@ def read_checkpoint(
     return Checkpoint(step=state["step"], best=best, log=state["log"])
 
 
-def _refuse_other_work(folder: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
+def _require_same_work(folder: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
     expected = json.loads(json.dumps(expected))
     differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
     if differing:
@@ -87,7 +87,7 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torc
                 continue
             state = {"step": tensors[f"step/{name}"]}
             for key in ("exp_avg", "exp_avg_sq"):
-                # The fused optimiser walks memory: a moment must lie as its channels_last parameter does.
+                # The fused optimiser walks memory: a moment needs the memory format of its parameter (channels_last).
                 state[key] = torch.empty_like(parameter).copy_(tensors[f"{key}/{name}"])
             state["step"] = state["step"].to(parameter.device)
             optimizer.state[parameter] = state

@@ -1,4 +1,4 @@
-"""A vision transformer's last block, computed for the one token that becomes the image's vector."""
+"""Compute the last block of a vision transformer for the class token alone, which becomes the image's vector."""
 
 from types import MethodType
 
@@ -6,11 +6,11 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 
 
-def spare_the_last_block(model: torch.nn.Module) -> None:
-    """Let the last block of ``model``'s image tower compute its class token alone, where nothing else is read.
+def compute_class_token_only(model: torch.nn.Module) -> None:
+    """Make the last block of ``model``'s image tower compute its class token only, if no other token is used.
 
-    Same vectors and gradients up to rounding; of ViT-B-32's arithmetic 7 % less. Weights keep their names and places.
-    Other towers, and those that pool over every token, stay as they are.
+    Same vectors and gradients up to rounding, with 7 % less arithmetic for ViT-B-32. Weights are unchanged. Other
+    towers, and those that pool over all tokens, are left as they are.
     """
     tower = getattr(model, "visual", None)
     if not isinstance(tower, VisionTransformer) or tower.pool_type != "tok" or tower.attn_pool is not None:
@@ -21,7 +21,7 @@ def spare_the_last_block(model: torch.nn.Module) -> None:
 
 
 def _forward(block: ResidualAttentionBlock, x: torch.Tensor, attn_mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Float (n, tokens, width) to the first token's (n, 1, width): all are attended to, by the first alone."""
+    """Float (n, tokens, width) to (n, 1, width): the first token attends to all tokens."""
     seen, first = block.ln_1(x), x[:, :1]
     attended = block.attn(seen[:, :1], seen, seen, need_weights=False, attn_mask=attn_mask)[0]
     first = first + block.ls_1(attended)

@@ -1,4 +1,4 @@
-"""What a person may set about the model: which weights, how they are fine-tuned, how images are embedded."""
+"""Run parameters of the model: its weights, fine-tuning and embedding. Imports pydantic only."""
 
 from typing import Any, Literal
 

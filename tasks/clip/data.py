@@ -1,4 +1,4 @@
-"""What the model learns from: captions, images, and the order in which a run shows them."""
+"""Training data: captions, images, and their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class TrainingData:
 
 
 class CaptionTable:
-    """Each distinct caption once, and which captions each item may be shown with.
+    """The distinct captions, and the captions of each item.
 
     ``texts``: distinct captions. ``ids``: int64 (items, kinds), row of the caption in ``texts`` or -1.
     ``shares``: float64 (items, kinds), the chance of each kind for that item; rows sum to 1.
@@ -48,7 +48,7 @@ class CaptionTable:
                     self.ids[item, column] = rows.setdefault(text, len(rows))
         self.texts = list(rows)
         weights = np.where(self.ids >= 0, np.array([chances[kind] for kind in self.kinds]), 0.0)
-        bare = weights.sum(1) == 0  # an item that has only kinds with share 0 is shown with any it has
+        bare = weights.sum(1) == 0  # an item that only has kinds with share 0 uses any of them
         weights[bare] = (self.ids[bare] >= 0).astype(float)
         if (weights.sum(1) == 0).any():
             row = int(np.flatnonzero(weights.sum(1) == 0)[0])
@@ -58,9 +58,9 @@ class CaptionTable:
         self.shares = weights / weights.sum(1, keepdims=True)
 
     def choose(self, items: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """int64 (n,): one caption row of ``texts`` for each item."""
+        """A random caption for each item: rows of ``texts``, int64 (n,)."""
         columns = (random.random((len(items), 1)) >= self.shares[items].cumsum(1)).sum(1)
-        # Rounding may leave the cumulated share a hair below 1: fall back to the last kind the item has.
+        # Rounding may leave the cumulated share slightly below 1: fall back to the last kind the item has.
         last = len(self.kinds) - 1 - (self.shares[items, ::-1] > 0).argmax(1)
         rows: np.ndarray = self.ids[items, np.minimum(columns, last)]
         return rows
@@ -72,7 +72,7 @@ def titles(captions: list[dict[str, str]]) -> list[str]:
 
 
 def batch_items(size: int, batch_size: int, step: int, seed: int) -> np.ndarray:
-    """int64 (batch_size,): the items of batch ``step`` (from 0), a pure function of its arguments.
+    """The items of batch ``step`` (from 0), int64 (batch_size,); a pure function of its arguments.
 
     Each epoch is one permutation cut into whole batches; the rest of an epoch is left out, so that no batch is
     shorter (its negatives would be fewer) or holds an item twice.

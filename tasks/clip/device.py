@@ -1,4 +1,4 @@
-"""What the machine computes with: which device, and whether bfloat16 is worth it there."""
+"""The device to compute on, and whether bfloat16 is faster there."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 if TYPE_CHECKING:
-    import open_clip  # takes seconds, and who plans the shards only asks for the device
+    import open_clip  # its import takes seconds, and planning shards needs only the device
 
 Precision = Literal["auto", "bf16", "fp32"]
-Number = Literal["bf16", "fp32"]
+FloatFormat = Literal["bf16", "fp32"]
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -29,14 +29,14 @@ def native_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
-def choose_precision(precision: Precision, device: torch.device) -> Number:
+def choose_precision(precision: Precision, device: torch.device) -> FloatFormat:
     """``auto``: bf16 where it is native, else fp32."""
     if precision == "auto":
         return "bf16" if native_bf16(device) else "fp32"
     return precision
 
 
-def autocast(precision: Number, device: torch.device) -> AbstractContextManager[object]:
+def autocast(precision: FloatFormat, device: torch.device) -> AbstractContextManager[object]:
     """Context in which matrix products run in ``precision``."""
     if precision == "fp32":
         return nullcontext()

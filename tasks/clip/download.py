@@ -1,4 +1,4 @@
-"""Weights from the network: the cache first, then a bounded try, else one error that says what to do."""
+"""Download weights: from the cache, else by one bounded attempt, else one error that says what to do."""
 
 import logging
 import time
@@ -14,9 +14,9 @@ from open_clip.pretrained import download_pretrained_from_url
 from tasks.clip.folder import CONFIG_FILE, first_line
 from tasks.schema.errors import ModelUnavailable
 
-#: A server that does not answer within this is taken for absent. Downloads themselves may take as long as they move.
+#: Time to the first answer of a server. A download itself may take any time while it makes progress.
 PROBE_SECONDS = 6.0
-#: What a text tower from the hub reads its words from; absent for CLIP's own tokenizer.
+#: Files of a tokenizer from the hub; absent for CLIP's own tokenizer.
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -112,7 +112,7 @@ def _fetch_url(url: str, tried: list[str]) -> Path | None:
 
 
 def _probe(url: str) -> str | None:
-    """None where a server answers at ``url``, else why not. Keeps the hub client's minutes of retries away."""
+    """None if a server answers at ``url``, else the reason. Avoids the hub client's minutes of retries."""
     try:
         httpx.head(url, timeout=PROBE_SECONDS, follow_redirects=False)
     except httpx.HTTPError as error:

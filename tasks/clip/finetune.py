@@ -1,4 +1,4 @@
-"""Contrastive fine-tuning of both towers, resumable at every checkpoint as if it had never stopped."""
+"""Contrastive fine-tuning of both towers; a resumed run gives the same result as an uninterrupted one."""
 
 import hashlib
 import json
@@ -14,21 +14,21 @@ import numpy as np
 import open_clip
 import torch
 
-from tasks.clip.augment import PixelBank, augment
+from tasks.clip.augment import PixelCache, augment
 from tasks.clip.checkpoint import read_checkpoint, write_checkpoint
-from tasks.clip.class_token import spare_the_last_block
-from tasks.clip.config import FinetuneConfig, Recipe
+from tasks.clip.class_token import compute_class_token_only
+from tasks.clip.config import FinetuneConfig
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
 from tasks.clip.device import choose_device, choose_precision, prefers_channels_last
 from tasks.clip.encoder import load_tokenizer
 from tasks.clip.folder import count_parameters, input_size, load_model, save_model
 from tasks.clip.gradient import Batch, backward
-from tasks.clip.images import PixelReader, ahead
-from tasks.clip.losses import matches
+from tasks.clip.images import PixelReader, prefetch
+from tasks.clip.losses import positive_pairs
 from tasks.clip.recall import measure_recall
-from tasks.clip.schedule import learning_rate, make_optimizer, set_rate
+from tasks.clip.schedule import evenly_spaced, learning_rate, make_optimizer, plan_steps, set_rate
 from tasks.clip.training_log import TrainingLog
-from tasks.clip.vocabulary import UsedTokens
+from tasks.clip.vocabulary import TrimmedVocabulary
 from tasks.schema.errors import ConfigError
 from tasks.schema.progress import Progress, silent
 
@@ -51,9 +51,9 @@ def finetune(
     """Train the model in ``base`` and write the best weights by val text-to-image R@1 into ``out`` (local-dir layout).
 
     ``save(folder, step)`` gets a checkpoint folder every ``save_every_steps``; it is removed when ``save`` returns.
-    ``resume`` is such a folder: the run goes on exactly as if it had not stopped. With fewer than 2 val items nothing
-    is measured and the last weights win. Raises ConfigError (settings against data or checkpoint; the loss diverged),
-    ModelUnavailable, CatalogError (an image cannot be read), ArtifactCorrupt (an incomplete checkpoint).
+    ``resume`` is such a folder: the run continues exactly as if it had not stopped. With fewer than 2 val items nothing
+    is measured and the last weights are used. Raises ConfigError (settings contradict data or checkpoint, or the loss
+    diverged), ModelUnavailable, CatalogError (an image cannot be read), ArtifactCorrupt (an incomplete checkpoint).
     """
     with torch.random.fork_rng():
         run = _Run(base, train, val, config, device, progress)
@@ -81,9 +81,9 @@ class _Run:
     ) -> None:
         self.device, self.progress = choose_device(device), progress
         model, self.folder_config = load_model(base, config.image_size)
-        spare_the_last_block(model)
+        compute_class_token_only(model)
         self.recipe = config.resolve(count_parameters(model))
-        self.batch_size, self.steps = _plan(self.recipe, len(train))
+        self.batch_size, self.steps = plan_steps(self.recipe, len(train))
         self.precision = choose_precision(self.recipe.precision, self.device)
         self._read_captions(base, model, train, val)
         self.layout = torch.channels_last if prefers_channels_last(model) else torch.contiguous_format
@@ -96,15 +96,15 @@ class _Run:
         )  # fmt: skip
         self.best: dict[str, torch.Tensor] | None = None
         self.fingerprint = self._fingerprint(base, train, val)
-        self.evaluate_at = _marks(self.steps, self.recipe.evaluations)
-        self.report_at = _marks(self.steps, 100)
+        self.evaluate_at = evenly_spaced(self.steps, self.recipe.evaluations)
+        self.report_at = evenly_spaced(self.steps, 100)
 
     def _read_captions(self, base: Path, model: open_clip.CLIP, train: TrainingData, val: TrainingData) -> None:
         tokenize = load_tokenizer(base)
         self.captions = CaptionTable(train.captions, self.recipe.captions)
         tokens = tokenize(self.captions.texts)  # once: BPE costs seconds
         val_tokens = tokenize(titles(val.captions)) if len(val) else tokens[:0]
-        self.vocabulary = UsedTokens(model, torch.cat([tokens, val_tokens]))
+        self.vocabulary = TrimmedVocabulary(model, torch.cat([tokens, val_tokens]))
         self.tokens, self.val_tokens = self.vocabulary.renumber(tokens), self.vocabulary.renumber(val_tokens)
         names = {name: row for row, name in enumerate(dict.fromkeys(train.groups))}
         self.groups = np.array([names[name] for name in train.groups])
@@ -112,8 +112,8 @@ class _Run:
     def _read_images(self, train: TrainingData, val: TrainingData) -> None:
         preprocess, memory = self.folder_config.get("preprocess_cfg", {}), self.recipe.picture_memory_mb * 2**20
         self.reader = PixelReader(preprocess, input_size(self.model))
-        self.bank = PixelBank(train.images, self.reader, self.recipe.threads, memory, self.progress)
-        self.val_bank = PixelBank(val.images, self.reader, self.recipe.threads, memory)
+        self.cache = PixelCache(train.images, self.reader, self.recipe.threads, memory, self.progress)
+        self.val_cache = PixelCache(val.images, self.reader, self.recipe.threads, memory)
 
     def _fingerprint(self, base: Path, train: TrainingData, val: TrainingData) -> dict[str, Any]:
         words = json.dumps([train.captions, train.groups, val.captions], sort_keys=True, ensure_ascii=False)
@@ -125,13 +125,13 @@ class _Run:
         }
 
     def restore(self, folder: Path) -> None:
-        """Go on where the checkpoint in ``folder`` stopped."""
+        """Continue from the checkpoint in ``folder``."""
         read = read_checkpoint(folder, fingerprint=self.fingerprint, model=self.model, optimizer=self.optimizer)
         self.best, self.log = read.best, TrainingLog(**read.log)
         self.log.resumed_at.append(read.step)
 
     def train(self, save: Save | None) -> None:
-        """Run from the step reached to the end, or to where patience runs out."""
+        """Train from the current step to the last, or until patience runs out."""
         started, cpu, first = time.monotonic(), time.process_time(), self.log.steps
         spent = self.log.seconds, self.log.cpu_seconds
         for step, batch in self._batches(first):
@@ -152,15 +152,15 @@ class _Run:
     def _batches(self, first: int) -> Iterator[tuple[int, Batch]]:
         with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool:
             steps = range(first, self.steps)
-            yield from zip(steps, ahead(self._batch, steps, pool, depth=2), strict=False)
+            yield from zip(steps, prefetch(self._batch, steps, pool, depth=2), strict=False)
 
     def _batch(self, step: int) -> Batch:
-        """Batch ``step``: a pure function of seed and step, so that a resumed run sees what it would have seen."""
+        """Batch ``step``, a pure function of seed and step, so that a resumed run sees the same batches."""
         items = batch_items(len(self.groups), self.batch_size, step, self.recipe.seed)
         random = np.random.default_rng((self.recipe.seed, 2, step))
         chosen = self.captions.choose(items, random)
-        images = augment(self.bank.pixels(items), self.recipe, random, self.device)
-        positives = matches(
+        images = augment(self.cache.pixels(items), self.recipe, random, self.device)
+        positives = positive_pairs(
             self.recipe.positives,
             *(torch.from_numpy(ids).to(self.device) for ids in (chosen, self.captions.ids[items], self.groups[items])),
         )
@@ -201,7 +201,7 @@ class _Run:
     def _evaluate(self, step: int) -> None:
         if len(self.val_tokens) < 2:
             return
-        figures = measure_recall(self.model, self.val_bank, self.reader, self.val_tokens, self.precision)
+        figures = measure_recall(self.model, self.val_cache, self.reader, self.val_tokens, self.precision)
         self.log.evaluations.append({"step": step, **figures})
         if self.log.best_recall is None or figures[SCORE] > self.log.best_recall:
             self.log.best_recall, self.log.best_step = figures[SCORE], step
@@ -229,8 +229,8 @@ class _Run:
 
     def close(self) -> None:
         """End the decoding threads."""
-        self.bank.close()
-        self.val_bank.close()
+        self.cache.close()
+        self.val_cache.close()
 
     def write(self, out: Path) -> None:
         """Write the best weights, or the last ones where nothing was measured."""
@@ -241,23 +241,3 @@ class _Run:
         self.vocabulary.restore()
         card = {**self.folder_config.get("card", {}), "random_weights": False, "finetuned_steps": self.log.best_step}
         save_model(self.model, {**self.folder_config, "card": card}, out)
-
-
-def _plan(recipe: Recipe, items: int) -> tuple[int, int]:
-    """Batch size (no larger than the data) and number of steps. Raises ConfigError on too few items."""
-    if items < 2:
-        raise ConfigError(f"{items} training items: contrastive training needs at least 2, and hundreds to be of use")
-    batch_size = min(recipe.batch_size, items)
-    batch_size -= batch_size % recipe.accumulate
-    if batch_size < 2 * recipe.accumulate:
-        raise ConfigError(f"{items} items cannot be cut into {recipe.accumulate} pieces of 2 pairs: lower accumulate")
-    if recipe.steps is not None:
-        return batch_size, recipe.steps
-    assert recipe.epochs is not None
-    return batch_size, max(1, round(recipe.epochs * (items // batch_size)))
-
-
-def _marks(steps: int, count: int) -> set[int]:
-    """At most ``count`` steps spread evenly, the last one among them."""
-    count = min(count, steps)
-    return {round(steps * (place + 1) / count) for place in range(count)}

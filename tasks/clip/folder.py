@@ -1,4 +1,4 @@
-"""One model at rest: a folder that open_clip itself loads as ``local-dir:``."""
+"""Model folders, in the layout that open_clip loads as ``local-dir:``."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def load_model(folder: Path, image_size: int | None = None) -> tuple[open_clip.CLIP, dict[str, Any]]:
     """Model in eval mode, fp32, on the CPU, and the folder's whole config. Raises ModelUnavailable.
 
-    ``image_size``: another side of the image in pixels; position embeddings are interpolated.
+    ``image_size``: side of the images in pixels if not the model's own; position embeddings are interpolated.
     """
     config = read_config(folder)
     if image_size is not None:
@@ -32,13 +32,13 @@ def load_model(folder: Path, image_size: int | None = None) -> tuple[open_clip.C
     if not any(entry.suffix in (".safetensors", ".bin", ".pth") for entry in folder.iterdir()):
         raise ModelUnavailable(f"{folder} holds no weights: expected {WEIGHTS_FILE} beside {CONFIG_FILE}")
     try:
-        # require_pretrained: open_clip otherwise answers missing weights with random ones and a log line.
+        # require_pretrained: otherwise open_clip uses random weights where they are missing, and only logs it.
         model = open_clip.create_model(
             f"local-dir:{folder}", require_pretrained=True, weights_only=True, force_image_size=image_size
         )
     except Exception as error:
         raise ModelUnavailable(f"the weights in {folder} do not load into its model: {first_line(error)}") from error
-    refuse_nonfinite(model, str(folder))
+    require_finite_weights(model, str(folder))
     return model.eval(), config
 
 
@@ -68,7 +68,7 @@ def save_model(model: torch.nn.Module, config: dict[str, Any], folder: Path) -> 
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Write ``tensors`` as safetensors, by way of a temporary name. Tied and strided tensors become plain copies."""
+    """Write ``tensors`` as safetensors, atomically. Tied and strided tensors become contiguous copies."""
     # safetensors refuses tensors that share memory, and writes strides as if contiguous.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     partial = path.with_name(path.name + ".partial")
@@ -77,7 +77,7 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     os.replace(partial, path)
 
 
-def refuse_nonfinite(model: torch.nn.Module, source: str) -> None:
+def require_finite_weights(model: torch.nn.Module, source: str) -> None:
     """Raise ModelUnavailable where a weight is NaN or infinite."""
     bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
@@ -91,7 +91,7 @@ def input_size(model: open_clip.CLIP) -> tuple[int, int]:
 
 
 def count_parameters(model: torch.nn.Module) -> int:
-    """Number of trainable weights."""
+    """FloatFormat of trainable weights."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -1,4 +1,4 @@
-"""The gradient of one contrastive batch, whole or in pieces that share the whole batch's negatives."""
+"""The gradient of one contrastive batch, at once or in pieces that share the negatives of the whole batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import open_clip
 import torch
 from torch.nn.functional import normalize
 
-from tasks.clip.device import Number, autocast
+from tasks.clip.device import FloatFormat, autocast
 from tasks.clip.losses import contrastive_loss
 from tasks.clip.texts import text_features
 
@@ -17,7 +17,7 @@ _LENGTHS = 4  # passes of the text tower, each as long as its longest text: a ti
 
 @dataclass(frozen=True)
 class Batch:
-    """``images``: float (n, 3, h, w), normalised. ``tokens``: int64 (n, context). ``positives``: bool (n, n)."""
+    """Inputs of a step. images: float (n, 3, h, w), normalised. tokens: int64 (n, context). positives: bool (n, n)."""
 
     images: torch.Tensor
     tokens: torch.Tensor
@@ -25,7 +25,7 @@ class Batch:
 
 
 def backward(
-    model: open_clip.CLIP, batch: Batch, *, accumulate: int, smoothing: float, precision: Number, seed: int
+    model: open_clip.CLIP, batch: Batch, *, accumulate: int, smoothing: float, precision: FloatFormat, seed: int
 ) -> torch.Tensor:
     """Add the gradient of the batch's loss to the parameters; returns the detached loss.
 
@@ -57,10 +57,10 @@ def backward(
 
 
 def _encoder(
-    model: open_clip.CLIP, precision: Number, seed: int
+    model: open_clip.CLIP, precision: FloatFormat, seed: int
 ) -> Callable[[torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]:
     def encode(images: torch.Tensor, tokens: torch.Tensor, place: int) -> tuple[torch.Tensor, torch.Tensor]:
-        torch.manual_seed(seed + place)  # dropout must fall alike in both passes, and after a resume
+        torch.manual_seed(seed + place)  # dropout must be the same in both passes and after a resume
         with autocast(precision, images.device):
             seen = model.encode_image(images)
             words = text_features(model, tokens, parts=_LENGTHS)
@@ -76,7 +76,7 @@ def _scale(model: open_clip.CLIP) -> torch.Tensor:
 
 @contextmanager
 def _statistics_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Batch-norm layers compute as in training but keep their statistics: no image counts twice."""
+    """Batch-norm layers compute as in training but do not update their statistics, so no image counts twice."""
     layers = [
         module
         for module in model.modules()

@@ -1,4 +1,4 @@
-"""Image bytes to pixels: OpenCLIP's own transform, in threads, a bounded number of batches ahead."""
+"""Image bytes to pixels by OpenCLIP's own transform, and prefetching."""
 
 import io
 import math
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 ImageLike = bytes | Image.Image
 
-#: Sides of a reduced JPEG in sides of the result. At 1 the decoder's coarse averaging would show in the vectors.
+#: Least side of a reduced JPEG, in sides of the result. At 1 the decoder's coarse averaging would change the vectors.
 _SPARE = 1.5
 
 
@@ -30,7 +30,7 @@ def open_image(image: ImageLike, side: int = 0) -> Image.Image:
     """RGB image from encoded bytes or a PIL image of any mode, upright by its EXIF tag.
 
     Transparent parts become white, as in a shop; OpenCLIP's own conversion makes them black. ``side``: pixels that its
-    shorter side needs; a JPEG of several times that is decoded at a half, a quarter or an eighth of its size.
+    shorter side needs; a much larger JPEG is decoded at a half, a quarter or an eighth of its size.
     """
     if isinstance(image, Image.Image):
         opened = image
@@ -67,7 +67,7 @@ class PixelReader:
         return (size, size) if isinstance(size, int) else (size[0], size[1])
 
     def pixels(self, image: ImageLike) -> np.ndarray:
-        """uint8 (height, width, 3): resized and cropped, not yet normalised."""
+        """Resized and cropped pixels, not yet normalised: uint8 (height, width, 3)."""
         opened = open_image(image, self._side)
         if self._on_tensors is None:
             return np.asarray(self._on_images(opened))
@@ -99,10 +99,10 @@ def decode(reader: PixelReader, name: str, image: ImageLike) -> np.ndarray:
         raise CatalogError(f"image {name} cannot be read: {first_line(error)}") from error
 
 
-def ahead(
+def prefetch(
     function: Callable[[Item], Made], items: Iterable[Item], pool: ThreadPoolExecutor, depth: int
 ) -> Iterator[Made]:
-    """``function`` of each item in order, computed by ``pool`` with at most ``depth`` items under way."""
+    """Results of ``function`` for each item in order, computed by ``pool`` with at most ``depth`` items in progress."""
     waiting: deque[Future[Made]] = deque()
     try:
         for item in items:

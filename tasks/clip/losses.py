@@ -23,22 +23,22 @@ def contrastive_loss(
 
 
 def soft_targets(mass: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Rows that sum to 1: equal shares for the positives, ``smoothing`` of it spread over the whole row."""
+    """Rows that sum to 1: equal shares for the positives, with ``smoothing`` of the mass spread over the whole row."""
     shares = mass / mass.sum(1, keepdim=True)
     return shares * (1 - smoothing) + smoothing / mass.shape[1]
 
 
-def matches(rule: str, chosen: torch.Tensor, carried: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-    """bool (n, n): whether text i fits image j, by ``FinetuneConfig.positives``.
+def positive_pairs(rule: str, chosen: torch.Tensor, captions: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """Whether text i fits image j by ``FinetuneConfig.positives``, bool (n, n).
 
-    ``chosen``: int64 (n,), the caption shown for each item. ``carried``: int64 (n, kinds), every caption of the item
-    behind each image, -1 for none. ``groups``: int64 (n,).
+    ``chosen``: int64 (n,), the caption used for each item. ``captions``: int64 (n, kinds), every caption of each item,
+    -1 for none. ``groups``: int64 (n,).
     """
     own = torch.eye(len(chosen), dtype=torch.bool, device=chosen.device)
     if rule == "own":
         return own
-    # "red sofa" is true of each red sofa in the batch, whatever caption that one happens to show.
-    same = own | (carried[None, :, :] == chosen[:, None, None]).any(-1)
+    # "red sofa" fits every red sofa in the batch, whichever caption is used for that item.
+    same = own | (captions[None, :, :] == chosen[:, None, None]).any(-1)
     if rule == "group":
         same = same | (groups[:, None] == groups[None, :])
     return same

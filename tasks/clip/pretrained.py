@@ -1,4 +1,4 @@
-"""Weights from wherever they are: bundled, an OpenCLIP tag, the hub, a folder, or a checkpoint file."""
+"""Pretrained weights from the package, an OpenCLIP tag, the hub, a folder, or a checkpoint file."""
 
 import difflib
 import json
@@ -11,7 +11,7 @@ import torch
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from tasks.clip.download import TOKENIZER_FILES, fetch_hub_folder, fetch_tag
-from tasks.clip.folder import count_parameters, first_line, load_model, refuse_nonfinite, save_model
+from tasks.clip.folder import count_parameters, first_line, load_model, require_finite_weights, save_model
 from tasks.schema.errors import ModelUnavailable
 
 _SMALL = Path(__file__).parent / "configs" / "small.json"
@@ -20,9 +20,9 @@ _SMALL = Path(__file__).parent / "configs" / "small.json"
 def materialise(spec: str, out: Path, seed: int = 0) -> dict[str, Any]:
     """Write the model that ``spec`` names into ``out`` in OpenCLIP's local-dir layout; returns its card.
 
-    Specs are listed at ``ModelConfig.pretrained``. ``seed`` matters for "small" only: same seed, same bytes.
+    Specs are listed at ``ModelConfig.pretrained``. ``seed``: for "small" only; the same seed, the same bytes.
     Card: name, spec, source, embed_dim, image_size, context_length, parameters, random_weights, weights_sha256.
-    Raises ModelUnavailable: the weights cannot be had, are damaged, or do not fit the architecture.
+    Raises ModelUnavailable: the weights are not available, are damaged, or do not fit the architecture.
     """
     spec = spec.strip()
     if spec == "small":
@@ -116,7 +116,7 @@ def _load_into(arch: str, path: Path, settings: dict[str, Any], spec: str) -> op
             f"{path} does not load into {arch} ({spec!r}): {first_line(error)}. Expected a state dict of that "
             "architecture without pickled code; save other checkpoints as safetensors first"
         ) from error
-    refuse_nonfinite(model, str(path))
+    require_finite_weights(model, str(path))
     return model
 
 
@@ -124,7 +124,7 @@ def _write(
     model: open_clip.CLIP, config: dict[str, Any], out: Path, *, name: str, spec: str, source: str
 ) -> dict[str, Any]:
     model_cfg = deepcopy(config["model_cfg"])
-    # The folder carries every weight: nothing may be fetched for a tower when it is loaded again.
+    # The folder holds every weight: loading it must not download weights of a tower.
     if "timm_model_name" in model_cfg.get("vision_cfg", {}):
         model_cfg["vision_cfg"]["timm_model_pretrained"] = False
     if "hf_model_name" in model_cfg.get("text_cfg", {}):

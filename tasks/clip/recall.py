@@ -1,12 +1,12 @@
-"""Recall of the model under training on the val split: enough to choose a checkpoint, not the evaluation room."""
+"""Recall of the model during training on the val split, to choose a checkpoint."""
 
 import numpy as np
 import open_clip
 import torch
 from torch.nn.functional import normalize
 
-from tasks.clip.augment import PixelBank
-from tasks.clip.device import Number, autocast
+from tasks.clip.augment import PixelCache
+from tasks.clip.device import FloatFormat, autocast
 from tasks.clip.images import PixelReader
 from tasks.clip.texts import text_features
 
@@ -14,21 +14,21 @@ from tasks.clip.texts import text_features
 @torch.inference_mode()
 def measure_recall(
     model: open_clip.CLIP,
-    bank: PixelBank,
+    cache: PixelCache,
     reader: PixelReader,
     tokens: torch.Tensor,
-    precision: Number,
+    precision: FloatFormat,
     chunk: int = 256,
 ) -> dict[str, float]:
     """Recall@1 and recall@10 of each direction; only an item's own image or title is right.
 
-    ``bank`` and ``tokens`` (int64 (n, context)) are aligned. The model is left in the mode it came in.
+    ``cache`` and ``tokens`` (int64 (n, context)) are aligned. The model's mode is restored.
     """
     training, device = model.training, next(model.parameters()).device
     model.eval()
     images, texts = [], []
     for start in range(0, len(tokens), chunk):
-        pixels = bank.pixels(np.arange(start, min(start + chunk, len(tokens))))
+        pixels = cache.pixels(np.arange(start, min(start + chunk, len(tokens))))
         with autocast(precision, device):
             seen = reader.tensor(torch.from_numpy(pixels).to(device))
             images.append(normalize(model.encode_image(seen).float(), dim=-1))

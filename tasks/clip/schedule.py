@@ -1,4 +1,4 @@
-"""AdamW's parameter groups, and the learning rate of each step."""
+"""The optimiser of a run, its number of steps and the learning rate of each."""
 
 import math
 from typing import Any
@@ -6,6 +6,27 @@ from typing import Any
 import torch
 
 from tasks.clip.config import Recipe
+from tasks.schema.errors import ConfigError
+
+
+def plan_steps(recipe: Recipe, items: int) -> tuple[int, int]:
+    """Batch size (no larger than the data) and number of steps. Raises ConfigError on too few items."""
+    if items < 2:
+        raise ConfigError(f"{items} training items: contrastive training needs at least 2, and hundreds to be of use")
+    batch_size = min(recipe.batch_size, items)
+    batch_size -= batch_size % recipe.accumulate
+    if batch_size < 2 * recipe.accumulate:
+        raise ConfigError(f"{items} items cannot be cut into {recipe.accumulate} pieces of 2 pairs: lower accumulate")
+    if recipe.steps is not None:
+        return batch_size, recipe.steps
+    assert recipe.epochs is not None
+    return batch_size, max(1, round(recipe.epochs * (items // batch_size)))
+
+
+def evenly_spaced(steps: int, count: int) -> set[int]:
+    """At most ``count`` evenly spaced steps of 1 to ``steps``, including the last."""
+    count = min(count, steps)
+    return {round(steps * (place + 1) / count) for place in range(count)}
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:

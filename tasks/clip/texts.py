@@ -1,4 +1,4 @@
-"""Texts to features at the length they have: padding is most of what a text tower computes, and changes nothing."""
+"""Text features without padding, which takes most of a text tower's time and does not change the result."""
 
 import copy
 
@@ -7,11 +7,11 @@ import torch
 
 
 def text_features(model: torch.nn.Module, tokens: torch.Tensor, parts: int = 1) -> torch.Tensor:
-    """float (n, dim), not normalised, of int (n, context length) tokens on the model's device.
+    """Features, float (n, dim), not normalised, of tokens int (n, context length) on the model's device.
 
-    A query has about ten tokens of 77. A causal tower reads its answer at the end of the text and cannot look beyond,
-    so what follows the longest text is cut off. Other towers get every token. ``parts``: texts of like length are
-    computed together, in at most so many passes, where that costs less; gradients flow as through one.
+    A query has about ten tokens of 77. A causal tower takes the feature at the end of a text and ignores what follows,
+    so all tokens after the longest text are cut off; other towers get every token. ``parts``: largest number of passes,
+    each for texts of similar length, used where that is cheaper; gradients are the same.
     """
     if not reads_at_end(model):
         return model.encode_text(tokens)  # type: ignore[operator, no-any-return]
@@ -25,14 +25,14 @@ def text_features(model: torch.nn.Module, tokens: torch.Tensor, parts: int = 1) 
 
 
 def reads_at_end(model: torch.nn.Module) -> bool:
-    """Whether the text tower is causal and takes its answer from the token of the highest number."""
+    """Whether the text tower is causal and takes the feature of the token with the highest number."""
     return isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
 def _passes(lengths: torch.Tensor, most: int, device: torch.device) -> int:
-    """Number of passes, at most ``most``, in which texts of these ``lengths`` (int (n,), rising) cost least."""
-    # In tokens: a pass takes the weights and their gradients through memory once more (measured on a CPU), or starts
-    # its kernels (estimated for a GPU).
+    """FloatFormat of passes, at most ``most``, in which texts of these ``lengths`` (int (n,), rising) cost least."""
+    # Cost of a pass in tokens: reading weights and gradients from memory (measured on a CPU), or starting kernels
+    # (estimated for a GPU).
     price = 64 if device.type == "cpu" else 4096
 
     def cost(parts: int) -> int:
@@ -47,7 +47,7 @@ def _encode(model: torch.nn.Module, tokens: torch.Tensor, ends: torch.Tensor) ->
 
 
 def _shortened(model: torch.nn.Module, length: int) -> torch.nn.Module:
-    """The same model and weights, its text tower ``length`` tokens long. ``model`` itself may be used meanwhile."""
+    """A view of the model with a context of ``length`` tokens. ``model`` itself is not changed."""
     shorter = copy.copy(model)
     positions = model.positional_embedding[:length]  # type: ignore[index]
     shorter._parameters = {**model._parameters, "positional_embedding": positions}  # type: ignore[dict-item]

@@ -1,4 +1,4 @@
-"""What a training run tells about itself."""
+"""The log of a training run."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class TrainingLog(BaseModel):
-    """What happened: JSON-able, part of the checkpoint, and the source of the report's curves."""
+    """Settings and progress of a run. JSON-able; part of the checkpoint and source of the report's curves."""
 
     recipe: dict[str, Any] = {}
     device: str = ""

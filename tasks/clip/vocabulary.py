@@ -1,16 +1,17 @@
-"""The rows of the token table that a run reads: the rest of it neither learns nor costs anything."""
+"""Train only those rows of the token embedding that occur in the texts."""
 
 import torch
 
 from tasks.clip.texts import reads_at_end
 
 
-class UsedTokens:
-    """Leaves ``model``'s token table only the rows of ``tokens`` (int, any shape) until `restore`.
+class TrimmedVocabulary:
+    """Reduces ``model``'s token embedding to the rows of ``tokens`` (int, any shape) until `restore`.
 
-    A row that no text reads has no gradient, and AdamW leaves it as it is where it does not decay, as embeddings never
-    do here. Most of a small model's weights are such rows, and so most of what its optimiser would do. Rows keep their
-    order, so that the end of a text still has the highest number; a tower that does not go by that keeps them all.
+    A row that occurs in no text has no gradient, and without weight decay (which embeddings never have here) AdamW does
+    not change it. Most of a small model's weights are such rows, and so is most of its optimiser's work. Rows keep
+    their order, so that the end of a text still has the highest number; a tower that does not rely on that keeps all
+    rows.
     """
 
     def __init__(self, model: torch.nn.Module, tokens: torch.Tensor) -> None:
@@ -22,11 +23,11 @@ class UsedTokens:
             model.token_embedding = torch.nn.Embedding.from_pretrained(some, freeze=False)
 
     def renumber(self, tokens: torch.Tensor) -> torch.Tensor:
-        """``tokens`` as the model reads them now."""
+        """``tokens`` in the numbering of the reduced embedding."""
         return tokens if self._whole is None else torch.searchsorted(self._rows, tokens)
 
     def restore(self) -> None:
-        """Give the model its whole table back, with what the rows in use have learnt."""
+        """Restore the whole embedding, with the trained rows in it."""
         if self._whole is not None:
             learnt = self._model.get_parameter("token_embedding.weight").detach()
             self._whole.weight.data[self._rows] = learnt.to(self._whole.weight.device)

@@ -20,6 +20,7 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
+from tasks.report.tables import escape, table
 from tasks.schema.errors import ProductSearchError
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.progress import Progress
@@ -82,35 +83,34 @@ def show_svg(key: str, svg: bytes, description: str = "") -> None:
 
 def show_figures(key: str, title: str, figures: Mapping[str, Any], description: str) -> None:
     """Leave a titled page of figures at the run, one row each."""
-    rows = "\n".join(f"| {name} | {_shown(value)} |" for name, value in figures.items())
-    show_markdown(key, f"# {title}\n\n| what | value |\n|---|---|\n{rows}", description)
+    show_markdown(key, f"# {title}\n\n{figure_table(figures)}", description)
+
+
+def figure_table(figures: Mapping[str, Any]) -> str:
+    """One row each; those of a mapping come in its place, under both names. Lists are left out."""
+    return table(["what", "value"], _rows(figures))
 
 
 def show_reused(store: Store, manifest: Manifest) -> ArtifactRef:
     """Show that an artifact was stored before, with its figures and its report; returns its reference."""
     get_run_logger().info("%s is stored already (%s): reused", manifest.ref, f"{manifest.created_at:%Y-%m-%d %H:%M}")
-    rows = "\n".join(f"| {name} | {value} |" for name, value in _figures(manifest.summary))
     report = store.url(f"{manifest.ref.folder}/report.html")
     link = f"\n\nFull report: [{report}]({report})" if any(one.path == "report.html" for one in manifest.files) else ""
     show_markdown(
         manifest.kind,
         f"# {manifest.kind.capitalize()} `{manifest.id}`\n\nMade on {manifest.created_at:%Y-%m-%d %H:%M} UTC "
-        f"and reused: what it is made of is the same.\n\n| what | value |\n|---|---|\n{rows}{link}",
+        f"and reused: what it is made of is the same.\n\n{figure_table(manifest.summary)}{link}",
         "Stored before, reused by this run",
     )
     return manifest.ref
 
 
-def _figures(summary: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in summary.items():
+def _rows(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in figures.items():
         if isinstance(value, Mapping):
-            yield from _figures(value, f"{prefix}{name} ")
+            yield from _rows(value, f"{prefix}{name} ")
         elif isinstance(value, (str, int, float)):
-            yield f"{prefix}{name}", _shown(value)
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+            yield escape(f"{prefix}{name}"), f"{value:.4g}" if isinstance(value, float) else escape(value)
 
 
 @contextmanager

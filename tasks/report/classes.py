@@ -1,4 +1,4 @@
-"""Figures of a classifier: who is taken for whom, and how well each class is known. All return SVG."""
+"""Figures of a classifier: confusions and F1 by class. All return SVG."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from tasks.report.numbers import count
-from tasks.report.style import BANDS, BLUE, FAINT, INK, MUTED, RED, canvas, empty, entitle, shorten, svg
+from tasks.report.style import BANDS, BLUE, FAINT, INK, MUTED, RED, canvas, empty, set_title, shorten, svg
 
 
 def confusion_matrix(matrix: Any, labels: Sequence[str], *, top: int = 25, title: str = "Confusion") -> bytes:
-    """Rows are the true class, columns the predicted one; shading is the share of the row.
+    """Confusion matrix: rows are true classes, columns predicted ones, shaded by the share of the row.
 
     ``matrix``: (c, c) counts. Beyond ``top`` classes (by support) the rest is summed into "other".
     """
@@ -38,7 +38,7 @@ def confusion_matrix(matrix: Any, labels: Sequence[str], *, top: int = 25, title
             spine.set_visible(False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true class and its number of products")
-        entitle(figure, f"{title} · % of each true class")
+        set_title(figure, f"{title} · % of each true class")
         return svg(figure)
 
 
@@ -86,12 +86,12 @@ def top_confusions(confusions: Sequence[Mapping[str, Any]], *, top: int = 15) ->
                 color=MUTED,
             )
         axes.set_xlim(0, longest * 1.35)
-        entitle(figure, "Most frequent mistakes · true → predicted")
+        set_title(figure, "Most frequent mistakes · true → predicted")
         return svg(figure)
 
 
 def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
-    """F1 of each class, best-supported first, coloured by how common the class is in training.
+    """F1 of each class, most test items first, coloured by the class's frequency in training.
 
     ``table``: ``{"label", "f1", "n_test", "bucket"}`` with bucket head, middle, tail or unseen.
     Lines without f1 are left out.
@@ -121,5 +121,5 @@ def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
                 handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, handlelength=0.9
             )
         mean = sum(row["f1"] for row in measured) / len(measured)
-        entitle(figure, f"F1 by class · mean {mean:.2f}")
+        set_title(figure, f"F1 by class · mean {mean:.2f}")
         return svg(figure)

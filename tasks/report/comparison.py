@@ -1,4 +1,4 @@
-"""The lines of a comparison table: baseline, fine-tuned, difference. Drawn as markdown and as HTML elsewhere."""
+"""Rows of a comparison table: baseline, fine-tuned, difference; rendered as markdown and as HTML elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from tasks.report.numbers import (
     DIRECTIONS,
     QUERY_TYPES,
-    Measured,
-    measured,
+    Estimate,
+    estimate,
     metric_names,
     p_words,
     share,
@@ -23,7 +23,7 @@ Metrics = Mapping[str, Any]
 
 
 class Cell(NamedTuple):
-    """One figure in words: the value, its interval, and for a difference how sure it is."""
+    """One formatted figure: value, interval, and for a difference its significance."""
 
     text: str
     interval: str = ""
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One row: whose figures, and one cell a metric. ``kind``: baseline, model or difference."""
+    """One row: direction, name, and one cell for each metric. ``kind``: baseline, model or difference."""
 
     direction: str
     name: str
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 def model_names(model: Metrics, baseline: Metrics | None) -> tuple[str, str]:
-    """How the model and the baseline are called in tables; untrained weights are called that."""
+    """Names of model and baseline in tables; untrained weights are marked as such."""
     if baseline is None:
         return f"Model ({UNTRAINED if model.get('untrained') else model.get('model_name', 'pretrained')})", ""
     return (
@@ -57,7 +57,7 @@ def comparison(
     *,
     setting: str = SINGLE_POSITIVE,
 ) -> tuple[list[str], list[Line]]:
-    """Metric codes and lines of one split, both directions, in the order of the original project's table.
+    """Metric codes and lines of one split, both directions, by direction and then baseline, model, difference.
 
     ``difference``: "direction/setting/metric" -> ``{"difference", "low", "high", "p_value"}`` of the paired comparison;
     without it the differences are plain subtractions.
@@ -83,7 +83,7 @@ def comparison(
 
 
 def query_types(model: Metrics, baseline: Metrics | None = None) -> list[dict[str, Any]]:
-    """One row a query type: its code, number of queries, and per metric the cells of baseline and model."""
+    """One row for each query type: its code, number of queries, and by metric the cells of baseline and model."""
     rows = []
     before = (baseline or {}).get("queries", {})
     measured_types = model.get("queries") or {}
@@ -103,7 +103,7 @@ def _values(block: Mapping[str, Any], names: Sequence[str]) -> tuple[Cell, ...]:
 
 
 def _value(cell: Any) -> Cell:
-    found = measured(cell)
+    found = estimate(cell)
     return Cell(share(found.value), f"{share(found.low, 3)} – {share(found.high, 3)}" if found.has_interval else "")
 
 
@@ -112,7 +112,7 @@ def _differences(
 ) -> tuple[Cell, ...]:
     cells = []
     for name, test in zip(names, tested, strict=True):
-        found = measured(test) if test else Measured(measured(block.get(name)).value - measured(before.get(name)).value)
+        found = estimate(test) if test else Estimate(estimate(block.get(name)).value - estimate(before.get(name)).value)
         interval = f"{signed(found.low, 3)} – {signed(found.high, 3)}" if found.has_interval else ""
         cells.append(Cell(signed(found.value), interval, stars(found.p), p_words(found.p)))
     return tuple(cells)

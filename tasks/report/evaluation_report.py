@@ -1,4 +1,4 @@
-"""The evaluation report: one HTML file that opens anywhere, offline, and asks no server for anything."""
+"""The evaluation report: one self-contained HTML file, which needs no server or network."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from tasks.report.numbers import (
     SETTINGS,
     SPLITS,
     count,
-    measured,
+    estimate,
     metric_label,
     p_words,
     share,
@@ -46,7 +46,7 @@ def render_report(
     figures: Mapping[str, bytes] | None = None,
     made_at: datetime | None = None,
 ) -> str:
-    """Report of one model, or of a model beside its baseline, as one self-contained HTML file.
+    """Report of one model, or of a model and its baseline, as one self-contained HTML file.
 
     model, baseline: stored metrics, one mapping a split: ``split``, ``n``, ``untrained`` (weights are random),
     ``model_name``, direction -> setting -> metric -> ``{"value", "low", "high"}``, ``queries`` (type -> metrics).
@@ -75,13 +75,13 @@ def render_report(
 def _headline(
     model: Sequence[Metrics], before: Mapping[str, Metrics], differences: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The figures a reader remembers: text to image on the test split (or on the last there is)."""
+    """The headline figures: text to image on the test split, or on the last split if there is none."""
     metrics = next((m for m in model if m["split"] == "test"), model[-1])
     split = metrics["split"]
     block = metrics["text_to_image"][SINGLE_POSITIVE]
     tiles = []
     for name in (name for name in _HEADLINE if name in block):
-        value = measured(block[name])
+        value = estimate(block[name])
         tile = {
             "name": metric_label(name),
             "value": share(value.value, 3),
@@ -90,8 +90,8 @@ def _headline(
             "p": "",
         }
         if split in before:
-            old = measured(before[split]["text_to_image"][SINGLE_POSITIVE].get(name))
-            test = measured(differences.get(split, {}).get(f"text_to_image/{SINGLE_POSITIVE}/{name}"))
+            old = estimate(before[split]["text_to_image"][SINGLE_POSITIVE].get(name))
+            test = estimate(differences.get(split, {}).get(f"text_to_image/{SINGLE_POSITIVE}/{name}"))
             tile |= {"delta": signed(value.value - old.value, 3), "p": p_words(test.p), "old": share(old.value, 3)}
             chance = before[split].get("untrained")  # better than chance is no success: no green
             tile["sure"] = "even" if chance else "up" if test.low > 0 else "down" if test.high < 0 else "even"

@@ -1,4 +1,4 @@
-"""Figures of a run: what the catalogue holds, what was refused, and how training and the index went. All return SVG."""
+"""Figures of a run: catalogue, refused rows, recall, training and index. All return SVG."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from tasks.report.numbers import Measured, count, measured, metric_label, metric_names, share
+from tasks.report.numbers import Estimate, count, estimate, metric_label, metric_names, share
 from tasks.report.style import (
     BASELINE,
     BLUE,
@@ -18,7 +18,7 @@ from tasks.report.style import (
     canvas,
     data_uri,
     empty,
-    entitle,
+    set_title,
     shorten,
     svg,
 )
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def label_distribution(counts: Mapping[str, int], *, title: str = "Products per category", top: int = 30) -> bytes:
-    """Bars of label -> number of products, largest first; what does not fit is one bar that says how much it holds."""
+    """Bars of the number of products by label, largest first; labels beyond ``top`` share one bar."""
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     if not ranked:
         return empty("No categories in this catalogue.")
@@ -47,7 +47,7 @@ def label_distribution(counts: Mapping[str, int], *, title: str = "Products per 
 
 
 def reject_reasons(counts: Mapping[str, int]) -> bytes:
-    """Bars of reason code -> number of refused rows, largest first."""
+    """Bars of the number of refused rows by reason code, largest first."""
     ranked = sorted(((k, v) for k, v in counts.items() if v), key=lambda pair: (-pair[1], pair[0]))
     if not ranked:
         return empty("No row was refused.")
@@ -67,7 +67,7 @@ def _bars(rows: Sequence[tuple[str, float, str]], title: str, write: Any) -> byt
         for place, (_, value, _) in enumerate(rows):
             axes.text(value + longest * 0.01, place, write(value), va="center", fontsize=9, color=MUTED)
         axes.set_xlim(0, longest * 1.12)
-        entitle(figure, title)
+        set_title(figure, title)
         return svg(figure)
 
 
@@ -96,7 +96,7 @@ def recall_comparison(
         places = _group_places(groups)
         for number, (name, metrics, color) in enumerate(models):
             offset = 0.0 if len(models) == 1 else (number - 0.5) * 0.4
-            cells = [measured(metrics.get(d, {}).get(setting, {}).get(m)) for d, m in groups]
+            cells = [estimate(metrics.get(d, {}).get(setting, {}).get(m)) for d, m in groups]
             _recall_bars(axes, [place + offset for place in places], cells, color, name)
         axes.set_xticks(places, [metric_label(metric) for _, metric in groups])
         _name_directions(axes, groups, places)
@@ -105,7 +105,7 @@ def recall_comparison(
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.grid(axis="y")
         axes.spines["left"].set_visible(False)
-        entitle(figure, title)
+        set_title(figure, title)
         if len(models) > 1:
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, handlelength=1, fontsize=9)
         return svg(figure)
@@ -116,7 +116,7 @@ def _group_places(groups: Sequence[tuple[str, str]]) -> list[float]:
     return [number + gap[direction] for number, (direction, _) in enumerate(groups)]
 
 
-def _recall_bars(axes: Axes, places: Sequence[float], cells: Sequence[Measured], color: str, name: str) -> None:
+def _recall_bars(axes: Axes, places: Sequence[float], cells: Sequence[Estimate], color: str, name: str) -> None:
     axes.bar(places, [cell.value for cell in cells], width=0.38, color=color, label=name)
     for place, cell in zip(places, cells, strict=True):
         if cell.has_interval:
@@ -153,7 +153,7 @@ def training_curves(log: Mapping[str, Any]) -> bytes:
         left.spines["left"].set_visible(False)
         left.grid(axis="y")
         left.margins(x=0.04)
-        entitle(figure, "Training: loss, and recall on the validation split")
+        set_title(figure, "Training: loss, and recall on the validation split")
         if evaluations:
             _recall_lines(left, evaluations)
         if log.get("best_step"):
@@ -190,7 +190,7 @@ def _recall_lines(left: Axes, evaluations: Sequence[Mapping[str, Any]]) -> None:
     for name in names:
         direction, _, metric = name.rpartition("_")
         color = FINETUNED if direction != "image_to_text" else GREEN
-        values = [measured(row.get(name)).value for row in evaluations]
+        values = [estimate(row.get(name)).value for row in evaluations]
         style = "-" if metric.endswith("@1") else (0, (4, 2))
         right.plot(steps, values, color=color, marker="o", markersize=3.5, linewidth=1.5, linestyle=style)
         words = {"text_to_image": "words → image ", "image_to_text": "image → words "}.get(direction, "")
@@ -206,7 +206,7 @@ def _recall_lines(left: Axes, evaluations: Sequence[Mapping[str, Any]]) -> None:
 
 
 def index_recall_latency(points: Sequence[Mapping[str, Any]], *, target: float | None = None) -> bytes:
-    """Recall against milliseconds per query, one dot a setting; the chosen one is filled and named.
+    """Recall against milliseconds per query, one dot for each setting; the chosen one is filled and bold.
 
     ``points``: ``{"name", "recall", "milliseconds", "chosen"?}``. ``target``: the recall that was asked for.
     """
@@ -239,5 +239,5 @@ def index_recall_latency(points: Sequence[Mapping[str, Any]], *, target: float |
         axes.grid()
         axes.set_xlabel("milliseconds per query")
         axes.set_ylabel("recall, against exact search")
-        entitle(figure, "Index: recall against time")
+        set_title(figure, "Index: recall against time")
         return svg(figure)

@@ -1,4 +1,4 @@
-"""Queries to look at: where the right product was missed, and where it was found."""
+"""Example queries: some where the right product was missed, some where it was found."""
 
 import io
 from typing import Any
@@ -12,10 +12,10 @@ from tasks.report.style import data_uri
 def choose_examples(
     first_rank: np.ndarray, top: np.ndarray, *, misses: int = 12, hits: int = 6, shown: int = 5
 ) -> list[dict[str, Any]]:
-    """Rows of an evaluation worth a look: misses (right product not first, near to far) before hits.
+    """Example rows of an evaluation: misses (right product not first, by rising rank) before hits.
 
     first_rank: (n,) int, rank of the right product from 1. top: (n, depth) best candidate rows of each query.
-    Returns ``{"row", "rank", "shown": candidate rows}``; the caller adds words and images, see `render_report`.
+    Returns ``{"row", "rank", "shown": candidate rows}``; the caller adds titles and images, see `render_report`.
     """
     ranks = np.asarray(first_rank)
     order = np.argsort(ranks, kind="stable")

@@ -1,4 +1,4 @@
-"""How a measured value is read and written: a number, or a mapping with its 95 % interval."""
+"""Parsing and formatting of measured values and their 95 % intervals."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE
 
-#: Words for the codes that measurements use.
+#: Display names of the codes in stored evaluations.
 DIRECTIONS = {"text_to_image": "Text → Image", "image_to_text": "Image → Text"}
 SETTINGS = {
     SINGLE_POSITIVE: "only the product's own image counts",
@@ -32,7 +32,7 @@ QUERY_TYPES = {
 }
 
 
-class Measured(NamedTuple):
+class Estimate(NamedTuple):
     """A value with its 95 % interval; ``low``, ``high`` and ``p`` are NaN where they were not measured."""
 
     value: float
@@ -46,15 +46,15 @@ class Measured(NamedTuple):
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
-def measured(cell: Any) -> Measured:
+def estimate(cell: Any) -> Estimate:
     """Read a bare number or ``{"value", "low", "high", "p"}`` (also ``p_value``, ``difference``); NaN for None."""
     if cell is None:
-        return Measured(math.nan)
+        return Estimate(math.nan)
     if isinstance(cell, Mapping):
         value = cell.get("value", cell.get("difference", math.nan))
         p = cell.get("p", cell.get("p_value", math.nan))
-        return Measured(*(_float(part) for part in (value, cell.get("low"), cell.get("high"), p)))
-    return Measured(_float(cell))
+        return Estimate(*(_float(part) for part in (value, cell.get("low"), cell.get("high"), p)))
+    return Estimate(_float(cell))
 
 
 def _float(value: Any) -> float:
@@ -73,24 +73,24 @@ def metric_label(name: str) -> str:
 
 
 def share(value: float, digits: int = 4) -> str:
-    """A share between 0 and 1 as the original project's tables write it, or a dash."""
+    """A share between 0 and 1 with four digits, or a dash for NaN."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
 def signed(value: float, digits: int = 4) -> str:
-    """A difference with its sign (a real minus), or a dash."""
+    """A difference with its sign (a typographic minus), or a dash for NaN."""
     return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def p_words(p: float) -> str:
-    """A p-value in words: ``p < 0.001``, ``p = 0.03``, or nothing where it was not measured."""
+    """A formatted p-value: ``p < 0.001``, ``p = 0.03``, or an empty string for NaN."""
     if not math.isfinite(p):
         return ""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def stars(p: float) -> str:
-    """``***`` below 0.001, ``**`` below 0.01, ``*`` below 0.05, ``n.s.`` otherwise, nothing where not measured."""
+    """``***`` below 0.001, ``**`` below 0.01, ``*`` below 0.05, ``n.s.`` otherwise, an empty string for NaN."""
     if not math.isfinite(p):
         return ""
     return "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else "n.s."

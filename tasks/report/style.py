@@ -1,4 +1,4 @@
-"""One look for every figure: colours that colour-blind readers tell apart, quiet axes, the reader's own font."""
+"""The style of all figures: colours for colour-blind readers, light axes, the reader's own font."""
 
 import base64
 import io
@@ -58,7 +58,7 @@ def canvas(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.add_subplot()
 
 
-def entitle(figure: Figure, text: str) -> None:
+def set_title(figure: Figure, text: str) -> None:
     """Write the title at the figure's left edge, where it lines up with the report's text."""
     figure.suptitle(text, x=0.006, ha="left", fontsize=12, fontweight="bold")
 
@@ -67,10 +67,10 @@ def svg(figure: Figure) -> bytes:
     """Figure as SVG. No date inside, so equal figures are equal bytes. Call it inside `canvas`."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # the letters stay text: the reader's browser has the glyphs that the measuring font here may lack
+        # text stays text: the browser has glyphs that the font used for layout may lack
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    # matplotlib also writes every label into a comment; a label is the shop's text and does not belong in markup twice
+    # matplotlib repeats every label in a comment; a label is untrusted text of the shop
     text = re.sub(r"<!--.*?-->", "", buffer.getvalue().decode(), flags=re.DOTALL)
     return text.replace("'DejaVu Sans'", _FONTS).encode()
 
@@ -86,7 +86,7 @@ def png(figure: Figure, dpi: int = 120) -> bytes:
 
 
 def data_uri(content: bytes, mime: str = "image/svg+xml") -> str:
-    """Content as a ``data:`` URI: an image that needs no server, in a report or as a Prefect image artifact."""
+    """Content as a ``data:`` URI, for reports and Prefect image artifacts."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
@@ -97,7 +97,7 @@ def shorten(text: object, limit: int = 28) -> str:
 
 
 def empty(message: str, width: float = 7.0) -> bytes:
-    """A small SVG that says in words why there is nothing to draw."""
+    """A small SVG with a message instead of a figure."""
     with canvas(width, 1.4) as (figure, axes):
         axes.set_axis_off()
         axes.text(0.5, 0.5, message, ha="center", va="center", color=MUTED, transform=axes.transAxes)

@@ -1,13 +1,17 @@
 """Markdown tables of a run, as the Prefect UI draws them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.report.comparison import Metrics, comparison
 from tasks.report.numbers import SETTINGS, SPLITS, count, metric_label
 from tasks.schema.evaluation import SINGLE_POSITIVE
+from tasks.schema.release import Gate, Release
 
+_ROLES = {"catalog": "catalogue", "removals": "taken down", "plan": "what changed"} | {
+    name: name for name in ("model", "index", "classifier")
+}
 _STARS = (
     "Δ: paired test over the same queries, \\* p < 0.05, \\*\\* p < 0.01, \\*\\*\\* p < 0.001, n.s. not significant."
 )
@@ -20,8 +24,8 @@ def escape(text: Any) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", safe)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]], numbers: int = 0) -> str:
-    """A GFM table; the last ``numbers`` columns are set to the right. Cells must be escaped already."""
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0) -> str:
+    """A GFM table; the last ``numbers`` columns are right-aligned. Cells must be escaped already."""
     rule = ["---"] * (len(header) - numbers) + ["---:"] * numbers
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in (header, rule, *rows))
 
@@ -58,55 +62,20 @@ def metrics_table(
     return "\n\n".join([*parts, _STARS] if differences else parts)
 
 
-def reject_table(rejects: Sequence[Mapping[str, Any]], limit: int = 100) -> str:
-    """Refused rows with their reason, at most ``limit``; says how many more there are."""
-    if not rejects:
-        return "No row was refused."
-    rows = [
-        [
-            row["row"],
-            f"`{escape(row['item_id'])}`" if row["item_id"] else "–",
-            escape(row["reason"]),
-            escape(row["detail"])[:300],
-        ]
-        for row in rejects[:limit]
+def release_table(release: Release) -> str:
+    """What a release is made of, its figures and its gates."""
+    parts = [
+        f"{count(release.items)} products. {escape(release.why)}",
+        table(["Part", "Artifact"], [[_ROLES[role], f"`{ref}`"] for role, ref in release.served.items() if ref]),
     ]
-    more = f"\n\nand {count(len(rejects) - limit)} more in rejects.parquet" if len(rejects) > limit else ""
-    return table(["Row", "Item", "Reason", "What was found"], rows) + more
-
-
-def release_table(release: Mapping[str, Any]) -> str:
-    """What a release (as JSON) is made of, its figures and its gates."""
-    roles = [(role, release.get(role)) for role in ("catalog", "model", "index", "classifier")]
-    made = [[role, f"`{ref['kind']}/{ref['id']}`"] for role, ref in roles if ref]
-    figures = [[escape(name), f"{value:.4f}"] for name, value in release.get("quality", {}).items()]
-    gates = [
-        [
-            escape(gate["name"]),
-            "" if gate["value"] is None else f"{gate['value']:.4g}",
-            escape(gate["limit"]),
-            "passed" if gate["passed"] else "**refused**",
-            escape(gate.get("detail", "")),
-        ]
-        for gate in release.get("gates", ())
-    ]
-    parts = [f"{count(release['items'])} products. {escape(release.get('why', ''))}", table(["Part", "Artifact"], made)]
-    if figures:
-        parts.append(table(["Figure", "Value"], figures, 1))
-    if gates:
-        parts.append(table(["Gate", "Measured", "Limit", "Verdict", "What was found"], gates))
+    if release.quality:
+        parts.append(table(["Figure", "Value"], [[escape(k), f"{v:.4f}"] for k, v in release.quality.items()], 1))
+    if release.gates:
+        parts.append(table(["Gate", "Measured", "Limit", "Verdict", "What was found"], map(_gate_row, release.gates)))
     return "\n\n".join(parts)
 
 
-def stage_table(stages: Sequence[Mapping[str, Any]]) -> str:
-    """One row a stage: ``{"step", "artifact", "figures", "seconds"?}``."""
-    rows = [
-        [
-            escape(s["step"]),
-            f"`{escape(s['artifact'])}`",
-            escape(s["figures"]),
-            f"{s['seconds']:.0f} s" if s.get("seconds") else "",
-        ]
-        for s in stages
-    ]
-    return table(["Step", "Made", "Figures", "Time"], rows)
+def _gate_row(gate: Gate) -> list[str]:
+    measured = "" if gate.value is None else f"{gate.value:.4g}"
+    verdict = "passed" if gate.passed else "**refused**"
+    return [escape(gate.name), measured, escape(gate.limit), verdict, escape(gate.detail)]

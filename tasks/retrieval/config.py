@@ -15,8 +15,8 @@ class IndexConfig(Config):
     kind: IndexKind = Field(
         "auto",
         description="'auto' takes flat below flat_below items, ivf_fp16 from there on and ivf_refine from refine_from. "
-        "Bytes a number of a vector takes: flat, ivf_flat 4, ivf_fp16 2, ivf_sq8 1 (no faster, and may miss the "
-        "target), ivf_refine 2.5 (half a byte is looked through, the best rows are ranked by the other 2). "
+        "Bytes for each number of a vector: flat, ivf_flat 4, ivf_fp16 2, ivf_sq8 1 (no faster, and may miss the "
+        "target), ivf_refine 2.5 (half a byte is scanned, the best rows are reranked by the other 2). "
         "ivf_pq: pq_bytes in all",
     )
     flat_below: int = Field(5_000, ge=1, le=10_000_000, description="Items below which 'auto' searches exactly")
@@ -92,12 +92,15 @@ class GateConfig(Config):
         0.05, ge=0, le=1, description="Largest share of products gone at once; those taken down by hand do not count"
     )
     small_change: int = Field(
-        5, ge=0, le=1000, description="Products that may come or go whatever the shares say: small shops move in leaps"
+        5,
+        ge=0,
+        le=1000,
+        description="Products that may always come or go: small shops change in large steps",
     )
     compare_recall: bool = Field(
         True, description="Refuse where recall@10 on the test split fell below the live release's by more than chance"
     )
-    test_queries: int = Field(500, ge=20, le=10_000, description="Titles of the test split asked of both releases")
+    test_queries: int = Field(500, ge=20, le=10_000, description="Titles of the test split searched in both releases")
     golden_queries: str | None = Field(
         None,
         min_length=1,

@@ -9,7 +9,7 @@ from tasks.retrieval.vectors import blocks
 def exact_top(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Best rows of each query by inner product: scores (q, k) float32 and rows (q, k) int64, best first.
 
-    vectors (n, d) and queries (q, d): float32; ``vectors`` may lie in a memory-mapped file. k: up to n.
+    vectors (n, d) and queries (q, d): float32; ``vectors`` may be memory-mapped. k: up to n.
     """
     scores, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
     first = 0

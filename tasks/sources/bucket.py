@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from tasks.schema.errors import ArtifactMissing, SourceMissing, SourceUnavailable, StoreUnavailable
 from tasks.sources.root import within
-from tasks.store.objects.bucket import open_s3fs
 from tasks.store.objects.retries import attempts
+from tasks.store.objects.s3_clients import open_s3fs
 from tasks.store.objects.s3_errors import status_of, translated
 from tasks.store.objects.settings import StoreSettings
 
@@ -36,7 +36,7 @@ class BucketRoot:
         self._lock = threading.Lock()
 
     def holds(self, uri: str) -> str | None:
-        """Path below the prefix of an s3:// URI, None where it lies elsewhere."""
+        """Path below the prefix of an s3:// URI, None where it is elsewhere."""
         if not uri.lower().startswith("s3://"):
             return None
         path = posixpath.normpath(uri[len("s3://") :])
@@ -51,7 +51,7 @@ class BucketRoot:
     def version(self, path: str) -> str:
         """ETag and size of an object as its folder was listed when first asked about; "" where nothing is.
 
-        One request tells of a thousand objects, so that a whole shop costs less than reading one image in a hundred.
+        One request lists a thousand objects, so that a whole shop costs less than reading one image in a hundred.
         """
         folder = posixpath.dirname(path)
         with self._lock:
@@ -74,7 +74,7 @@ class BucketRoot:
         return sorted(name.removeprefix(f"{self._top}/") for name in names if name.endswith(suffix))
 
     def _entries(self, folder: str) -> Sequence[dict[str, Any]]:
-        """What s3fs tells of each object directly in ``folder``."""
+        """The entry that s3fs lists for each object directly in ``folder``."""
         full = posixpath.join(self._top, folder) if folder else self._top
         nothing: Sequence[dict[str, Any]] = []
         found = self._try(full, lambda: self._files.ls(full, detail=True), nothing)

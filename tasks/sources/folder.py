@@ -21,7 +21,7 @@ class FolderRoot:
         self._named = folder
 
     def holds(self, uri: str) -> str | None:
-        """Path below the folder of an absolute path or file:// URI, None where it lies elsewhere."""
+        """Path below the folder of an absolute path or file:// URI, None where it is elsewhere."""
         parts = urlsplit(uri)
         if parts.scheme and parts.scheme.lower() != "file":
             return None
@@ -45,7 +45,7 @@ class FolderRoot:
         return within(data, limit_bytes, str(target))
 
     def version(self, path: str) -> str:
-        """Size and time of the last write; "" where nothing is, or too lately written to tell from the next write."""
+        """Size and time of the last write; "" without a file, or where the next write may look the same."""
         try:
             found = self._resolved(path).stat()
         except OSError:

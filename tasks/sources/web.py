@@ -36,7 +36,7 @@ class WebImages:
         self._client = httpx.Client(timeout=timeout, headers=headers)
         self._slots: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_AT_ONCE))
         self._not_before: dict[str, float] = {}
-        self._answered: dict[str, float] = {}  # host -> when it last gave a whole image
+        self._answered: dict[str, float] = {}  # host -> when it last served a complete image
         self._lock = threading.Lock()
 
     def read(self, url: str, limit_bytes: int | None = None) -> bytes:
@@ -158,13 +158,13 @@ def _version(answer: httpx.Response) -> str:
 
 
 def _body(answer: httpx.Response, named: str, limit_bytes: int | None, deadline: float) -> bytes:
-    told = answer.headers.get("content-length", "")
-    if limit_bytes is not None and told.isdigit() and int(told) > limit_bytes:
+    declared = answer.headers.get("content-length", "")
+    if limit_bytes is not None and declared.isdigit() and int(declared) > limit_bytes:
         raise _too_large(named, limit_bytes)
     body = bytearray()
     for chunk in answer.iter_bytes():
         body += chunk
-        if limit_bytes is not None and len(body) > limit_bytes:  # a length may be absent, or a lie
+        if limit_bytes is not None and len(body) > limit_bytes:  # a length may be absent or wrong
             raise _too_large(named, limit_bytes)
         if time.monotonic() > deadline:  # one byte every few seconds never times out by itself
             raise _Later("the answer took too long")

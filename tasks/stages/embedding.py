@@ -156,7 +156,8 @@ def _read_plan(store: str, model_id: str, plan_id: str) -> pa.Table:
 def shard_hashes(model: ArtifactRef, plan: ShardPlan, shard: int) -> list[str]:
     """Hashes of the images of one shard. Raises ArtifactMissing where the plan is gone."""
     table = _read_plan(open_store().root, model.id, plan.id)
-    return table.filter(pc.equal(table["shard"], shard))["image_sha256"].to_pylist()
+    hashes: list[str] = table.filter(pc.equal(table["shard"], shard))["image_sha256"].to_pylist()
+    return hashes
 
 
 def _require_same(what: str, here: str, there: str, action: str) -> None:

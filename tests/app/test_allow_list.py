@@ -36,13 +36,13 @@ def functions(client: TestClient, of: str) -> int:
 
 
 def called(client: TestClient, function: int, data: list[Any], session: str = "visitor") -> dict[str, Any]:
-    """What the page is told: a problem, or the function's output."""
+    """What the page receives: a problem, or the function's output."""
     body = {"data": data, "fn_index": function, "session_hash": session, "event_data": None, "trigger_id": None}
     joined = client.post("/gradio_api/queue/join", json=body)
     if joined.status_code != 200:
         return joined.json()
-    told = client.get("/gradio_api/queue/data", params={"session_hash": session}).text
-    messages = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: ")]
+    stream = client.get("/gradio_api/queue/data", params={"session_hash": session}).text
+    messages = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
     return next(message["output"] for message in messages if message["msg"] == "process_completed")
 
 
@@ -93,8 +93,8 @@ def test_a_call_that_the_page_does_not_make_is_refused(client: TestClient, body:
 
 def test_answers_that_nobody_fetches_do_not_heap_up(client: TestClient) -> None:
     body = {"data": [None, "red mug"], "fn_index": functions(client, "textbox"), "session_hash": "heap"}
-    told = [client.post("/gradio_api/queue/join", json=body).status_code for _ in range(80)]
-    assert told[0] == 200 and told[-1] == 429
+    statuses = [client.post("/gradio_api/queue/join", json=body).status_code for _ in range(80)]
+    assert statuses[0] == 200 and statuses[-1] == 429
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_a_cancel_that_is_none_is_the_callers_fault(client: TestClient, body: by
 
 
 def test_every_upload_of_a_session_is_decoded_apart(client: TestClient, tiny_store: TinyShop) -> None:
-    """Gradio makes a field anew for a session when a call has changed it; it must not begin to open files itself."""
+    """Gradio builds a field again for a session when a call has changed it; it must not begin to open files itself."""
     images = (tiny_store.image("blue", "chair"), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"II*\0" + b"\0" * 100)
     for number, content in enumerate(images * 2):
         [path] = client.post("/gradio_api/upload", files={"files": (f"{number}.jpg", content)}).json()
-        told = str(called(client, functions(client, "image"), [None, {"path": path, "meta": FILE}], session="again"))
-        assert ("Acme blue chair" if content == images[0] else "The picture cannot be used") in told
+        answer = str(called(client, functions(client, "image"), [None, {"path": path, "meta": FILE}], session="again"))
+        assert ("Acme blue chair" if content == images[0] else "The picture cannot be used") in answer

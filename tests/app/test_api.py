@@ -216,9 +216,9 @@ def test_the_report_of_the_release_is_shown_in_a_sandbox(own_store: TinyShop, tm
     state = read_live(own_store.store, own_store.channel)
     assert state is not None
     first = read_release(own_store.store, state.pointer.release)
-    told = first.model_copy(update={"id": "measured", "evaluations": {"report": report}})
-    write_release(own_store.store, told)
-    swap_live(own_store.store, own_store.channel, told.id, reason="test", run=None, expected=state)
+    measured = first.model_copy(update={"id": "measured", "evaluations": {"report": report}})
+    write_release(own_store.store, measured)
+    swap_live(own_store.store, own_store.channel, measured.id, reason="test", run=None, expected=state)
     app = create_app(SETTINGS, own_store.settings)
     app.state.live.check()
     with TestClient(app) as client:
@@ -251,9 +251,10 @@ def test_half_a_character_breaks_no_answer(client: TestClient, body: str) -> Non
 
 def test_every_problem_is_declared_where_it_can_happen(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    for path, told in (("/v1/search", "400 404 413 422 503"), ("/v1/classify", "409 413 422"), ("/v1/release", "503")):
+    declared = {"/v1/search": "400 404 413 422 503", "/v1/classify": "409 413 422", "/v1/release": "503"}
+    for path, statuses in declared.items():
         [operation] = paths[path].values()
-        for status in told.split():
+        for status in statuses.split():
             assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
 
 

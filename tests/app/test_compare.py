@@ -1,4 +1,4 @@
-"""Comparing two releases: what moved is told, a publish is never held up, memory holds two at most."""
+"""Comparing two releases: what moved is shown, a publish is never delayed, memory holds two at most."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from app.errors import BadRequest, NoRoom, UnknownItem
 from app.query.question import Part, Question
 from app.query.search import Search
-from app.serving import comparison as guests
-from app.serving.last_known_good import Remembered
+from app.serving import comparison
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.settings import AppSettings
 from tasks.schema.errors import ArtifactMissing, ConfigError
@@ -26,7 +26,7 @@ RED_MUG = Question((Part("red mug"),), top_k=5)
 
 def looking_at(shop: TinyShop, **settings: float) -> Search:
     chosen = AppSettings(poll_seconds=0.05, device="cpu", **settings)
-    live = Live(shop.store, chosen, Remembered(shop.settings.store_cache, chosen.channel))
+    live = Live(shop.store, chosen, LastKnownGood(shop.settings.store_cache, chosen.channel))
     live.check()
     return Search(shop.store, live, chosen)
 
@@ -87,17 +87,17 @@ def test_two_releases_are_in_memory_at_most_and_a_publish_gets_the_place(
     publish_next("fourth")
     search.live.check()
     assert search.answer(RED_MUG).release == "fourth"
-    assert search.live.status().resident == 1, "the guest gave way"
+    assert search.live.status().resident == 1, "the release compared with gave way"
     assert search.compare(RED_MUG, "third").after.release == "fourth"
-    assert search.live.residents.most == 2
+    assert search.live.pool.most == 2
 
 
-def test_a_query_of_the_guest_holds_a_publish_back_no_longer_than_itself(
+def test_a_query_of_the_other_release_holds_a_publish_back_no_longer_than_itself(
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
     publish_next("second")
     search = looking_at(own_store)
-    with search._guests.beside("first") as (live, other):
+    with search._comparison.hold("first") as (live, other):
         publish_next("third")
         publishing = threading.Thread(target=search.live.check)
         publishing.start()
@@ -107,10 +107,10 @@ def test_a_query_of_the_guest_holds_a_publish_back_no_longer_than_itself(
             search.compare(RED_MUG, "first")
         assert search.answer(RED_MUG).release == "second", "queries go on"
     publishing.join(timeout=30)
-    assert search.answer(RED_MUG).release == "third" and search.live.residents.most == 2
+    assert search.answer(RED_MUG).release == "third" and search.live.pool.most == 2
 
 
-def test_a_guest_nobody_asks_leaves(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
+def test_a_release_compared_with_leaves_when_unused(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
     publish_next("second")
     search = looking_at(own_store, compare_idle_seconds=0)
     search.compare(RED_MUG, "first")
@@ -119,13 +119,13 @@ def test_a_guest_nobody_asks_leaves(own_store: TinyShop, publish_next: Callable[
     assert search.live.status().resident == 1
 
 
-def test_a_guest_that_does_not_load_leaves_its_place(
+def test_a_release_to_compare_with_that_does_not_load_leaves_its_place(
     own_store: TinyShop, publish_next: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_next("second")
     search = looking_at(own_store)
     with monkeypatch.context() as patch:
-        patch.setattr(guests, "load_snapshot", lambda *_: (_ for _ in ()).throw(OSError("no memory")))
+        patch.setattr(comparison, "load_snapshot", lambda *_: (_ for _ in ()).throw(OSError("no memory")))
         with pytest.raises(OSError, match="no memory"):
             search.compare(RED_MUG, "first")
     assert search.live.status().resident == 1

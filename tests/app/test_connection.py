@@ -56,6 +56,6 @@ def test_a_head_of_usual_size_and_a_large_body_are_taken(port: int) -> None:
     assert sent(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ", b"x" * 20_000, 1)[0][9:12] == b"200"
     body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        for _ in range(2):  # the second request of a connection is counted anew
+        for _ in range(2):  # the second request of a connection is counted from zero
             connection.sendall(body + b"y" * 3_000_000)
             assert connection.recv(500)[9:12] == b"200"

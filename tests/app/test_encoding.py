@@ -15,13 +15,14 @@ import numpy as np
 
 from app.errors import Busy
 from app.metrics import Metrics
-from app.query.batches import Batches
+from app.query.batcher import DynamicBatcher
 from app.query.search import Search
-from app.query.vectors import Vectors
-from app.serving.last_known_good import Remembered
+from app.query.vector_cache import VectorCache
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.settings import AppSettings
 from tasks.schema.release import Release
+from tests.app.questions import by_text, like_item
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -48,7 +49,7 @@ class Gate:
         return np.array([[float(len(one))] for one in inputs])
 
 
-def queued(batches: Batches, asked: list[tuple[Gate, list[str]]], first: Gate) -> list[Any]:
+def queued(batches: DynamicBatcher, asked: list[tuple[Gate, list[str]]], first: Gate) -> list[Any]:
     """Results, or errors, of queries that all wait while ``first`` is being encoded."""
     with ThreadPoolExecutor(32) as pool:
         leader = pool.submit(batches.encode, first.encode, ["first"])
@@ -71,7 +72,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_what_waits_is_encoded_together_and_each_gets_its_own() -> None:
     gate = Gate("a")
-    results = queued(Batches(8, 99, Metrics()), [(gate, ["x"]), (gate, ["xx", "xxx"]), (gate, ["xxxx"])], gate)
+    results = queued(DynamicBatcher(8, 99, Metrics()), [(gate, ["x"]), (gate, ["xx", "xxx"]), (gate, ["xxxx"])], gate)
     assert gate.batches == [["first"], ["x", "xx", "xxx", "xxxx"]]
     assert [result.tolist() for result in results] == [[[1.0]], [[2.0], [3.0]], [[4.0]]]
     assert len(gate.threads) == 1
@@ -79,26 +80,28 @@ def test_what_waits_is_encoded_together_and_each_gets_its_own() -> None:
 
 def test_two_models_never_share_a_batch_and_the_oldest_goes_first() -> None:
     old, new = Gate("old"), Gate("new", opened=True)
-    queued(Batches(8, 99, Metrics()), [(new, ["a"]), (old, ["b"]), (new, ["c"]), (old, ["d"])], old)
+    queued(DynamicBatcher(8, 99, Metrics()), [(new, ["a"]), (old, ["b"]), (new, ["c"]), (old, ["d"])], old)
     assert old.batches == [["first"], ["b", "d"]] and new.batches == [["a", "c"]]
 
 
 def test_a_batch_has_a_limit_and_a_larger_query_stays_whole() -> None:
     gate = Gate("a")
-    queued(Batches(2, 99, Metrics()), [(gate, ["1", "2", "3"]), (gate, ["4"]), (gate, ["5"]), (gate, ["6"])], gate)
+    queued(
+        DynamicBatcher(2, 99, Metrics()), [(gate, ["1", "2", "3"]), (gate, ["4"]), (gate, ["5"]), (gate, ["6"])], gate
+    )
     assert gate.batches == [["first"], ["1", "2", "3"], ["4", "5"], ["6"]]
 
 
 def test_one_querys_fault_is_not_the_others() -> None:
     gate = Gate("a")
-    good, bad, fine = queued(Batches(8, 99, Metrics()), [(gate, ["x"]), (gate, ["bad"]), (gate, ["xx"])], gate)
+    good, bad, fine = queued(DynamicBatcher(8, 99, Metrics()), [(gate, ["x"]), (gate, ["bad"]), (gate, ["xx"])], gate)
     assert good.tolist() == [[1.0]] and fine.tolist() == [[2.0]]
     assert isinstance(bad, ValueError)
 
 
 def test_a_full_queue_turns_away_at_once_and_goes_on() -> None:
     gate, metrics = Gate("a"), Metrics()
-    batches = Batches(8, 2, metrics)
+    batches = DynamicBatcher(8, 2, metrics)
     first, second, third = queued(batches, [(gate, ["x"]), (gate, ["xx"]), (gate, ["xxx"])], gate)
     assert first.tolist() == [[1.0]] and second.tolist() == [[2.0]]
     assert isinstance(third, Busy) and third.status == 503
@@ -107,7 +110,7 @@ def test_a_full_queue_turns_away_at_once_and_goes_on() -> None:
 
 
 def test_an_encoder_is_let_go_once_its_queries_are_answered() -> None:
-    gate, batches = Gate("a", opened=True), Batches(8, 99, Metrics())
+    gate, batches = Gate("a", opened=True), DynamicBatcher(8, 99, Metrics())
     batches.encode(gate.encode, ["x"])
     gone = weakref.ref(gate)
     del gate
@@ -120,25 +123,25 @@ def test_an_encoder_is_let_go_once_its_queries_are_answered() -> None:
 
 
 def test_vectors_keep_the_latest_used() -> None:
-    vectors, keys = Vectors(2), [(Path("m"), "text", word) for word in "abc"]
+    vectors, keys = VectorCache(2), [(Path("m"), "text", word) for word in "abc"]
     for key in keys[:2]:
-        vectors.keep({key: np.zeros(2)})
-    assert list(vectors.known([keys[0]])) == [keys[0]]  # now "b" is the longest unused
-    vectors.keep({keys[2]: np.ones(2)})
-    assert set(vectors.known(keys)) == {keys[0], keys[2]} and len(vectors) == 2
+        vectors.put({key: np.zeros(2)})
+    assert list(vectors.get([keys[0]])) == [keys[0]]  # now "b" is the longest unused
+    vectors.put({keys[2]: np.ones(2)})
+    assert set(vectors.get(keys)) == {keys[0], keys[2]} and len(vectors) == 2
 
 
-def test_a_kept_vector_does_not_keep_its_batch() -> None:
-    vectors, batch, key = Vectors(9), np.zeros((1000, 8)), (Path("m"), "text", "a")
-    vectors.keep({key: batch[3]})
-    assert vectors.known([key])[key].base is None
+def test_a_cached_vector_does_not_keep_its_batch() -> None:
+    vectors, batch, key = VectorCache(9), np.zeros((1000, 8)), (Path("m"), "text", "a")
+    vectors.put({key: batch[3]})
+    assert vectors.get([key])[key].base is None
 
 
 # Over real releases
 
 
 def following(shop: TinyShop) -> tuple[Search, Metrics]:
-    live = Live(shop.store, SETTINGS, Remembered(shop.settings.store_cache, SETTINGS.channel))
+    live = Live(shop.store, SETTINGS, LastKnownGood(shop.settings.store_cache, SETTINGS.channel))
     live.check()
     metrics = Metrics()
     return Search(shop.store, live, SETTINGS, metrics), metrics
@@ -151,10 +154,10 @@ def count(metrics: Metrics, kind: str, result: str) -> float:
 
 def test_a_query_asked_again_is_not_encoded_again_and_answers_alike(tiny_store: TinyShop) -> None:
     search, metrics = following(tiny_store)
-    first, again = search.by_text("a red mug"), search.by_text("a  red mug ")
+    first, again = search.answer(by_text("a red mug")), search.answer(by_text("a  red mug "))
     assert first.hits == again.hits
     assert (count(metrics, "text", "miss"), count(metrics, "text", "hit")) == (1, 1)
-    alike = search.like_item("red-mug"), search.like_item("red-mug")
+    alike = search.answer(like_item("red-mug")), search.answer(like_item("red-mug"))
     assert alike[0].hits == alike[1].hits
     assert (count(metrics, "product", "miss"), count(metrics, "product", "hit")) == (1, 1)
 
@@ -171,14 +174,14 @@ def test_a_release_with_the_same_model_finds_what_is_known_and_another_model_doe
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
     search, metrics = following(own_store)
-    search.by_text("blue chair")
+    search.answer(by_text("blue chair"))
     publish_next("same-model", rows=own_store.rows("new "))
     search.live.check()
-    assert search.by_text("blue chair").release == "same-model"
+    assert search.answer(by_text("blue chair")).release == "same-model"
     assert (count(metrics, "text", "miss"), count(metrics, "text", "hit")) == (1, 1)
     publish_next("other-model", seed=1)
     search.live.check()
-    assert search.by_text("blue chair").release == "other-model"
+    assert search.answer(by_text("blue chair")).release == "other-model"
     assert count(metrics, "text", "miss") == 2
     with search.live.acquire() as snapshot:
         known = search._encoding.texts(snapshot, ["blue chair"])
@@ -191,10 +194,10 @@ def test_many_at_once_get_what_each_would_get_alone(tiny_store: TinyShop) -> Non
         f"{color} {shape} {number}" for color in ("red", "blue") for shape in ("mug", "lamp") for number in range(8)
     ]
     with ThreadPoolExecutor(16) as pool:
-        together = list(pool.map(search.by_text, asked))
+        together = list(pool.map(search.answer, map(by_text, asked)))
     alone, _ = following(tiny_store)
     for words, answer in zip(asked, together, strict=True):
-        by_itself = alone.by_text(words)
+        by_itself = alone.answer(by_text(words))
         assert [hit.product.item_id for hit in answer.hits] == [hit.product.item_id for hit in by_itself.hits]
         np.testing.assert_allclose([hit.score for hit in answer.hits], [hit.score for hit in by_itself.hits], atol=2e-4)
     batches = metrics.registry.get_sample_value("product_search_batch_size_count")

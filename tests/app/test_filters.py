@@ -20,8 +20,8 @@ from app.errors import BadRequest
 from app.main import create_app
 from app.query.facets import count_facet, without
 from app.query.filters import Filter
-from app.serving.choices import Choices
 from app.serving.columns import Columns
+from app.serving.row_filters import RowFilters
 from app.settings import AppSettings
 from tasks.schema.tables import ITEMS
 from tests.conftest import item
@@ -134,14 +134,14 @@ def test_any_nesting_means_what_plain_python_means(
 
 
 def test_a_filter_is_worked_out_once_and_never_shows_what_was_taken_down(columns: Columns) -> None:
-    choices = Choices(columns, np.array([False, True, True, True]))
+    filters = RowFilters(columns, np.array([False, True, True, True]))
     acme = FILTER.validate_python({"column": "brand", "in": ["Acme"]})
-    assert np.flatnonzero(choices.of(acme).mask).tolist() == [1] and choices.of(acme).count == 1
-    assert choices.of(FILTER.validate_python({"column": "brand", "in": ["Acme"]})) is choices.of(acme)
-    assert choices.of(None).count == 3
+    assert np.flatnonzero(filters.matching(acme).mask).tolist() == [1] and filters.matching(acme).count == 1
+    assert filters.matching(FILTER.validate_python({"column": "brand", "in": ["Acme"]})) is filters.matching(acme)
+    assert filters.matching(None).count == 3
     for number in range(200):
-        choices.of(FILTER.validate_python({"column": "price", "gt": number}))
-    assert len(choices._kept) <= 64
+        filters.matching(FILTER.validate_python({"column": "price", "gt": number}))
+    assert len(filters._cache) <= 64
 
 
 def counted(columns: Columns, name: str, **how: Any) -> dict[str, int]:

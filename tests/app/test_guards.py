@@ -53,7 +53,7 @@ class Caller:
 
 
 class Slow:
-    """An app that answers when told to, and remembers the bodies it was given."""
+    """An app that answers on a signal, and records the bodies it got."""
 
     def __init__(self) -> None:
         self.go, self.bodies, self.inside = asyncio.Event(), [], 0

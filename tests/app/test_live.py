@@ -18,14 +18,15 @@ from PIL import Image
 from app.errors import NothingPublished, TakenDown, UnknownItem
 from app.page import notices
 from app.query.search import Answer, Search
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
-from app.serving.status import Seen
+from app.serving.status import FollowState
 from app.settings import AppSettings
 from tasks.schema.errors import StoreUnavailable
 from tasks.schema.release import Release
 from tasks.store.releases.live import read_live
 from tasks.store.releases.swap import swap_live
+from tests.app.questions import by_image, by_text, like_item
 
 if TYPE_CHECKING:
     from tests.conftest import TinyShop
@@ -36,7 +37,7 @@ SETTINGS = AppSettings(poll_seconds=0.05, device="cpu")
 
 @contextmanager
 def following(shop: TinyShop, start: bool = True, settings: AppSettings = SETTINGS) -> Iterator[Search]:
-    live = Live(shop.store, settings, Remembered(shop.settings.store_cache, SETTINGS.channel))
+    live = Live(shop.store, settings, LastKnownGood(shop.settings.store_cache, SETTINGS.channel))
     live.check()
     if start:
         live.start()
@@ -72,7 +73,7 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
     def ask(search: Search, number: int) -> None:
         while not stop.is_set():
             try:
-                answer = search.by_text("red mug", 5) if number % 2 else search.like_item("red-mug", 5)
+                answer = search.answer(by_text("red mug", 5)) if number % 2 else search.answer(like_item("red-mug", 5))
                 if number % 2 and ranking(answer) != expected[int(answer.release[1:]) % 2]:
                     faults.append(f"answer of {answer.release} ranks as another release's model does")
                 titles = {hit.product.title.split("|")[0] for hit in answer.hits}
@@ -84,10 +85,10 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
 
     publish_next("r0", own_store.rows("r0|"))
     with following(own_store) as search:
-        expected = {0: ranking(search.by_text("red mug", 5))}
+        expected = {0: ranking(search.answer(by_text("red mug", 5)))}
         publish_next("r1", own_store.rows("r1|"), seed=1)
         wait_for(lambda: served(search) == "r1")
-        expected[1] = ranking(search.by_text("red mug", 5))
+        expected[1] = ranking(search.answer(by_text("red mug", 5)))
         assert expected[0] != expected[1]
         threads = [threading.Thread(target=ask, args=(search, number)) for number in range(4)]
         for thread in threads:
@@ -104,7 +105,7 @@ def test_no_query_fails_or_mixes_releases_while_ten_are_published(
         status = search.live.status()
     assert not faults, faults[:5]
     assert len(answers) >= 8, f"queries ran between the swaps: {answers}"
-    assert search.live.residents.most <= 2 and status.resident == 1
+    assert search.live.pool.most <= 2 and status.resident == 1
     assert status.snapshot and status.snapshot.pointer.generation == 13
 
 
@@ -121,7 +122,7 @@ def test_a_query_keeps_its_release_and_holds_the_third_one_back(
             assert search.live.status().resident == 2
             assert held.release.id == "first" and len(held.items) == 12
         wait_for(lambda: served(search) == "third")
-        assert search.live.residents.most == 2
+        assert search.live.pool.most == 2
 
 
 def test_the_same_model_is_loaded_once(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
@@ -150,7 +151,7 @@ def test_a_release_that_will_not_load_leaves_the_old_one_and_is_named(
         index.write_bytes(damaged)
         search.live.check()
         status = search.live.status()
-        assert served(search) == "first" and search.by_text("red mug").release == "first"
+        assert served(search) == "first" and search.answer(by_text("red mug")).release == "first"
         assert status.refused and status.refused.release == "broken" and status.resident == 1
         before = status.refused.attempts
         search.live.check()
@@ -181,7 +182,7 @@ def test_rows_and_vectors_must_agree(own_store: TinyShop, publish_next: Callable
         refused = search.live.status().refused
         assert served(search) is None and refused and "12 vectors" in refused.reason and "5 products" in refused.reason
         with pytest.raises(NothingPublished, match="cannot be loaded"):
-            search.by_text("red mug")
+            search.answer(by_text("red mug"))
 
 
 def test_a_roll_back_is_followed(own_store: TinyShop, publish_next: Callable[..., Release]) -> None:
@@ -211,16 +212,16 @@ def test_an_open_page_keeps_its_images_over_a_swap(own_store: TinyShop, publish_
         with pytest.raises(UnknownItem):
             search.image_hash("red-mug", shown="0" * 64)
         with pytest.raises(UnknownItem):
-            search.like_item("red-mug")
+            search.answer(like_item("red-mug"))
 
 
 def test_the_first_release_is_served_without_a_restart(empty_store: TinyShop) -> None:
     with following(empty_store) as search:
         with pytest.raises(NothingPublished, match="No release is live"):
-            search.by_text("red mug")
+            search.answer(by_text("red mug"))
         empty_store.publish("first")
         wait_for(lambda: served(search) == "first")
-        assert len(search.by_text("red mug").hits) == 12
+        assert len(search.answer(by_text("red mug")).hits) == 12
 
 
 def unreachable(*_: object, **__: object) -> None:
@@ -234,7 +235,7 @@ def test_a_start_without_the_store_serves_the_last_release_and_says_so(
         pass
     with monkeypatch.context() as broken:
         broken.setattr("app.serving.live.read_live", unreachable)
-        live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
+        live = Live(own_store.store, SETTINGS, LastKnownGood(own_store.settings.store_cache, "production"))
         live.check()
         status = live.status()
         assert status.snapshot and status.snapshot.release.id == "first" and status.stale and status.store_error
@@ -252,7 +253,7 @@ def test_a_start_without_the_store_serves_no_damaged_file(own_store: TinyShop, m
     content[-1] ^= 1
     kept.write_bytes(content)
     monkeypatch.setattr("app.serving.live.read_live", unreachable)
-    live = Live(own_store.store, SETTINGS, Remembered(own_store.settings.store_cache, "production"))
+    live = Live(own_store.store, SETTINGS, LastKnownGood(own_store.settings.store_cache, "production"))
     live.check()
     assert live.status().snapshot is None
     with pytest.raises(NothingPublished), live.acquire():
@@ -265,7 +266,7 @@ def test_an_outage_while_serving_changes_nothing_but_the_note(
     with following(own_store, start=False) as search:
         monkeypatch.setattr("app.serving.live.read_live", unreachable)
         search.live.check()
-        assert search.by_text("red mug").release == "first"
+        assert search.answer(by_text("red mug")).release == "first"
         assert search.live.status().stale
 
 
@@ -275,9 +276,9 @@ def test_a_release_with_a_classifier_tells_categories(
     publish_next("second", classifier=own_store.classifier())
     image = Image.open(io.BytesIO(own_store.image("blue", "chair"))).convert("RGB")
     with following(own_store, start=False) as search:
-        told = search.by_image(image).categories
-        assert told and told[0].label == "chair" and 0 < told[0].probability <= 1
-        assert search.by_text("blue chair").categories is None, "words have no category"
+        categories = search.answer(by_image(image)).categories
+        assert categories and categories[0].label == "chair" and 0 < categories[0].probability <= 1
+        assert search.answer(by_text("blue chair")).categories is None, "words have no category"
         assert search.classify(image, top_k=3).release == "second"
 
 
@@ -289,29 +290,29 @@ def test_loading_a_snapshot_leaves_queries_answering(own_store: TinyShop, publis
         loading.start()
         answered = 0
         while loading.is_alive():
-            search.by_text("red mug", 3)
+            search.answer(by_text("red mug", 3))
             answered += 1
         loading.join()
         assert answered > 0 and served(search) == "second"
 
 
 def shown(search: Search) -> set[str]:
-    return {hit.product.item_id for hit in search.by_text("red mug", 50).hits}
+    return {hit.product.item_id for hit in search.answer(by_text("red mug", 50)).hits}
 
 
 def test_a_product_taken_down_is_nowhere_to_be_seen(own_store: TinyShop) -> None:
     image = Image.open(io.BytesIO(own_store.image("red", "mug"))).convert("RGB")
     with following(own_store, start=False) as search:
         open_page = search.image_hash("red-mug")
-        assert search.by_image(image, 1).hits[0].product.item_id == "red-mug"
+        assert search.answer(by_image(image, 1)).hits[0].product.item_id == "red-mug"
         with search.live.acquire() as before:
             release = own_store.take_down("red-mug", "not-in-the-catalogue")
             search.live.check()
         assert served(search) == release.id and release.items == 11
         assert len(shown(search)) == 11 and "red-mug" not in shown(search)
-        assert "red-mug" not in {hit.product.item_id for hit in search.by_image(image, 50).hits}
-        assert "red-mug" not in {hit.product.item_id for hit in search.like_item("blue-mug", 50).hits}
-        for refused in (search.product, search.like_item, search.image_hash):
+        assert "red-mug" not in {hit.product.item_id for hit in search.answer(by_image(image, 50)).hits}
+        assert "red-mug" not in {hit.product.item_id for hit in search.answer(like_item("blue-mug", 50)).hits}
+        for refused in (search.product, lambda item: search.answer(like_item(item)), search.image_hash):
             with pytest.raises(TakenDown, match="taken down on"):
                 refused("red-mug")
         with pytest.raises(TakenDown):
@@ -341,7 +342,7 @@ def test_examples_name_no_product_taken_down(own_store: TinyShop, publish_next: 
 def test_everything_may_be_taken_down(own_store: TinyShop) -> None:
     own_store.take_down(*(row["item_id"] for row in own_store.rows()))
     with following(own_store, start=False) as search:
-        assert search.by_text("red mug").hits == []
+        assert search.answer(by_text("red mug")).hits == []
 
 
 def test_a_start_without_the_store_still_hides_what_was_taken_down(
@@ -355,7 +356,7 @@ def test_a_start_without_the_store_still_hides_what_was_taken_down(
         assert search.live.status().stale and len(shown(search)) == 11
 
 
-def test_an_artifact_made_anew_under_its_id_is_opened_anew(
+def test_an_artifact_rebuilt_under_its_id_is_opened_again(
     own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
     from tasks.store.artifacts.cache import fetch
@@ -385,14 +386,14 @@ def silently_flip(path: Path, offset: int = -1) -> None:
 
 def test_a_local_copy_that_rotted_is_fetched_again(own_store: TinyShop) -> None:
     with following(own_store, start=False) as search:
-        expected = search.by_text("red mug").hits
+        expected = search.answer(by_text("red mug")).hits
     copies = [path for path in own_store.settings.store_cache.glob("*/*/*/*") if path.name in SERVED_FILES]
     assert len(copies) >= 3
     for copy in copies:
         silently_flip(copy, copy.stat().st_size // 2)
         rotten = copy.read_bytes()
         with following(own_store, start=False) as search:
-            assert search.by_text("red mug").hits == expected and copy.read_bytes() != rotten
+            assert search.answer(by_text("red mug")).hits == expected and copy.read_bytes() != rotten
 
 
 def test_a_damaged_copy_without_the_store_is_reported_and_served_once_mended(
@@ -408,7 +409,7 @@ def test_a_damaged_copy_without_the_store_is_reported_and_served_once_mended(
         refused = search.live.status().refused
         assert served(search) is None and refused and "index.faiss" in refused.reason
         with pytest.raises(NothingPublished, match=r"index\.faiss"):
-            search.by_text("red mug")
+            search.answer(by_text("red mug"))
         silently_flip(copy)
         wait_for(lambda: search.live.check() or served(search) == "first", seconds=10)
 
@@ -428,7 +429,7 @@ def test_a_damaged_pointer_changes_nothing_but_the_note(own_store: TinyShop) -> 
 
 
 def test_a_bad_release_waits_longer_each_time_but_never_for_hours() -> None:
-    seen = Seen()
+    seen = FollowState()
     waits = [seen.refuse("bad", ValueError("x"), poll_seconds=5.0).again_in for _ in range(40)]
     assert waits[0] == pytest.approx(10, abs=1) and waits[1] == pytest.approx(20, abs=1)
     assert max(waits) <= 600 and waits[-1] > 590 and not seen.may_try("bad") and seen.may_try("other")

@@ -29,7 +29,7 @@ def client(own_store: TinyShop) -> Iterator[TestClient]:
         yield client
 
 
-def told(client: TestClient) -> dict[Sample, float]:
+def samples(client: TestClient) -> dict[Sample, float]:
     answer = client.get("/metrics")
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.text)
@@ -45,7 +45,7 @@ def test_queries_are_counted_and_timed_by_stage(client: TestClient, own_store: T
     client.post("/v1/search", json={"text": "red mug"})
     client.post("/v1/search/image", files={"image": ("x.jpg", own_store.image("red", "mug"))})
     client.post("/v1/search", json={})
-    found = told(client)
+    found = samples(client)
     assert found[of("requests_total", route="/v1/search", status="200")] == 2
     assert found[of("requests_total", route="/v1/search", status="422")] == 1
     assert found[of("requests_total", route="/v1/search/image", status="200")] == 1
@@ -60,7 +60,7 @@ def test_the_live_release_and_its_swaps_are_told(
     client: TestClient, own_store: TinyShop, publish_next: Callable[..., Release]
 ) -> None:
     live = client.app.state.live  # type: ignore[attr-defined]
-    found = told(client)
+    found = samples(client)
     assert found[of("generation")] == 1 and found[of("ready")] == 1 and found[of("stale")] == 0
     assert found[of("swaps_total", result="refused")] == 0 and found[of("live_seconds")] >= 0
     publish_next("second")
@@ -68,7 +68,7 @@ def test_the_live_release_and_its_swaps_are_told(
     publish_next("third")
     (own_store.settings.store_cache.parent / "store" / "indexes" / "index-third" / "index.faiss").write_bytes(b"x")
     live.check()
-    found = told(client)
+    found = samples(client)
     assert found[of("generation")] == 2 and found[of("resident_releases")] == 1
     assert found[of("swaps_total", result="refused")] == 1
 
@@ -90,10 +90,10 @@ def test_no_label_is_what_a_caller_wrote(client: TestClient) -> None:
 def test_two_apps_count_for_themselves(client: TestClient, tiny_store: TinyShop) -> None:
     client.post("/v1/search", json={"text": "red mug"})
     with TestClient(create_app(SETTINGS, tiny_store.settings)) as other:
-        assert of("requests_total", route="/v1/search", status="200") not in told(other)
+        assert of("requests_total", route="/v1/search", status="200") not in samples(other)
 
 
 def test_before_the_first_release_it_tells_that(empty_store: TinyShop) -> None:
     with TestClient(create_app(SETTINGS, empty_store.settings)) as client:
-        found = told(client)
+        found = samples(client)
         assert found[of("ready")] == 0 and of("generation") not in found

@@ -11,9 +11,9 @@ import pytest
 
 from app.serving import live as app_live
 from app.serving import reader_lease as app_lease
-from app.serving.last_known_good import Remembered
+from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
-from app.serving.reader_lease import Lease
+from app.serving.reader_lease import ReaderLease
 from app.settings import AppSettings
 from tasks.schema.errors import BeingCollected, StoreUnavailable, TerminalError
 from tasks.store.artifacts.claims import deletion_path
@@ -32,7 +32,7 @@ def leases(store: Store) -> list[list[str]]:
 
 
 def app_over(shop: TinyShop) -> Live:
-    return Live(shop.store, SETTINGS, Remembered(shop.settings.store_cache, SETTINGS.channel))
+    return Live(shop.store, SETTINGS, LastKnownGood(shop.settings.store_cache, SETTINGS.channel))
 
 
 def served(live: Live) -> str | None:
@@ -115,7 +115,7 @@ class TestLease:
         return open_store(StoreSettings(store_uri=str(tmp_path)))
 
     def test_is_renewed_in_time_and_not_at_every_look(self, store: Store, clock: Callable[[float], None]) -> None:
-        lease = Lease(store, poll_seconds=5)
+        lease = ReaderLease(store, poll_seconds=5)
         lease.hold([])
         assert store.list(FOLDER) == []
         lease.hold(["r1"])
@@ -129,19 +129,19 @@ class TestLease:
         assert [info.path for info in store.list(FOLDER)] == [first.path]
 
     def test_gets_another_name_where_it_ran_out(self, store: Store, clock: Callable[[float], None]) -> None:
-        lease = Lease(store, poll_seconds=5)
+        lease = ReaderLease(store, poll_seconds=5)
         lease.hold(["r1"])
         clock(LEASE_LIFETIME.total_seconds() + 1)
         lease.hold(["r1"])
         assert len(store.list(FOLDER)) == 2  # the collector clears the old one away
 
     def test_lasts_longer_than_a_slow_app_takes_to_look_again(self, store: Store) -> None:
-        Lease(store, poll_seconds=3600).hold(["r1"])
+        ReaderLease(store, poll_seconds=3600).hold(["r1"])
         (info,) = store.list(FOLDER)
         assert store.read_json(info.path)["lasts"] == 4 * 3600
 
     def test_a_refused_release_is_asked_for_again(self, store: Store) -> None:
-        lease = Lease(store, poll_seconds=5)
+        lease = ReaderLease(store, poll_seconds=5)
         store.write_json(deletion_path("releases/r1"), {})
         for _ in range(2):
             with pytest.raises(BeingCollected):

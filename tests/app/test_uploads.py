@@ -57,9 +57,9 @@ def uploads() -> Iterator[Uploads]:
 def test_memory_beyond_the_limit_is_refused() -> None:
     uploads = Uploads(AppSettings(decoders=1, decode_seconds=120))  # or a slow machine runs out of time first
     try:
-        with pytest.raises(BadImage, match="too much memory") as told:
+        with pytest.raises(BadImage, match="too much memory") as raised:
             uploads.decode(exif_of_many_gigabytes())
-        assert told.value.status == 413
+        assert raised.value.status == 413
         assert uploads.decode(encoded(Image.new("RGB", (64, 48)), "JPEG")).size == (64, 48), "the next one is decoded"
     finally:
         uploads.close()

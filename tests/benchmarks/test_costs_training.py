@@ -8,12 +8,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.clip import finetune as module
-from tasks.clip.augment import PixelBank
+from tasks.clip.augment import PixelCache
 from tasks.clip.config import FinetuneConfig
 from tasks.clip.finetune import finetune
 from tasks.clip.folder import load_model
 from tasks.clip.gradient import Batch, backward
-from tasks.clip.vocabulary import UsedTokens
+from tasks.clip.vocabulary import TrimmedVocabulary
 from tests.clip.shapes import TINY_VIT, make_model, shapes
 
 PAIRS, CONTEXT = 16, 16
@@ -82,7 +82,7 @@ def test_each_image_is_decoded_once_where_all_fit_into_memory(folder: Path, tmp_
     for memory, decoded in ((4096, 40), (0, 3 * 32 + 8 * 2)):
         counted = _Counted()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PixelBank, "_decode", counted.around(PixelBank._decode))
+            patch.setattr(PixelCache, "_decode", counted.around(PixelCache._decode))
             config = FinetuneConfig.small(steps=6, batch_size=16, evaluations=2, picture_memory_mb=memory)
             finetune(folder, data, val, config, tmp_path / "out")
         assert counted.calls == decoded  # 6 batches of 16 are three passes over the 32
@@ -106,7 +106,7 @@ def test_captions_are_split_into_tokens_once(folder: Path, tmp_path: Path, monke
 def test_the_optimiser_sees_only_the_tokens_that_occur(folder: Path) -> None:
     model, _ = load_model(folder)
     whole, tokens = model.token_embedding.weight, _batch([8, 4]).tokens
-    vocabulary = UsedTokens(model, tokens)
+    vocabulary = TrimmedVocabulary(model, tokens)
     assert len(model.token_embedding.weight) == len(tokens.unique())
     texts = model.encode_text(vocabulary.renumber(tokens))
     vocabulary.restore()

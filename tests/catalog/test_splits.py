@@ -1,15 +1,26 @@
 """Splits: shares, no leaks, and nothing moves when a shop grows."""
 
 import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.catalog.groups import design_words, group_of
 from tasks.catalog.listing import Listing
-from tasks.catalog.splits import PRECEDENCE, Known, Member, assign_splits, share_of, straddling
+from tasks.catalog.splits import PRECEDENCE, Known, Member, assign_splits, share_of
 
 Shop = list[Member]
+
+
+def straddling(members: Sequence[Member], splits: Sequence[str], key: Callable[[Member], Hashable]) -> int:
+    """How many groups or images (by ``key``) have items in two of train, val and test. Zero, or a leak."""
+    seen: dict[Hashable, set[str]] = defaultdict(set)
+    for member, split in zip(members, splits, strict=True):
+        if split in PRECEDENCE:
+            seen[key(member)].add(split)
+    return sum(len(found) > 1 for found in seen.values())
 
 
 @st.composite

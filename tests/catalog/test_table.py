@@ -267,7 +267,7 @@ def test_types_as_people_say_them() -> None:
 
 
 def test_contradictions_are_told_all_at_once() -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="must be 1") as caught:
         CatalogConfig(source="shop", train_share=0.9, columns={"headline": "x"}, delimiter=",,", encoding="utf-99")
     for words in ("must be 1", "headline", "one character", "utf-99", "ABO export"):
         assert words in str(caught.value)

@@ -70,9 +70,11 @@ def test_numpy_answers_what_the_training_code_computes(kind: str) -> None:
 def test_predictions_are_probabilities_likeliest_first(kind: str) -> None:
     head, vectors = make(kind), unit(np.random.default_rng(3).normal(size=(7, DIM)))
     for answer, row in zip(head.predict(vectors, 10), head.logits(vectors), strict=True):
-        assert len(answer) == 4 and {label for label, _ in answer} == set(LABELS)
+        assert len(answer) == 4
+        assert {label for label, _ in answer} == set(LABELS)
         shares = [share for _, share in answer]
-        assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1, abs=1e-5)
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1, abs=1e-5)
         assert answer[0][0] == LABELS[int(row.argmax())]
     assert head.predict(vectors[:0], 3) == []
 

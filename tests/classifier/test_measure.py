@@ -42,7 +42,8 @@ def test_macro_f1_is_sklearns_over_the_classes_with_test_items(sample) -> None:
     assert metrics["macro_f1"] != pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
     assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert (metrics["classes"], metrics["classes_averaged"], metrics["classes_unseen"]) == (8, 8, 2)
-    assert metrics["items_unseen"] == 10 and metrics["n"] == 500
+    assert metrics["items_unseen"] == 10
+    assert metrics["n"] == 500
 
 
 def test_top_k_counts_unseen_items_as_wrong(sample) -> None:
@@ -68,7 +69,8 @@ def test_buckets_follow_the_training_counts(sample) -> None:
     ]
     buckets = measure_head(head, vectors, labels).metrics["buckets"]
     rows = [i for i, label in enumerate(labels) if label in ("c4", "c5")]
-    assert buckets["tail"]["n"] == len(rows) and buckets["tail"]["classes"] == 2
+    assert buckets["tail"]["n"] == len(rows)
+    assert buckets["tail"]["classes"] == 2
     assert buckets["tail"]["top1"] == pytest.approx(np.mean([labels[i] == predicted[i] for i in rows]))
     assert buckets["unseen"] == {"classes": 2, "n": 10, "top1": 0.0, "recall": 0.0, "f1": 0.0}
     assert sum(bucket["n"] for bucket in buckets.values()) == 500
@@ -79,11 +81,14 @@ def test_tables_agree_with_each_other(sample) -> None:
     measured = measure_head(identity_head(), vectors, labels)
     lines = {line["label"]: line for line in measured.per_class}
     assert set(lines) == set(LABELS) | {"rare", "never seen"}
-    assert lines["c7"]["f1"] is None and lines["c7"]["n_test"] == 0 and lines["rare"]["n_train"] == 2
+    assert lines["c7"]["f1"] is None
+    assert lines["c7"]["n_test"] == 0
+    assert lines["rare"]["n_train"] == 2
     assert [line["n_test"] for line in measured.per_class] == sorted(
         (ln["n_test"] for ln in lines.values()), reverse=True
     )
-    assert measured.confusion.sum() == 500 and measured.labels == sorted(set(labels) | set(predicted))
+    assert measured.confusion.sum() == 500
+    assert measured.labels == sorted(set(labels) | set(predicted))
     place = measured.labels.index("c0")
     assert measured.confusion[place].sum() == lines["c0"]["n_test"]
     assert measured.confusion[place, place] / lines["c0"]["n_test"] == pytest.approx(lines["c0"]["recall"])

@@ -20,7 +20,8 @@ def test_blank_fields_take_the_recipe_that_fits_the_model() -> None:
         None,
     )
     assert (small.recipe, small.batch_size, small.epochs) == ("small", 128, None)
-    assert small.steps is not None and small.learning_rate > 1e-3
+    assert small.steps is not None
+    assert small.learning_rate > 1e-3
     for recipe in (large, small):
         blanks = {name for name, value in recipe if value is None}
         assert blanks <= {"epochs", "steps", "image_size"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.clip.augment import PixelBank, augment
+from tasks.clip.augment import PixelCache, augment
 from tasks.clip.config import CaptionShares, FinetuneConfig
 from tasks.clip.data import CaptionTable, TrainingData, batch_items, titles
 from tasks.clip.images import PixelReader
@@ -55,12 +55,15 @@ def test_each_epoch_shows_each_item_at_most_once_in_another_order() -> None:
 @pytest.mark.parametrize("area", [1.0, 0.5])
 def test_pixels_are_moved_by_their_random_numbers_only(area: float) -> None:
     reader = PixelReader({}, (40, 40))
-    bank = PixelBank(shapes(6).images, reader, threads=2, memory_bytes=10**9)
+    bank = PixelCache(shapes(6).images, reader, threads=2, memory_bytes=10**9)
     pixels, recipe = bank.pixels(np.arange(6)), FinetuneConfig(crop_area_min=area, jitter=0.1).resolve(SMALL)
     shown = [augment(pixels, recipe, np.random.default_rng(seed), torch.device("cpu")) for seed in (1, 1, 2)]
-    assert shown[0].shape == (6, 3, 40, 40) and shown[0].dtype == torch.float32
-    assert shown[0].min() >= 0 and shown[0].max() <= 1
-    assert torch.equal(shown[0], shown[1]) and not torch.equal(shown[0], shown[2])
+    assert shown[0].shape == (6, 3, 40, 40)
+    assert shown[0].dtype == torch.float32
+    assert shown[0].min() >= 0
+    assert shown[0].max() <= 1
+    assert torch.equal(shown[0], shown[1])
+    assert not torch.equal(shown[0], shown[2])
     bank.close()
 
 
@@ -77,7 +80,7 @@ def test_a_shift_moves_the_image_and_repeats_its_edge() -> None:
 
 
 def test_the_largest_crop_is_the_image_itself() -> None:
-    pixels = PixelBank(shapes(4).images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9).pixels(np.arange(4))
+    pixels = PixelCache(shapes(4).images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9).pixels(np.arange(4))
     recipe = FinetuneConfig(crop_area_min=0.999999, jitter=0.0, flip=False).resolve(SMALL)
     shown = augment(pixels, recipe, np.random.default_rng(0), torch.device("cpu"))
     assert (shown * 255 - torch.from_numpy(pixels).float()).abs().max() < 1
@@ -85,8 +88,8 @@ def test_the_largest_crop_is_the_image_itself() -> None:
 
 def test_pixels_kept_and_pixels_decoded_each_time_are_the_same() -> None:
     data, reader, rows = shapes(9), PixelReader({}, (40, 40)), np.array([5, 0, 5, 8])
-    kept = PixelBank(data.images, reader, threads=2, memory_bytes=10**9)
-    fresh = PixelBank(data.images, reader, threads=2, memory_bytes=0)
+    kept = PixelCache(data.images, reader, threads=2, memory_bytes=10**9)
+    fresh = PixelCache(data.images, reader, threads=2, memory_bytes=0)
     np.testing.assert_array_equal(kept.pixels(rows), fresh.pixels(rows))
     kept.close()
     fresh.close()
@@ -96,4 +99,4 @@ def test_an_image_that_cannot_be_read_is_named() -> None:
     data = shapes(3)
     images = [data.images[0], b"not a picture", data.images[2]]
     with pytest.raises(CatalogError, match="training image 1"):
-        PixelBank(images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9)
+        PixelCache(images, PixelReader({}, (40, 40)), threads=2, memory_bytes=10**9)

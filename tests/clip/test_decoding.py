@@ -87,7 +87,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_pool_ends(source: ImageSo
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "answer"),
     [
         (ArtifactMissing("no image"), {"error": "ArtifactMissing", "message": "no image"}),
         (StoreUnavailable("busy"), {"error": "StoreUnavailable", "message": "busy"}),
@@ -95,13 +95,13 @@ def test_an_image_that_cannot_be_read_is_named_and_the_pool_ends(source: ImageSo
         (None, {"error": None}),
     ],
 )
-def test_an_error_keeps_the_class_that_says_whether_to_retry(raised: Exception | None, told: dict[str, Any]) -> None:
+def test_an_error_keeps_the_class_that_says_whether_to_retry(raised: Exception | None, answer: dict[str, Any]) -> None:
     done: Future[None] = Future()
     done.set_exception(raised) if raised else done.set_result(None)
-    assert batch_result([done]) == told
+    assert batch_result([done]) == answer
 
 
-def test_a_killed_worker_is_told_as_what_may_pass(source: ImageSource, pixels: PixelReader) -> None:
+def test_a_killed_worker_is_a_transient_error(source: ImageSource, pixels: PixelReader) -> None:
     pool = DecodePool(pixels, source, batch_size=2, processes=1)
     found = pool.decoded(cut(NAMES, 2))
     next(found)
@@ -120,7 +120,8 @@ def test_an_encoder_decodes_by_processes_once_they_run(
     assert encoder._pool is None  # few images
     stream = encoder.embed_stored(NAMES, source, 16)  # begun by threads, ended by processes
     found = [next(stream), next(stream)]
-    assert encoder._pool is not None and not encoder._pool.ready
+    assert encoder._pool is not None
+    assert not encoder._pool.ready
     encoder._pool.wait()
     monkeypatch.setattr(encoder, "embed", None)
     for batches in ([*found, *stream], list(encoder.embed_stored(NAMES, source, 16))):
@@ -159,13 +160,13 @@ def test_a_shard_is_large_where_a_gpu_computes(
 ) -> None:
     monkeypatch.setattr(clip_device, "choose_device", lambda: torch.device(device))
     assert shard_size(EmbedConfig.model_validate(settings)) == expected
-    assert GPU_SHARD_SIZE >= clip_encoder._WORTH_PROCESSES > SHARD_SIZE
+    assert GPU_SHARD_SIZE >= clip_encoder._MIN_IMAGES_FOR_PROCESSES > SHARD_SIZE
 
 
 def beside_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """An encoder that believes to be on a GPU, with eight cores."""
     encoder = Encoder.load(make_model(folder / "model", TINY_VIT), device="cpu")
-    monkeypatch.setattr(clip_encoder, "_WORTH_PROCESSES", 10)
-    monkeypatch.setattr(clip_encoder, "_keeps_up", lambda device, workers: False)
+    monkeypatch.setattr(clip_encoder, "_MIN_IMAGES_FOR_PROCESSES", 10)
+    monkeypatch.setattr(clip_encoder, "_threads_suffice", lambda device, workers: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     return encoder

@@ -65,7 +65,8 @@ def test_vectors_are_those_of_open_clip_s_own_pipeline(folder: Path, encoder: En
 def test_vectors_are_unit_float32_in_order(encoder: Encoder) -> None:
     data = shapes(10)
     vectors = encoder.encode_images(data.images, batch_size=3)
-    assert vectors.dtype == np.float32 and vectors.shape == (10, encoder.dim)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (10, encoder.dim)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert not np.allclose(vectors[0], vectors[1])
     assert encoder.encode_texts([]).shape == (0, encoder.dim)
@@ -112,7 +113,8 @@ def test_embed_streams_names_and_reads_little_ahead(encoder: Encoder) -> None:
 
     stream = encoder.embed(source(), batch_size=4)
     names, vectors = next(stream)
-    assert names == ["item-0", "item-1", "item-2", "item-3"] and vectors.shape == (4, encoder.dim)
+    assert names == ["item-0", "item-1", "item-2", "item-3"]
+    assert vectors.shape == (4, encoder.dim)
     assert len(taken) <= 12
     rest = list(stream)
     assert [name for part, _ in rest for name in part] == [f"item-{row}" for row in range(4, 40)]

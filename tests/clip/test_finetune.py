@@ -39,13 +39,16 @@ def test_it_learns_64_shapes(resnet: Path, tmp_path: Path) -> None:
     log = finetune(
         resnet, data, data, config, tmp_path / "out", progress=lambda share, line: said.append((share, line))
     )
-    assert log.best_recall is not None and log.best_recall > 0.8
+    assert log.best_recall is not None
+    assert log.best_recall > 0.8
     assert log.points[-1]["loss"] < log.points[0]["loss"] / 2
     encoder = Encoder.load(tmp_path / "out", device="cpu")
     scores = encoder.encode_texts([kinds["title"] for kinds in data.captions]) @ encoder.encode_images(data.images).T
     assert (scores.argmax(1) == np.arange(64)).mean() == pytest.approx(log.best_recall, abs=0.05)
-    assert [share for share, _ in said] == sorted(share for share, _ in said) and said[-1][0] == 1.0
-    assert "R@1" in said[-1][1] and "s left" in said[-1][1]
+    assert [share for share, _ in said] == sorted(share for share, _ in said)
+    assert said[-1][0] == 1.0
+    assert "R@1" in said[-1][1]
+    assert "s left" in said[-1][1]
 
 
 def test_open_clip_loads_what_was_written(resnet: Path, tmp_path: Path) -> None:
@@ -53,7 +56,8 @@ def test_open_clip_loads_what_was_written(resnet: Path, tmp_path: Path) -> None:
     model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'out'}", require_pretrained=True)
     assert all(torch.isfinite(tensor).all() for tensor in model.state_dict().values())
     card = json.loads((tmp_path / "out" / "open_clip_config.json").read_text())["card"]
-    assert card["random_weights"] is False and card["weights_sha256"]
+    assert card["random_weights"] is False
+    assert card["weights_sha256"]
     base, _ = load_model(resnet)
     assert not torch.equal(base.token_embedding.weight, model.token_embedding.weight)
 
@@ -64,8 +68,10 @@ def test_the_log_is_json_and_reads_back(vit: Path, tmp_path: Path) -> None:
     assert (log.steps, log.batch_size, log.items, log.stopped_early) == (20, 16, 64, False)
     assert [entry["step"] for entry in log.evaluations] == [5, 10, 15, 20]
     assert log.best_recall == max(entry[SCORE] for entry in log.evaluations)
-    assert log.seconds > 0 and log.pictures_per_second > 0
-    assert log.recipe["recipe"] == "small" and log.recipe["learning_rate"] == 3e-3
+    assert log.seconds > 0
+    assert log.pictures_per_second > 0
+    assert log.recipe["recipe"] == "small"
+    assert log.recipe["learning_rate"] == 3e-3
 
 
 @pytest.mark.parametrize("kind", ["vit", "resnet"])
@@ -99,7 +105,8 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(
     resumed = finetune(base, shapes(), shapes(8), config, tmp_path / "resumed", resume=tmp_path / "saved")
     assert resumed.resumed_at == [10]
     assert _difference(tmp_path / "whole", tmp_path / "resumed") == 0
-    assert resumed.evaluations == whole.evaluations and resumed.best_step == whole.best_step
+    assert resumed.evaluations == whole.evaluations
+    assert resumed.best_step == whole.best_step
     assert resumed.points == whole.points
 
 
@@ -110,7 +117,8 @@ def test_the_checkpoint_holds_the_best_weights_so_far(vit: Path, tmp_path: Path)
     def save(folder: Path, step: int) -> None:
         state = json.loads((folder / "state.json").read_text())
         saved.append((step, (folder / "best.safetensors").exists()))
-        assert state["step"] == step and not list(folder.glob("*.partial"))
+        assert state["step"] == step
+        assert not list(folder.glob("*.partial"))
 
     finetune(vit, shapes(), shapes(8), config, tmp_path / "out", save=save)
     assert saved == [(5, True), (10, True), (15, True)]
@@ -148,17 +156,21 @@ def test_the_best_weights_are_written_and_patience_stops(
     monkeypatch.setattr(module, "measure_recall", measure)
     config = FinetuneConfig.small(steps=20, batch_size=16, evaluations=5, patience=2)
     log = finetune(vit, shapes(), shapes(8), config, tmp_path / "out")
-    assert log.stopped_early and (log.steps, log.best_step, log.best_recall) == (16, 8, 0.3)
+    assert log.stopped_early
+    assert (log.steps, log.best_step, log.best_recall) == (16, 8, 0.3)
     written = load_file(tmp_path / "out" / WEIGHTS_FILE)
     table = written.pop("token_embedding.weight")
     assert all(torch.equal(written[name], seen[1][name]) for name in written)
     learnt = seen[1]["token_embedding.weight"]  # has only the rows that are read
-    assert len(learnt) < len(table) and all((table == row).all(dim=1).any() for row in learnt)
+    assert len(learnt) < len(table)
+    assert all((table == row).all(dim=1).any() for row in learnt)
 
 
 def test_without_a_val_split_the_last_weights_win(vit: Path, tmp_path: Path) -> None:
     log = finetune(vit, shapes(), shapes(0), FinetuneConfig.small(**QUICK), tmp_path / "out")
-    assert log.evaluations == [] and log.best_recall is None and log.best_step == 20
+    assert log.evaluations == []
+    assert log.best_recall is None
+    assert log.best_step == 20
 
 
 def test_a_diverging_run_says_what_to_lower(vit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +186,9 @@ def test_a_diverging_run_says_what_to_lower(vit: Path, tmp_path: Path, monkeypat
 def test_it_learns_the_same_as_with_the_whole_table_and_all_padding(
     vit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
 ) -> None:
-    data, config = shapes(), FinetuneConfig.small(**QUICK, accumulate=accumulate, precision="fp32")
+    # Few steps: each amplifies what the order of additions rounds differently, which depends on the processor.
+    recipe = {**QUICK, "steps": 12, "accumulate": accumulate, "precision": "fp32"}
+    data, config = shapes(), FinetuneConfig.small(**recipe)
     quick = finetune(vit, data, shapes(8), config, tmp_path / "quick")
     for module in ("texts", "vocabulary"):
         monkeypatch.setattr(f"tasks.clip.{module}.reads_at_end", lambda model: False)
@@ -186,7 +200,8 @@ def test_it_learns_the_same_as_with_the_whole_table_and_all_padding(
     base, learnt = (load_file(folder / WEIGHTS_FILE)["token_embedding.weight"] for folder in (vit, tmp_path / "quick"))
     unread = torch.ones(len(base), dtype=torch.bool)
     unread[open_clip.tokenize([text for kinds in data.captions for text in kinds.values()]).unique()] = False
-    assert torch.equal(base[unread], learnt[unread]) and not torch.equal(base[~unread], learnt[~unread])
+    assert torch.equal(base[unread], learnt[unread])
+    assert not torch.equal(base[~unread], learnt[~unread])
 
 
 def test_fewer_items_than_a_batch_still_train(vit: Path, tmp_path: Path) -> None:
@@ -225,4 +240,5 @@ def _difference(first: Path, second: Path) -> float:
 
 def test_training_data_is_what_the_contract_says() -> None:
     data = shapes(2)
-    assert isinstance(data, TrainingData) and len(data) == 2
+    assert isinstance(data, TrainingData)
+    assert len(data) == 2

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from tasks.clip.config import FinetuneConfig
 from tasks.clip.folder import load_model
 from tasks.clip.gradient import Batch, backward
-from tasks.clip.losses import contrastive_loss, matches, soft_targets
+from tasks.clip.losses import contrastive_loss, positive_pairs, soft_targets
 from tasks.clip.schedule import learning_rate, make_optimizer, parameter_groups, set_rate
 from tests.clip.shapes import TINY_RESNET, TINY_VIT, make_model
 
@@ -45,13 +45,15 @@ def test_a_twin_is_not_pushed_away() -> None:
     assert shared.item() == pytest.approx(2 / 3 * math.log(2), rel=1e-4)
     images = twins.clone().requires_grad_()
     contrastive_loss(images, twins, torch.tensor(100.0), positives).backward()
-    assert images.grad is not None and images.grad.abs().max() < 1e-5
+    assert images.grad is not None
+    assert images.grad.abs().max() < 1e-5
     # With only the diagonal, each text would still pull its own image away from the twin's.
     apart = twins.clone().requires_grad_()
     contrastive_loss(
         apart, twins + torch.tensor([[0.0], [0.01], [0.0]]), torch.tensor(100.0), torch.eye(3).bool()
     ).backward()
-    assert apart.grad is not None and apart.grad.abs().max() > 0.1
+    assert apart.grad is not None
+    assert apart.grad.abs().max() > 0.1
 
 
 def test_matches_by_rule() -> None:
@@ -59,14 +61,14 @@ def test_matches_by_rule() -> None:
     carried = torch.tensor([[2, 0, 1], [3, -1, 1], [4, -1, -1], [2, 0, 1]])
     chosen = torch.tensor([0, 1, 4, 2])
     groups = torch.tensor([7, 7, 8, 9])
-    assert matches("own", chosen, carried, groups).int().tolist() == torch.eye(4).int().tolist()
-    assert matches("caption", chosen, carried, groups).int().tolist() == [
+    assert positive_pairs("own", chosen, carried, groups).int().tolist() == torch.eye(4).int().tolist()
+    assert positive_pairs("caption", chosen, carried, groups).int().tolist() == [
         [1, 0, 0, 1],  # "red sofa" is true of both red sofas
         [1, 1, 0, 1],  # "sofa" of all three
         [0, 0, 1, 0],
         [1, 0, 0, 1],  # the title that two items share
     ]
-    assert matches("group", chosen, carried, groups).int().tolist()[0] == [1, 1, 0, 1]
+    assert positive_pairs("group", chosen, carried, groups).int().tolist()[0] == [1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
@@ -79,7 +81,8 @@ def test_pieces_have_the_whole_batch_s_gradient(tmp_path: Path, accumulate: int)
     same = backward(pieces, batch, accumulate=accumulate, smoothing=0.1, precision="fp32", seed=1)
     assert same.item() == pytest.approx(loss.item(), rel=1e-5)
     for (name, one), (_, other) in zip(whole.named_parameters(), pieces.named_parameters(), strict=True):
-        assert one.grad is not None and other.grad is not None, name
+        assert one.grad is not None, name
+        assert other.grad is not None, name
         torch.testing.assert_close(other.grad, one.grad, rtol=1e-4, atol=1e-6, msg=name)
     naive = copy.deepcopy(model)
     for start in range(0, 16, 8):  # what plain accumulation would do: fewer negatives, another gradient
@@ -132,7 +135,9 @@ def test_the_scale_has_its_own_rate(tmp_path: Path) -> None:
 def test_the_rate_rises_then_falls_to_nothing() -> None:
     recipe = FinetuneConfig(learning_rate=1e-3, warmup_share=0.1).resolve(SMALL)
     rates = np.array([learning_rate(step, 200, recipe) for step in range(200)])
-    assert rates.argmax() in (19, 20) and rates.max() == pytest.approx(1e-3)
-    assert (np.diff(rates[:20]) > 0).all() and (np.diff(rates[20:]) < 0).all()
+    assert rates.argmax() in (19, 20)
+    assert rates.max() == pytest.approx(1e-3)
+    assert (np.diff(rates[:20]) > 0).all()
+    assert (np.diff(rates[20:]) < 0).all()
     assert 0 < rates[-1] < 1e-6
     assert learning_rate(0, 10, FinetuneConfig(warmup_share=0.0).resolve(SMALL)) > 0

@@ -1,17 +1,16 @@
-"""A real Ray cluster for tests, and what its processes are and do, as Linux tells it."""
+"""A real Ray cluster for tests, and the processes and sockets it has."""
 
-import os
-import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+
+import psutil
 
 from deployments.ports import free_port
 from tests import flow_runs
@@ -19,7 +18,7 @@ from tests import flow_runs
 #: Workers of a busy machine take minutes to start.
 until = partial(flow_runs.until, seconds=300.0)
 
-#: The loopback only, a token of its own, and nobody is told of it.
+#: The loopback only, a token of its own, and no usage report.
 ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -65,20 +64,15 @@ def _start(command: list[str], environment: Mapping[str, str], log: Path) -> "su
 
 def descendants(pid: int) -> Iterator[int]:
     """Processes that a process started, and those that they started."""
-    try:
-        children = [int(child) for task in os.listdir(f"/proc/{pid}/task") for child in _children(pid, task)]
-    except OSError:
-        return
-    for child in children:
-        yield child
-        yield from descendants(child)
+    with suppress(psutil.NoSuchProcess):
+        yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs still; one that nobody asked how it ended does not."""
+    """Whether a process is still running; a zombie is not."""
     try:
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -89,35 +83,16 @@ def computing(pid: int) -> list[int]:
 
 def listening(pid: int) -> set[str]:
     """Addresses at which ``pid`` and its descendants accept TCP connections."""
-    sockets = {link for one in (pid, *descendants(pid)) for link in _links(one)}
     found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            _, local, _, state, *_, inode = line.split()[:10]
-            if state == "0A" and f"socket:[{inode}]" in sockets:
-                found.add(_address(local.partition(":")[0]))
+    for one in (pid, *descendants(pid)):
+        with suppress(psutil.Error):
+            connections = psutil.Process(one).net_connections("tcp")
+            found |= {c.laddr.ip.removeprefix("::ffff:") for c in connections if c.status == psutil.CONN_LISTEN}
     return found
-
-
-def _address(digits: str) -> str:
-    words = b"".join(bytes.fromhex(word)[::-1] for word in re.findall("." * 8, digits))
-    shown = socket.inet_ntop(socket.AF_INET6 if len(words) == 16 else socket.AF_INET, words)
-    return shown.removeprefix("::ffff:")
-
-
-def _children(pid: int, task: str) -> list[str]:
-    return Path(f"/proc/{pid}/task/{task}/children").read_text().split()
 
 
 def _title(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
         return ""
-
-
-def _links(pid: int) -> list[str]:
-    try:
-        return [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:
-        return []

@@ -217,8 +217,6 @@ class TestFlow:
         own_store.read_shop()
         stale, began = self.QUICK.model_copy(update={"promise_hours": 1e-6}), datetime.now(UTC)
         assert [row["done"] for row in sweep(stale) if row["run"] == "production"] == ["told"]
-        until(
-            lambda: server.event_exists(STALE, "product-search.channel.production", began)
-        )  # events may come late
+        until(lambda: server.event_exists(STALE, "product-search.channel.production", began))  # events may come late
         assert [row["done"] for row in sweep(stale) if row["run"] == "production"] == [""]
         assert [row for row in sweep(self.QUICK) if row["run"] == "production"] == [], "the release was made just now"

@@ -50,35 +50,44 @@ def test_recall_beside_the_live_release_is_judged_in_pairs() -> None:
     worse[np.flatnonzero(live)[:12]] = False
     assert live_recall_gate(live, live).passed
     refused = live_recall_gate(live, worse)
-    assert not refused.passed and refused.value is not None and refused.value < 0 and "0.750 live" in refused.detail
+    assert not refused.passed
+    assert refused.value is not None
+    assert refused.value < 0
+    assert "0.750 live" in refused.detail
     noisy = worse.copy()
     noisy[np.flatnonzero(~live)[:9]] = True  # twelve lost and nine won: chance does that
     assert live_recall_gate(live, noisy).passed
     assert live_recall_gate(worse, live).passed, "better is no reason to refuse"
     few = live_recall_gate(live[:8], np.zeros(8, bool))
-    assert few.passed and few.value is None and "8 products" in few.detail
+    assert few.passed
+    assert few.value is None
+    assert "8 products" in few.detail
 
 
 def test_overlap_counts_only_where_the_model_is_the_same() -> None:
     assert overlap_gate(np.full(10, 0.85), True, CONFIG).passed
     assert not overlap_gate(np.full(10, 0.84), True, CONFIG).passed
     other = overlap_gate(np.full(10, 0.1), False, CONFIG)
-    assert other.passed and other.value == pytest.approx(0.1) and "another model" in other.limit
+    assert other.passed
+    assert other.value == pytest.approx(0.1)
+    assert "another model" in other.limit
     assert overlap_gate(np.zeros(0), True, CONFIG).passed
 
 
 def test_expected_products() -> None:
     refused = expected_gate(["blue mug -> m1"], asked=4, unknown=2)
-    assert not refused.passed and refused.value == 0.75
-    assert (
-        "blue mug -> m1" in refused.detail and "expected products not in the catalogue, left out: 2" in refused.detail
-    )
+    assert not refused.passed
+    assert refused.value == 0.75
+    assert "blue mug -> m1" in refused.detail
+    assert "expected products not in the catalogue, left out: 2" in refused.detail
     nothing_left = expected_gate([], asked=0, unknown=2)
-    assert nothing_left.passed and nothing_left.value is None
+    assert nothing_left.passed
+    assert nothing_left.value is None
 
 
 def test_baseline() -> None:
-    assert baseline_gate({"high": 0.0}).passed and not baseline_gate({"high": -0.01}).passed
+    assert baseline_gate({"high": 0.0}).passed
+    assert not baseline_gate({"high": -0.01}).passed
 
 
 SUMMARY = {"items": 12, "recall": 0.99}

@@ -51,4 +51,5 @@ def test_one_part_stays_itself_and_equal_parts_cancel(shop: np.ndarray) -> None:
 def test_a_shop_without_variety_mixes_all_the_same(rows: int) -> None:
     vectors = unit(np.eye(8)[:2])
     mixed = ScoreNormaliser(np.tile(unit(np.ones((1, 8))), (rows, 1))).mix(vectors, np.array([1.0, 1.0]))
-    assert np.isfinite(mixed).all() and np.linalg.norm(mixed) == pytest.approx(1, abs=1e-5)
+    assert np.isfinite(mixed).all()
+    assert np.linalg.norm(mixed) == pytest.approx(1, abs=1e-5)

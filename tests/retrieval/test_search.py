@@ -59,7 +59,8 @@ def test_flat_search_is_exact(searchers, vectors, queries) -> None:
     scores, rows = searchers["flat"].search(queries, 20)
     np.testing.assert_array_equal(rows, exact(vectors, queries, 20))
     np.testing.assert_allclose(scores, np.einsum("qkd,qd->qk", vectors[rows], queries), atol=1e-5)
-    assert scores.dtype == np.float32 and rows.dtype == np.int64
+    assert scores.dtype == np.float32
+    assert rows.dtype == np.int64
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf_flat"])
@@ -93,7 +94,8 @@ def test_a_wide_filter_keeps_the_recall(kind, share, searchers, built, vectors, 
 def test_every_row_comes_when_asked_for_more_than_there_are(kind, searchers, queries) -> None:
     scores, rows = searchers[kind].search(queries[:2], N + 5)
     np.testing.assert_array_equal(np.sort(rows[:, :N]), np.tile(np.arange(N), (2, 1)))
-    assert (rows[:, N:] == -1).all() and np.isneginf(scores[:, N:]).all()
+    assert (rows[:, N:] == -1).all()
+    assert np.isneginf(scores[:, N:]).all()
 
 
 def test_a_query_gets_as_many_rows_as_asked_even_from_few_probed_cells(built, tmp_path, queries) -> None:
@@ -123,13 +125,16 @@ def test_a_query_between_many_cells_looks_into_more_of_them_than_an_easy_one(bui
             Searcher(index, params).search(query[None].astype(np.float32), 1)
             compared.append(seen.nlist)
     easy, easy_without, between, without = compared
-    assert easy < between <= 24 and easy_without == without == 16
+    assert easy < between <= 24
+    assert easy_without == without == 16
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf_sq8"])
 def test_nothing_allowed_and_nothing_asked_give_nothing(kind, searchers, queries) -> None:
     scores, rows = searchers[kind].search(queries, 4, np.zeros(N, bool))
-    assert (rows == -1).all() and np.isneginf(scores).all() and rows.shape == (50, 4)
+    assert (rows == -1).all()
+    assert np.isneginf(scores).all()
+    assert rows.shape == (50, 4)
     scores, rows = searchers[kind].search(queries[:0], 4)
     assert scores.shape == rows.shape == (0, 4)
 
@@ -206,7 +211,8 @@ def test_any_search_returns_distinct_allowed_rows_best_first(searchers, queries,
     allowed = np.random.default_rng(seed).random(N) < share**3
     scores, rows = searchers[kind].search(queries[:5], top_k, allowed)
     width = min(top_k, int(allowed.sum()))
-    assert (rows[:, :width] >= 0).all() and (rows[:, width:] == -1).all()
+    assert (rows[:, :width] >= 0).all()
+    assert (rows[:, width:] == -1).all()
     assert allowed[rows[:, :width]].all()
     assert all(len(set(found)) == width for found in rows[:, :width].tolist())
     assert (np.diff(scores[:, :width], axis=1) <= 0).all()
@@ -257,7 +263,8 @@ def test_a_wide_filter_asked_for_more_rows_than_its_first_cells_hold_gets_them(b
     searcher = Searcher.open(save_index(built["ivf_flat"], tmp_path / "i"), {"nprobe": 1})
     allowed = np.random.default_rng(6).random(N) < 0.7
     _, rows = searcher.search(queries, 6500, allowed)
-    assert allowed[rows].all() and all(len(set(found)) == 6500 for found in rows.tolist())
+    assert allowed[rows].all()
+    assert all(len(set(found)) == 6500 for found in rows.tolist())
 
 
 def test_a_filter_counts_once_for_an_index_and_forgets_it_with_the_index(built, tmp_path, queries) -> None:
@@ -267,10 +274,12 @@ def test_a_filter_counts_once_for_an_index_and_forgets_it_with_the_index(built, 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(partial(searcher.search, queries, allowed=wanted), [10] * 8))
     (counts,) = wanted._counts.values()
-    assert counts.sum() == wanted.count and counts.nbytes == 4 * built["ivf_sq8"].figures["nlist"]
+    assert counts.sum() == wanted.count
+    assert counts.nbytes == 4 * built["ivf_sq8"].figures["nlist"]
     another = Searcher.open(path, {"nprobe": 4})
     another.search(queries, 10, wanted)
-    assert len(wanted._counts) == 2 and any(kept is counts for kept in wanted._counts.values())
+    assert len(wanted._counts) == 2
+    assert any(kept is counts for kept in wanted._counts.values())
     del searcher, another
     gc.collect()
     assert len(wanted._counts) == 0
@@ -308,11 +317,13 @@ def test_a_sample_is_of_the_stored_vectors(codes, by_residual, lost, vectors, tm
     searcher = Searcher.open(save_index(index, tmp_path / "i"))
     some = searcher.sample(300, seed=3)
     drawn = np.sort(np.random.default_rng(3).choice(N, 300, replace=False))
-    assert some.dtype == np.float32 and some.shape == (300, DIM)
+    assert some.dtype == np.float32
+    assert some.shape == (300, DIM)
     assert np.linalg.norm(some - vectors[drawn], axis=1).mean() <= lost
     np.testing.assert_array_equal(some, searcher.sample(300, seed=3))
     assert not np.array_equal(some, searcher.sample(300, seed=4))
     everything = searcher.sample(N + 1, seed=0)
-    assert everything.shape == (N, DIM) and np.linalg.norm(everything - vectors, axis=1).mean() <= lost
+    assert everything.shape == (N, DIM)
+    assert np.linalg.norm(everything - vectors, axis=1).mean() <= lost
     with pytest.raises(ConfigError, match="rows=0"):
         searcher.sample(0, seed=0)

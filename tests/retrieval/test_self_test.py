@@ -52,7 +52,8 @@ def test_rows_of_other_products_are_found_out(written) -> None:
     table = pq.read_table(folder / "items.parquet")
     pq.write_table(table.take(np.random.default_rng(1).permutation(N)), folder / "items.parquet")
     found = self_test.self_test(folder, search_params)
-    assert found.own_row < 0.2 and found.text_recall < 0.2
+    assert found.own_row < 0.2
+    assert found.text_recall < 0.2
     pq.write_table(table.slice(0, N - 1), folder / "items.parquet")
     assert self_test.self_test(folder, search_params) == self_test.SelfTestResult(rows=N, items=N - 1)
 
@@ -67,7 +68,8 @@ def test_damaged_file_is_a_finding(written) -> None:
     data = (folder / "index.faiss").read_bytes()
     (folder / "index.faiss").write_bytes(data[: len(data) // 2])
     found = run_in_fresh_process(folder, search_params, seconds=120)
-    assert "ArtifactCorrupt" in found.fault and "index.faiss" in found.fault
+    assert "ArtifactCorrupt" in found.fault
+    assert "index.faiss" in found.fault
     (folder / "self_test.parquet").unlink()
     assert "self_test.parquet" in run_in_fresh_process(folder, search_params, seconds=120).fault
 

@@ -42,7 +42,8 @@ def test_new_and_gone_and_hidden_products_and_another_order_change_nothing(vecto
     shared = SharedProducts(served(vectors, IDS), new, IDS, hidden={IDS[order[0]]})
     assert len(shared.ids) == N - 16
     before, after = shared.answers(titles[:50], titles[:50])
-    assert before == after and all(len(hits) == 10 for hits in before)
+    assert before == after
+    assert all(len(hits) == 10 for hits in before)
     assert not any(IDS[order[0]] in hits for hits in before)
     assert overlap_gate(shared.overlap(before, after), True, GateConfig()).value == 1
 
@@ -103,10 +104,13 @@ def test_questions_stay_when_others_come_and_go() -> None:
     live, new = table(0, 1000), table(10, 1010, "renamed")
     shared = {f"item-{row}" for row in range(10, 1000)}
     asked = held_out_titles(live, new, shared, 50)
-    assert len(asked) == 50 and all(int(item[5:]) % 2 and item in shared for item in asked)
+    assert len(asked) == 50
+    assert all(int(item[5:]) % 2 and item in shared for item in asked)
     assert all(title == f"renamed {item[5:]}" for item, title in asked.items())
     later = held_out_titles(new, table(20, 1020), shared, 50)
     assert len(asked.keys() & later.keys()) > 45
     captions = short_captions(live, shared)
-    assert len(captions) == len(set(captions)) == 100 and {text.split()[0] for text in captions} == {"title", "type"}
-    assert held_out_titles(live, new, set(), 50) == {} and short_captions(live, set()) == []
+    assert len(captions) == len(set(captions)) == 100
+    assert {text.split()[0] for text in captions} == {"title", "type"}
+    assert held_out_titles(live, new, set(), 50) == {}
+    assert short_captions(live, set()) == []

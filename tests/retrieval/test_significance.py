@@ -68,8 +68,10 @@ def test_compare_reports_difference_interval_and_test() -> None:
     cell = result["recall@1"]
     assert cell["difference"] == pytest.approx(cell["candidate"] - cell["baseline"])
     assert 0 < cell["low"] <= cell["difference"] <= cell["high"]
-    assert cell["p_value"] < 0.001 and cell["n"] == 400
-    assert result["mrr"]["low"] == pytest.approx(0.01) and result["mrr"]["test"] == "sign-flip permutation"
+    assert cell["p_value"] < 0.001
+    assert cell["n"] == 400
+    assert result["mrr"]["low"] == pytest.approx(0.01)
+    assert result["mrr"]["test"] == "sign-flip permutation"
 
 
 def test_pairing_narrows_the_interval() -> None:

@@ -12,7 +12,7 @@ from botocore.config import Config
 from tasks.schema.errors import ConfigError, SourceMissing, SourceRefused, SourceUnavailable
 from tasks.schema.files import SourceFiles
 from tasks.sources.shop import open_source
-from tasks.store.objects.bucket import open_s3fs
+from tasks.store.objects.s3_clients import open_s3fs
 from tasks.store.objects.settings import StoreSettings
 
 

@@ -15,8 +15,8 @@ import greenlet
 import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing, ProductSearchError
+from tasks.store.objects.interface import ConditionFailed, ObjectInfo
 from tasks.store.objects.parquet import read_parquet
-from tasks.store.objects.protocol import ConditionFailed, ObjectInfo
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import Store
 from tasks.store.releases.conditional_writes import probe

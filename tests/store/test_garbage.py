@@ -263,11 +263,11 @@ def test_another_collector_at_work_is_left_alone(store: Store, clock: Clock) -> 
     assert store.exists(deletion_path(f"releases/{old}"))
 
 
-def test_a_release_that_is_not_whole_cannot_go_live(store: Store, clock: Clock) -> None:
+def test_an_incomplete_release_cannot_go_live(store: Store, clock: Clock) -> None:
     old, *_ = three_releases(store, clock)
     index = releases.read_release(store, old).index
     store.delete(f"{index}/manifest.json")
-    with pytest.raises(ArtifactMissing, match=f"not whole: {index} missing"):
+    with pytest.raises(ArtifactMissing, match=f"not complete: {index} missing"):
         go_live(store, old, "run")
     write_pin(store, Pin(release=old))
     assert verdicts(collect(store, REAL.model_copy(update={"dry_run": True})))[str(index)] == "kept"

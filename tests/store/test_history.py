@@ -12,7 +12,7 @@ from tasks.store.releases import publish_lock
 from tasks.store.releases.history import read_history
 from tasks.store.releases.live import list_channels, log_path, read_live
 from tasks.store.releases.pins import delete_pin, list_pins, write_pin
-from tasks.store.releases.releases import delete_release, write_release
+from tasks.store.releases.releases import release_path, write_release
 from tasks.store.releases.swap import swap_live
 
 
@@ -68,7 +68,7 @@ def test_a_damaged_entry_and_a_collected_release_leave_the_rest_readable(folder_
     for release in ("r1", "r2", "r3"):
         publish(folder_store, release)
     folder_store.write_bytes(log_path("main", 2), b'{"release":')
-    delete_release(folder_store, "r1")
+    folder_store.delete(release_path("r1"))
     served = {line.pointer.generation: line.release for line in read_history(folder_store, "main")}
     assert set(served) == {1, 3} and served[1] is None and served[3] is not None
 

@@ -18,7 +18,7 @@ from tasks.store.objects.store import Store
 from tasks.store.releases import publish_lock
 from tasks.store.releases.conditional_writes import probe
 from tasks.store.releases.live import LiveState, list_channels, read_live
-from tasks.store.releases.releases import delete_release, list_releases, read_release, write_release
+from tasks.store.releases.releases import list_releases, read_release, release_path, write_release
 from tasks.store.releases.swap import swap_live
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -294,7 +294,7 @@ def test_a_release_is_written_once(store: Store) -> None:
     write_release(store, a_release("r0", created_at=datetime(2026, 1, 2, tzinfo=UTC)))
     store.write_bytes("releases/bad.json", b"{")
     assert [release.id for release in list_releases(store)] == ["r0", "r1"]
-    delete_release(store, "r0")
+    store.delete(release_path("r0"))
     with pytest.raises(ArtifactMissing, match="no release r0"):
         read_release(store, "r0")
 

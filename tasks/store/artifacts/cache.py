@@ -25,18 +25,18 @@ _STAMP = ".verified"
 _DOWNLOADS = 4
 _log = logging.getLogger(__name__)
 
-#: What a stamp remembers of a verified file: [size, mtime in ns, inode, sha256].
+#: What a stamp records of a verified file: [size, mtime in ns, inode, sha256].
 Stamp = dict[str, list[int | str]]
 
 
 def fetch(store: Store, ref: ArtifactRef, only: Sequence[str] | None = None, thorough: bool = False) -> Path:
     """Local folder with the artifact's files (or ``only`` these), each equal in size and sha256 to the manifest.
 
-    The folder is named by its contents, so a copy somebody reads is never changed: an artifact made anew gets another
-    folder. ``thorough`` reads every byte of a copy again, which else is trusted while size, time and inode are those of
-    the file that was checked. One process at a time fetches an artifact; others wait and reuse. A file that does not
-    match is fetched once more (with the manifest, which may be newer by then). Raises ArtifactMissing, ArtifactCorrupt,
-    StoreUnavailable, TerminalError where the disk is full.
+    The folder is named by its contents, so a copy in use is never changed: an artifact that is made again gets another
+    folder. ``thorough`` reads every byte of a copy again, which is otherwise trusted while its size, time and inode are
+    those of the file that was checked. One process at a time fetches an artifact; others wait and reuse. A file that
+    does not match is fetched once more (with the manifest, which may be newer by then). Raises ArtifactMissing,
+    ArtifactCorrupt, StoreUnavailable, TerminalError where the disk is full.
     """
     for attempt in (1, 2):
         manifest = load_manifest(store, ref)
@@ -50,7 +50,7 @@ def fetch(store: Store, ref: ArtifactRef, only: Sequence[str] | None = None, tho
 
 
 def local_copy(store: Store, manifest: Manifest) -> Path:
-    """Folder that `fetch` brings an artifact of this manifest to, whether or not it did yet."""
+    """Folder where `fetch` puts an artifact of this manifest, whether or not it is there yet."""
     return store.settings.store_cache.absolute() / manifest.ref.folder / _contents(manifest)
 
 
@@ -90,7 +90,7 @@ def _fetch(store: Store, manifest: Manifest, wanted: list[FileEntry], thorough: 
             stamp = {} if thorough else _read_stamp(folder)
             stale = [entry for entry in wanted if not _is_verified(folder, entry, stamp)]
             try:
-                for entry in map_ordered(lambda entry: _bring(store, ref, folder, entry), stale, _DOWNLOADS):
+                for entry in map_ordered(lambda entry: _fetch_file(store, ref, folder, entry), stale, _DOWNLOADS):
                     stamp[entry.path] = _stamp_of(folder / entry.path, entry)
             finally:
                 _write_stamp(folder, stamp)
@@ -104,10 +104,10 @@ def _fetch(store: Store, manifest: Manifest, wanted: list[FileEntry], thorough: 
     return folder
 
 
-def _bring(store: Store, ref: ArtifactRef, folder: Path, entry: FileEntry) -> FileEntry:
+def _fetch_file(store: Store, ref: ArtifactRef, folder: Path, entry: FileEntry) -> FileEntry:
     target = folder / entry.path
     if target.is_file() and target.stat().st_size == entry.size and _sha256(target) == entry.sha256:
-        return entry  # whole, only the stamp was lost
+        return entry  # intact, only the stamp was lost
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
@@ -115,7 +115,7 @@ def _bring(store: Store, ref: ArtifactRef, folder: Path, entry: FileEntry) -> Fi
         if (size, sha256) != (entry.size, entry.sha256):
             raise ArtifactCorrupt(
                 f"{store.url(f'{ref.folder}/{entry.path}')} has {size} bytes, sha256 {sha256[:12]}; its manifest says "
-                f"{entry.size} bytes, {entry.sha256[:12]}. Make {ref} anew with refresh, or restore the file"
+                f"{entry.size} bytes, {entry.sha256[:12]}. Make {ref} again with refresh, or restore the file"
             )
         os.replace(temporary, target)
     finally:
@@ -140,7 +140,7 @@ def _read_stamp(folder: Path) -> Stamp:
 def _write_stamp(folder: Path, stamp: Stamp) -> None:
     temporary = folder / f".tmp-{os.getpid()}-stamp"
     temporary.write_text(json.dumps(stamp))
-    os.replace(temporary, folder / _STAMP)  # also tells prune_cache when the copy was last used
+    os.replace(temporary, folder / _STAMP)  # its time also shows prune_cache when the copy was last used
 
 
 def _stamp_of(file: Path, entry: FileEntry) -> list[int | str]:

@@ -33,7 +33,7 @@ def covered(store: Store, model_id: str) -> set[str]:
 
 
 def shard_exists(store: Store, model_id: str, name: str) -> bool:
-    """Tell whether shard ``name`` of a model is stored."""
+    """Whether shard ``name`` of a model is stored."""
     return store.exists(_shard_path(model_id, name))
 
 
@@ -41,7 +41,7 @@ def write_shard(store: Store, model_id: str, name: str, hashes: list[str], vecto
     """Store one shard: ``hashes[i]`` has ``vectors[i]`` (float32, (n, d), L2-normalised).
 
     Raises ConfigError where shapes disagree or a vector is not finite or not of length one: a bad vector is refused
-    here, before a night's work rests on it.
+    here, before anything is built on it.
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != len(hashes) or vectors.shape[1] == 0:
@@ -52,7 +52,7 @@ def write_shard(store: Store, model_id: str, name: str, hashes: list[str], vecto
     schema = embeddings_schema(vectors.shape[1])
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     table = pa.Table.from_arrays([pa.array(hashes, pa.string()), column.cast(schema.field(1).type)], schema=schema)
-    # Random mantissas neither compress nor repeat: plain pages are read back at memory speed.
+    # Random mantissas neither compress nor repeat; plain pages are read at memory speed.
     data = table_bytes(table, compression={"image_sha256": "zstd"}, use_dictionary=False)
     store.write_bytes(_shard_path(model_id, name), data)
 
@@ -111,15 +111,10 @@ def delete_embeddings(store: Store, model_id: str) -> int:
     return sum(info.size for info in found)
 
 
-def models_with_embeddings(store: Store) -> list[str]:
-    """Ids of the models that have at least one stored shard or plan, sorted."""
-    return sorted({info.path.split("/")[1] for info in store.list(FOLDER)})
-
-
 def _fill(
     result: Vectors | None, n: int, rows: dict[str, int], table: pa.Table, url: str, into: Path | None
 ) -> Vectors | None:
-    """Copy the wanted vectors of one shard into their rows, and strike them off ``rows``."""
+    """Copy the wanted vectors of one shard into their rows, and remove them from ``rows``."""
     kind = table.schema.field("vector").type
     if not pa.types.is_fixed_size_list(kind):
         raise ArtifactCorrupt(f"{url} holds {kind}, expected a list of fixed size; delete it and embed again")
@@ -169,5 +164,5 @@ def _plan_path(model_id: str, plan_id: str) -> str:
 
 def _named(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r:.80} is no name; expected lower-case letters, digits, '.', '_', '-'")
+        raise ConfigError(f"{name!r:.80} is not a name; expected lower-case letters, digits, '.', '_', '-'")
     return name

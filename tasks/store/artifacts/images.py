@@ -1,7 +1,7 @@
 """Stored images: JPEG bytes named by their own sha256, so that equal images are one object.
 
-Beside them, what is known of the files they were made from: ``sources/<id>.parquet``, written over each night. It saves
-reading; nothing is lost where it is.
+Next to them, what is known of the files they were made from: ``sources/<id>.parquet``, overwritten each night. It only
+saves reading: without it every file is read again.
 """
 
 import hashlib

@@ -12,9 +12,9 @@ _SHORTEST_ABANDONED = CLAIM_LIFETIME / timedelta(days=1)
 
 
 class GarbageConfig(Config):
-    """What may go, when, and how much of it at once. The defaults delete nothing: they only tell."""
+    """What may go, when, and how much of it at once. The defaults delete nothing: they only report."""
 
-    dry_run: bool = Field(True, description="Only tell what would be marked and deleted")
+    dry_run: bool = Field(True, description="Only report what would be marked and deleted")
     grace_hours: float = Field(
         24.0,
         ge=_SHORTEST_GRACE,

@@ -9,8 +9,8 @@ from time import monotonic
 from tasks.schema.errors import ArtifactMissing
 from tasks.store.artifacts.claims import DELETION_TIMEOUT, DELETIONS, deletion_path
 from tasks.store.garbage.inventory_reader import server_time
+from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported, ObjectInfo
 from tasks.store.objects.parallel import map_ordered
-from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported, ObjectInfo
 from tasks.store.objects.store import Store, dump_json
 
 _DELETERS = 8

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tasks.store.objects.protocol import ObjectInfo
+from tasks.store.objects.interface import ObjectInfo
 from tasks.store.releases import releases
 
 

@@ -16,8 +16,8 @@ from tasks.schema.release import Release
 from tasks.store.artifacts import claims, embeddings
 from tasks.store.artifacts.manifests import MANIFEST, load_manifest
 from tasks.store.garbage.inventory import Hold, Inventory, Node
+from tasks.store.objects.interface import ObjectInfo
 from tasks.store.objects.parallel import map_ordered
-from tasks.store.objects.protocol import ObjectInfo
 from tasks.store.objects.store import Store
 from tasks.store.releases import pins, reader_leases, releases
 from tasks.store.releases.live import list_channels, read_live

@@ -9,8 +9,8 @@ from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
 from tasks.store.artifacts import embeddings, images
 from tasks.store.garbage.inventory import Inventory
+from tasks.store.objects.interface import ObjectInfo
 from tasks.store.objects.parallel import map_ordered
-from tasks.store.objects.protocol import ObjectInfo
 from tasks.store.objects.store import Store
 
 _READERS = 8

@@ -1,7 +1,7 @@
 """Objects in a bucket.
 
-s3fs lists, moves files and reads parts of files. boto3 does what takes one request: conditional writes, which s3fs does
-not offer, and small objects, which it reads four times as fast (s3fs asks for the size first, on one event loop).
+s3fs lists, transfers files and reads parts of files. boto3 does what takes one request: conditional writes, which s3fs
+does not offer, and small objects, which it reads four times as fast (s3fs asks for the size first, on one event loop).
 """
 
 import hashlib
@@ -15,80 +15,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
 import pyarrow as pa
 import s3fs
-from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
 from tasks.schema.errors import StoreUnavailable, TerminalError
+from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported, ObjectInfo
 from tasks.store.objects.parquet import read_parquet
-from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported, ObjectInfo, is_internal, is_scratch
+from tasks.store.objects.paths import is_internal, is_scratch
 from tasks.store.objects.retries import attempts
+from tasks.store.objects.s3_clients import open_boto3, open_s3fs
 from tasks.store.objects.s3_errors import status_of, translated
 from tasks.store.objects.settings import StoreSettings
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_CONNECTIONS = 32
 _ONE_REQUEST = 32 << 20  # larger files go up in parts
-_REFUSED = {409, 412}
-
-
-def _spare_the_traceback(record: logging.LogRecord) -> bool:
-    record.exc_info = None  # of an answer whose headers were cut short, which is tried again
-    return True
-
-
-logging.getLogger("urllib3.connection").addFilter(_spare_the_traceback)
-
-
-def boto_config(settings: StoreSettings, endpoint: str | None, **more: Any) -> dict[str, Any]:
-    """Keywords of a botocore Config: short time-outs and no hidden retries, since tenacity does them."""
-    options: dict[str, Any] = {
-        "connect_timeout": 5,
-        "read_timeout": settings.store_timeout,
-        "retries": {"total_max_attempts": 1, "mode": "standard"},
-        "max_pool_connections": _CONNECTIONS,
-        **more,
-    }
-    if endpoint is not None and "amazonaws.com" not in endpoint:
-        # Most S3-compatible servers have no host name for a bucket, and some choke on AWS's newer checksum trailers.
-        options["s3"] = {"addressing_style": "path"}
-        options["request_checksum_calculation"] = options["response_checksum_validation"] = "when_required"
-    return options
-
-
-def credentials(settings: StoreSettings) -> tuple[str | None, str | None, str | None]:
-    """Access key, secret key and session token that the settings name; None leaves the search to botocore."""
-    secrets = (settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token)
-    if secrets[0] is None:
-        return None, None, None
-    key, secret, token = (None if value is None else value.get_secret_value() for value in secrets)
-    return key, secret, token
-
-
-def open_s3fs(settings: StoreSettings, endpoint: str | None, anonymous: bool = False) -> s3fs.S3FileSystem:
-    """An s3fs file system of its own, without listing cache (another process may write at any time)."""
-    key, secret, token = (None, None, None) if anonymous else credentials(settings)
-    config = boto_config(settings, endpoint)
-    if endpoint is None:
-        config["ignore_configured_endpoint_urls"] = True  # the shop's bucket at AWS, whatever AWS_ENDPOINT_URL says
-    region = settings.region or ("us-east-1" if anonymous else None)
-    files = s3fs.S3FileSystem(
-        anon=anonymous,
-        key=key,
-        secret=secret,
-        token=token,
-        endpoint_url=endpoint,
-        client_kwargs={"region_name": region} if region else {},
-        config_kwargs=config,
-        use_listings_cache=False,
-        skip_instance_cache=True,
-        default_fill_cache=False,
-    )
-    files.retries = 1
-    return files
 
 
 class BucketObjects:
@@ -149,7 +91,7 @@ class BucketObjects:
         return len(found) + self._abort_uploads(before)
 
     def _abort_uploads(self, before: datetime) -> int:
-        """Parts of uploads that were never finished are in no listing, but in the bill."""
+        """Parts of unfinished uploads appear in no listing, but on the bill."""
 
         def pending() -> list[dict[str, Any]]:
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
@@ -160,7 +102,7 @@ class BucketObjects:
         try:
             uploads = self._try("", pending)
         except TerminalError as error:  # a server, or a policy, that does not list them
-            _log.warning("uploads that were never finished cannot be found: %s", error)
+            _log.warning("unfinished uploads cannot be found: %s", error)
             return 0
         for upload in uploads:
             name = {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
@@ -183,7 +125,7 @@ class BucketObjects:
         def read() -> pa.Table:
             if columns is None:
                 source: Any = pa.BufferReader(self._get(path)[0])
-            else:  # only the footer and the columns asked for travel
+            else:  # reads only the footer and these columns
                 source = self._files.open(self._full(path), "rb", block_size=256 << 10, cache_type="readahead")
             with source:
                 return read_parquet(source, columns, self.url(path))
@@ -212,9 +154,9 @@ class BucketObjects:
         return data, answer.get("ETag") or hashlib.sha256(data).hexdigest()
 
     def _cut_short(self, path: str) -> StoreUnavailable:
-        # http.client takes a connection that ends amid the headers for the end of the headers, and an answer without
-        # a length for whole.
-        return StoreUnavailable(f"{self.url(path)}: the answer was cut short; it may pass, try again")
+        # http.client treats a connection that ends amid the headers as the end of the headers, and an answer without
+        # a length as complete.
+        return StoreUnavailable(f"{self.url(path)}: the answer was cut short; this may be temporary, try again")
 
     def create(self, path: str, data: bytes) -> str:
         return self._put_if(path, data, IfNoneMatch="*")
@@ -233,14 +175,14 @@ class BucketObjects:
             if status == 412 or (status == 404 and "IfMatch" in condition):
                 raise ConditionFailed(path) from error
             if status == 409:
-                raise StoreUnavailable(f"{self.url(path)}: another write was under way (409)") from error
+                raise StoreUnavailable(f"{self.url(path)}: another write was in progress (409)") from error
             if status == 501:
-                raise ConditionsUnsupported(f"{self.root} does not do conditional writes (501)") from error
+                raise ConditionsUnsupported(f"{self.root} does not support conditional writes (501)") from error
             raise translated(error, self.url(path)) from error
         return answer.get("ETag") or hashlib.sha256(data).hexdigest()
 
     def _try(self, path: str, call: Callable[[], T]) -> T:
-        """Run ``call``, again after growing random pauses while the trouble may pass."""
+        """Run ``call``, and again after growing random pauses while the failure may be temporary."""
         for attempt in attempts(self.settings.store_tries, StoreUnavailable):
             with attempt:
                 try:
@@ -255,14 +197,7 @@ class BucketObjects:
 
     @property
     def _client(self) -> Any:
-        return self._once("client", self._open_client)
-
-    def _open_client(self) -> Any:
-        settings = self.settings
-        key, secret, token = credentials(settings)
-        session = boto3.Session(key, secret, token, region_name=settings.region)
-        config = BotoConfig(**boto_config(settings, settings.aws_endpoint_url))
-        return session.client("s3", endpoint_url=settings.aws_endpoint_url, config=config)
+        return self._once("client", lambda: open_boto3(self.settings))
 
     def _once(self, name: str, open_it: Callable[[], T]) -> T:
         # Neither client survives a fork, so each process opens its own.

@@ -16,11 +16,12 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, StoreUnavailable, TerminalError
+from tasks.store.objects.interface import ConditionFailed, ObjectInfo
 from tasks.store.objects.parquet import read_parquet
-from tasks.store.objects.protocol import ConditionFailed, ObjectInfo, is_internal, is_scratch
+from tasks.store.objects.paths import is_internal, is_scratch
 
 _CHUNK = 1 << 20
-_WILL_NOT_PASS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
+_PERMANENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
 
 class FolderObjects:
@@ -38,7 +39,7 @@ class FolderObjects:
         return (self.folder / path).as_uri()
 
     def read(self, path: str) -> bytes:
-        with self._trouble(path):
+        with self._translating(path):
             return (self.folder / path).read_bytes()
 
     def stat(self, path: str) -> ObjectInfo | None:
@@ -55,13 +56,13 @@ class FolderObjects:
 
     def _walk(self, folder: str) -> Iterator[ObjectInfo]:
         top = self.folder / folder if folder else self.folder
-        with self._trouble(folder or "/"):
+        with self._translating(folder or "/"):
             for parent, _, names in os.walk(top, onerror=_raise_unless_gone):
                 inside = Path(parent).relative_to(self.folder).as_posix()
                 for name in names:
                     path = name if inside == "." else f"{inside}/{name}"
                     info = self.stat(path)
-                    if info is not None:  # a file may go while we list
+                    if info is not None:  # a file may be removed while we list
                         yield info
 
     def drop_scratch(self, before: datetime) -> int:
@@ -71,7 +72,7 @@ class FolderObjects:
         return len(found)
 
     def delete(self, path: str) -> None:
-        with self._trouble(path):
+        with self._translating(path):
             (self.folder / path).unlink(missing_ok=True)
             self._drop_empty_parents(path)
 
@@ -83,13 +84,13 @@ class FolderObjects:
                 return
 
     def write(self, path: str, data: bytes, durable: bool) -> None:
-        with self._trouble(path), self._temporary(path, durable) as (temporary, file):
+        with self._translating(path), self._temporary(path, durable) as (temporary, file):
             file.write(data)
             _finish(file, durable)
             os.replace(temporary, self.folder / path)
 
     def upload(self, path: str, file: Path) -> tuple[int, str]:
-        with self._trouble(path), self._temporary(path, durable=True) as (temporary, target):
+        with self._translating(path), self._temporary(path, durable=True) as (temporary, target):
             with file.open("rb") as source:
                 size, digest = _copy(source, target)
             _finish(target, durable=True)
@@ -97,11 +98,11 @@ class FolderObjects:
         return size, digest
 
     def download(self, path: str, file: Path) -> tuple[int, str]:
-        with self._trouble(path), (self.folder / path).open("rb") as source, file.open("wb") as target:
+        with self._translating(path), (self.folder / path).open("rb") as source, file.open("wb") as target:
             return _copy(source, target)
 
     def read_columns(self, path: str, columns: Sequence[str] | None) -> pa.Table:
-        with self._trouble(path), (self.folder / path).open("rb") as source:
+        with self._translating(path), (self.folder / path).open("rb") as source:
             return read_parquet(source, columns, self.url(path))
 
     def read_tagged(self, path: str) -> tuple[bytes, str]:
@@ -109,15 +110,15 @@ class FolderObjects:
         return data, _etag(data)
 
     def read_if_changed(self, path: str, etag: str | None) -> tuple[bytes, str] | None:
-        data, found = self.read_tagged(path)  # the tag is of the bytes: a time stamp would miss a quick second write
+        data, found = self.read_tagged(path)  # a hash of the bytes: a time stamp would miss a quick second write
         return None if found == etag else (data, found)
 
     def create(self, path: str, data: bytes) -> str:
-        with self._trouble(path), self._temporary(path, durable=True) as (temporary, file):
+        with self._translating(path), self._temporary(path, durable=True) as (temporary, file):
             file.write(data)
             _finish(file, durable=True)
             try:
-                os.link(temporary, self.folder / path)  # fails where the name is taken: the one atomic "create only"
+                os.link(temporary, self.folder / path)  # fails where the name exists: the only atomic "create only"
             except FileExistsError:
                 raise ConditionFailed(path) from None
         return _etag(data)
@@ -136,9 +137,9 @@ class FolderObjects:
     @contextmanager
     def lock(self, path: str, seconds: float = 20.0) -> Iterator[None]:
         """Hold the lock of ``path`` against every other process of this file system; wait ``seconds`` at most."""
-        # All in one folder, or an empty artifact's folder could never go.
+        # All in one folder, or the empty folder of an artifact could never be removed.
         name = self.folder / ".lock-files" / path.replace("/", "--")
-        with self._trouble(path):
+        with self._translating(path):
             name.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(name, timeout=seconds)
             try:
@@ -175,7 +176,7 @@ class FolderObjects:
         return temporary.open("xb")
 
     @contextmanager
-    def _trouble(self, path: str) -> Iterator[None]:
+    def _translating(self, path: str) -> Iterator[None]:
         try:
             yield
         except ProductSearchError:
@@ -190,7 +191,7 @@ class FolderObjects:
 
 def _translated(error: OSError, path: Path) -> ProductSearchError:
     said = error.strerror or str(error)
-    if error.errno in _WILL_NOT_PASS:
+    if error.errno in _PERMANENT:
         return TerminalError(f"{path}: {said}; check free space and who may write below STORE_URI")
     return StoreUnavailable(f"{path}: {said}; the file system may recover, try again")
 
@@ -216,7 +217,7 @@ def _finish(file: BinaryIO, durable: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Without this a power cut may forget the rename although the file's bytes are on the disk.
+    # Without this a power cut may undo the rename although the file's bytes are on the disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

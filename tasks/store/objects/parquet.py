@@ -13,7 +13,8 @@ def table_bytes(table: pa.Table, **options: Any) -> bytes:
     """Parquet bytes of ``table``: zstd, a checksum in every page. ``options`` go to pyarrow's writer."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **{"compression": "zstd", "write_page_checksum": True, **options})
-    return sink.getvalue().to_pybytes()
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def read_parquet(source: Any, columns: Sequence[str] | None, url: str) -> pa.Table:

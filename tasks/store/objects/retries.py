@@ -4,7 +4,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 
 def attempts(tries: int, trouble: type[Exception]) -> Retrying:
-    """Attempts for ``for attempt in attempts(...): with attempt: ...``; the last ``trouble`` is raised as it is.
+    """Yield attempts, each to be entered by ``with``, until one succeeds; the last ``trouble`` is raised as it is.
 
     Rests grow from 0.3 s to 8 s, with up to 0.5 s at random, so that many workers do not come back at once.
     """

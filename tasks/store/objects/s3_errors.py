@@ -45,7 +45,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def translated(error: BaseException, url: str) -> ProductSearchError:
-    """The product's own error for ``error``, met at ``url``. Names the finding and the next action, never a secret."""
+    """The product's own error for ``error`` at ``url``. Names the finding and the next action, never a secret."""
     if isinstance(error, ProductSearchError):
         return error
     answer, status = _answer(error), status_of(error)

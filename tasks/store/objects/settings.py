@@ -1,4 +1,4 @@
-"""Where the store lies and how it is reached, read from the environment."""
+"""Where the store is and how it is reached, read from the environment."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def home() -> Path:
-    """Folder that the default ``var/`` lies in: the checkout where there is one, else the current folder."""
+    """Parent of the default ``var/``: the checkout where there is one, else the current folder."""
     return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
 
 
@@ -49,5 +49,5 @@ class StoreSettings(BaseSettings):
 
     @property
     def region(self) -> str | None:
-        """Region to sign for. A server that is not AWS takes any, so one is made up for it."""
+        """Region to sign for. A server that is not AWS takes any, so it gets a fixed one."""
         return self.aws_region or self.aws_default_region or ("us-east-1" if self.aws_endpoint_url else None)

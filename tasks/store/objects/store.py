@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from tasks.schema.errors import ArtifactCorrupt, ConfigError
 from tasks.store.objects.folder import FolderObjects
+from tasks.store.objects.interface import ObjectInfo, Objects
 from tasks.store.objects.parquet import table_bytes
-from tasks.store.objects.protocol import ObjectInfo, Objects, checked
+from tasks.store.objects.paths import check_path
 from tasks.store.objects.settings import StoreSettings
 
 _opened: dict[tuple[Any, ...], "Store"] = {}
@@ -42,40 +43,40 @@ class Store:
 
     def url(self, path: str) -> str:
         """URI that a person or a tool can open: file:///... or s3://..."""
-        return self.objects.url(checked(path))
+        return self.objects.url(check_path(path))
 
     def exists(self, path: str) -> bool:
-        """Tell whether an object is at ``path``."""
+        """Whether an object is at ``path``."""
         return self.stat(path) is not None
 
     def stat(self, path: str) -> ObjectInfo | None:
         """Size and time of the object at ``path``, None where there is none."""
-        return self.objects.stat(checked(path))
+        return self.objects.stat(check_path(path))
 
     def list(self, prefix: str = "") -> list[ObjectInfo]:
         """Every object below the folder ``prefix`` and its subfolders, sorted by path. Empty where there is none."""
         prefix = prefix.strip("/")
-        return self.objects.list(checked(prefix) if prefix else "")
+        return self.objects.list(check_path(prefix) if prefix else "")
 
     def delete(self, path: str) -> None:
         """Remove the object at ``path``; absent is fine."""
-        self.objects.delete(checked(path))
+        self.objects.delete(check_path(path))
 
     def read_bytes(self, path: str) -> bytes:
         """Bytes of an object. Raises ArtifactMissing."""
-        return self.objects.read(checked(path))
+        return self.objects.read(check_path(path))
 
     def write_bytes(self, path: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object, over an older one. ``durable=False`` skips the fsync of a file system."""
-        self.objects.write(checked(path), data, durable)
+        self.objects.write(check_path(path), data, durable)
 
     def upload(self, path: str, file: Path) -> tuple[int, str]:
         """Store a local file; returns its size and sha256."""
-        return self.objects.upload(checked(path), file)
+        return self.objects.upload(check_path(path), file)
 
     def download(self, path: str, file: Path) -> tuple[int, str]:
         """Copy an object into a local file; returns size and sha256 of what arrived. Raises ArtifactMissing."""
-        return self.objects.download(checked(path), file)
+        return self.objects.download(check_path(path), file)
 
     def read_json(self, path: str) -> Any:
         """The JSON value of an object. Raises ArtifactMissing, ArtifactCorrupt."""
@@ -90,7 +91,7 @@ class Store:
 
         Raises ArtifactMissing, ArtifactCorrupt.
         """
-        return self.objects.read_columns(checked(path), columns)
+        return self.objects.read_columns(check_path(path), columns)
 
     def write_table(self, path: str, table: pa.Table) -> None:
         """Write a parquet table (zstd, with a checksum in every page, so that a flipped byte is found on reading)."""
@@ -98,7 +99,7 @@ class Store:
 
 
 def open_store(settings: StoreSettings | None = None) -> Store:
-    """The store the settings (default: the environment) name. Cheap; one per set of settings and process."""
+    """The store that the settings (default: the environment) name. Cheap; one per process and set of settings."""
     settings = StoreSettings() if settings is None else settings
     key = (os.getpid(), settings.model_dump_json(), settings.aws_access_key_id, settings.aws_secret_access_key)
     with _opening:
@@ -116,7 +117,7 @@ def _open_objects(settings: StoreSettings) -> Objects:
         if not parts.netloc:
             raise ConfigError(f"STORE_URI is {uri!r}; expected s3://bucket or s3://bucket/prefix")
         prefix = parts.path.strip("/")
-        return BucketObjects(parts.netloc, checked(prefix) if prefix else "", settings)
+        return BucketObjects(parts.netloc, check_path(prefix) if prefix else "", settings)
     return FolderObjects(local_path(uri, "STORE_URI"))
 
 
@@ -131,7 +132,7 @@ def local_path(uri: str, name: str) -> Path:
 
 
 def dump_json(value: Any) -> bytes:
-    """JSON bytes a person can read, the same for equal values. Raises ValueError on NaN, which is no JSON."""
+    """Readable JSON bytes, the same for equal values. Raises ValueError on NaN, which JSON does not have."""
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -140,4 +141,4 @@ def parse_json(data: bytes, url: str) -> Any:
     try:
         return json.loads(data)
     except ValueError as error:
-        raise ArtifactCorrupt(f"{url} is not JSON ({error}); it was cut short or overwritten, make it anew") from error
+        raise ArtifactCorrupt(f"{url} is not JSON ({error}); it was cut short or overwritten, make it again") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.schema.errors import StoreUnavailable
-from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported
+from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported
 from tasks.store.objects.retries import attempts
 from tasks.store.objects.store import Store
 from tasks.store.releases.live import FOLDER

@@ -1,4 +1,4 @@
-"""What a channel served, when and why: the audit log read back, and the releases somebody asked to keep."""
+"""What a channel served, when and why: the audit log, with each release and its pin."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pins: releases that somebody asked to keep, whatever their age."""
+"""Pins: releases to be kept, whatever their age."""
 
 import logging
 
@@ -23,10 +23,10 @@ def pin_path(release_id: str) -> str:
 
 
 def write_pin(store: Store, pin: Pin) -> None:
-    """Keep a release until `delete_pin`. A pin that is there is replaced. Raises ArtifactMissing, BeingCollected."""
+    """Keep a release until `delete_pin`. An older pin is replaced. Raises ArtifactMissing, BeingCollected."""
     path = pin_path(pin.release)
     store.write_json(path, pin.model_dump(mode="json"))
-    try:  # in this order: what is there and not being deleted now, the collector sees pinned from now on
+    try:  # in this order: what exists and is not being deleted now is seen as pinned by the collector from now on
         refuse_if_deleting(store, [f"{RELEASES}/{pin.release}"], since=path)
         read_release(store, pin.release)
     except (ArtifactMissing, BeingCollected):
@@ -35,7 +35,7 @@ def write_pin(store: Store, pin: Pin) -> None:
 
 
 def delete_pin(store: Store, release_id: str) -> None:
-    """Let a release go the way of all others. Absent is fine."""
+    """Stop keeping a release. Absent is fine."""
     store.delete(pin_path(release_id))
 
 

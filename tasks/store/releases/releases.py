@@ -10,8 +10,8 @@ from tasks.schema.release import RELEASE_ID, Release
 from tasks.store.artifacts.claims import claim
 from tasks.store.artifacts.manifests import MANIFEST
 from tasks.store.objects.checksum import add_checksum, verify_checksum
+from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported
 from tasks.store.objects.parallel import map_ordered
-from tasks.store.objects.protocol import ConditionFailed, ConditionsUnsupported
 from tasks.store.objects.retries import attempts
 from tasks.store.objects.store import Store
 
@@ -23,16 +23,16 @@ _log = logging.getLogger(__name__)
 def release_path(release_id: str) -> str:
     """Path of a release's record. Raises ConfigError."""
     if not re.fullmatch(RELEASE_ID, release_id):
-        raise ConfigError(f"{release_id!r:.80} is no release id; expected lower-case letters, digits, '.', '_', '-'")
+        raise ConfigError(f"{release_id!r:.80} is not a release id; expected lower-case letters, digits, '.', '_', '-'")
     return f"{FOLDER}/{release_id}.json"
 
 
 def write_release(store: Store, release: Release) -> Release:
-    """Store a release, once and for all, and return what is stored.
+    """Store a release, which is never overwritten, and return what is stored.
 
-    Again with the same contents (time, run and reason apart) is fine: the first record stays and is returned.
+    Repeating it with the same contents (time, run and reason apart) is fine: the first record stays and is returned.
     Raises PublishConflict where the id is taken by a release made of something else, BeingCollected where a part of it
-    is just being deleted.
+    is being deleted.
     """
     path = release_path(release.id)
     claim(store, [f"{FOLDER}/{release.id}", *map(str, release.refs)])
@@ -41,7 +41,7 @@ def write_release(store: Store, release: Release) -> Release:
         with attempt:
             if _create(store, path, data):
                 return release
-            found = read_release(store, release.id)  # also where an earlier attempt landed and its answer was lost
+            found = read_release(store, release.id)  # also where an earlier attempt succeeded and its answer was lost
             if found.model_dump(exclude=_MAY_DIFFER) != release.model_dump(exclude=_MAY_DIFFER):
                 raise PublishConflict(f"{store.url(path)} exists and is made of something else; choose another id")
             return found
@@ -68,9 +68,11 @@ def read_release(store: Store, release_id: str) -> Release:
     except ArtifactMissing as error:
         raise ArtifactMissing(f"no release {release_id} in {store.root}; list the releases and choose one") from error
     except ValidationError as error:
-        raise ArtifactCorrupt(f"{store.url(path)} is no release of this version: {error.errors()[0]['msg']}") from error
+        raise ArtifactCorrupt(
+            f"{store.url(path)} is not a release of this version: {error.errors()[0]['msg']}"
+        ) from error
     if release.id != release_id:
-        raise ArtifactCorrupt(f"{store.url(path)} describes release {release.id}; restore the file or publish anew")
+        raise ArtifactCorrupt(f"{store.url(path)} describes release {release.id}; restore the file or publish again")
     return release
 
 
@@ -89,11 +91,11 @@ def claim_release(store: Store, release_id: str) -> Release | None:
 
 
 def check_complete(store: Store, release: Release) -> None:
-    """Raise ArtifactMissing naming every artifact of a release that is not in the store any more (or yet)."""
+    """Raise ArtifactMissing naming every artifact of a release that is not in the store."""
     gone = [str(ref) for ref in release.refs if not store.exists(f"{ref.folder}/{MANIFEST}")]
     if gone:
         raise ArtifactMissing(
-            f"release {release.id} is not whole: {', '.join(gone)} missing in {store.root}. It cannot go live; "
+            f"release {release.id} is not complete: {', '.join(gone)} missing in {store.root}. It cannot go live; "
             f"promote another one, or start the flow that made it again"
         )
 
@@ -111,8 +113,3 @@ def list_releases(store: Store) -> list[Release]:
 
     found = [release for release in map_ordered(load, ids, 8) if release is not None]
     return sorted(found, key=lambda release: (release.created_at, release.id), reverse=True)
-
-
-def delete_release(store: Store, release_id: str) -> None:
-    """Remove a release's record, for garbage collection. Absent is fine."""
-    store.delete(release_path(release_id))

@@ -1,4 +1,4 @@
-"""Products taken down by hand: the list a channel's live release carries, and every later release takes over."""
+"""Products taken down by hand: a list that a channel's live release refers to, and every later release inherits."""
 
 import hashlib
 import tempfile
@@ -29,7 +29,7 @@ def read_removals(store: Store, ref: ArtifactRef | None) -> pa.Table:
 
 
 def store_removals(store: Store, removals: pa.Table) -> ArtifactRef:
-    """Store the complete list, also an empty one: it says that whatever was on an older list was brought back."""
+    """Store the complete list, also an empty one, which brings back whatever was on an older list."""
     data = table_bytes(removals.sort_by("item_id").cast(REMOVALS))
     parameters = {"sha256": hashlib.sha256(data).hexdigest()}
     ref = ArtifactRef(kind="removals", id=artifact_id("removals", {}, parameters, RECIPE))
@@ -91,5 +91,5 @@ def count_searchable(store: Store, index: ArtifactRef, removals: ArtifactRef | N
 
 
 def indexed_ids(store: Store, index: ArtifactRef) -> pa.ChunkedArray:
-    """The item_id of every row of an index. Reads that one column, so that a recall need not wait for a download."""
+    """The item_id of every row of an index. Reads only that column, so that a recall need not wait for a download."""
     return store.read_table(f"{index.folder}/items.parquet", columns=["item_id"])["item_id"]

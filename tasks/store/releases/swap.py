@@ -9,7 +9,7 @@ from tasks.schema.errors import ProductSearchError, PublishConflict, StoreUnavai
 from tasks.schema.release import LivePointer
 from tasks.store.artifacts.claims import claim
 from tasks.store.objects.checksum import add_checksum
-from tasks.store.objects.protocol import ConditionFailed
+from tasks.store.objects.interface import ConditionFailed
 from tasks.store.objects.store import Store
 from tasks.store.releases.conditional_writes import probe
 from tasks.store.releases.live import FOLDER, LiveState, live_path, log_path, read_live

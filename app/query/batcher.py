@@ -1,4 +1,4 @@
-"""Queries that wait for the same encoder are encoded together: one call for all, as soon as the last one is done."""
+"""Queries that wait for the same encoder are encoded together, as soon as the batch before is done."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from app.errors import Busy
 from app.metrics import Metrics
 
-#: What encodes: a method of one encoder, for texts or for images. Only queries with the same one share a batch.
+#: A method of one encoder, for texts or for images. Only queries with the same one share a batch.
 Encode = Callable[[list[Any]], np.ndarray]
 
 
@@ -25,10 +25,10 @@ class _Waiting:
     since: float = field(default_factory=perf_counter)
 
 
-class Batches:
+class DynamicBatcher:
     """One thread that encodes, so that a process has one set of compute threads however many queries come.
 
-    Nobody waits for a batch to fill: the thread takes what came while it worked, the oldest first. Thread-safe.
+    No query waits for a batch to fill: the thread takes what arrived while it worked, oldest first. Thread-safe.
     """
 
     def __init__(self, most: int, most_waiting: int, metrics: Metrics) -> None:
@@ -47,7 +47,7 @@ class Batches:
                 raise Busy(f"{len(self._queue)} queries wait already. Ask again in a moment.")
             self._queue.append(one)
             self._metrics.waiting.set(len(self._queue))
-        self._thread.submit(self._work)  # finds nothing to do where a batch before took this query along
+        self._thread.submit(self._work)  # finds an empty queue where an earlier batch took this query
         return one.vectors.result()
 
     def _work(self) -> None:
@@ -82,7 +82,7 @@ class Batches:
             if len(batch) == 1:
                 batch[0].vectors.set_exception(error)
                 return
-            for one in batch:  # one query's fault is not the others'
+            for one in batch:  # one query's fault must not fail the others
                 self._encode([one])
             return
         ends = np.cumsum([len(one.inputs) for one in batch])
