@@ -34,7 +34,7 @@ class Page:
         with gr.Blocks(
             title="Product search", analytics_enabled=False, fill_width=True, delete_cache=_UPLOADS_KEPT
         ) as self.blocks:
-            self._presses = gr.JSON(visible=False)  # stays empty: what a call takes from the page comes in its place
+            self._presses = gr.JSON(visible=False)  # stays empty: its input is what a call takes from the page
             gr.HTML(_HEAD)
             self._notice = gr.HTML("", elem_classes="notice")
             with gr.Tabs(selected="words", elem_classes="tabs") as self._tabs:
@@ -46,7 +46,7 @@ class Page:
                     self._both = both.BothTab(presenter, both.EMPTY)
                 with gr.Tab("Compare", id="compare") as self._compared:
                     self._compare = CompareTab(search)
-                with gr.Tab("About", id="about") as self._told:
+                with gr.Tab("About", id="about") as self._about_tab:
                     self._about = AboutTab(search)
             self._foot = gr.HTML("", js_on_load=FOLLOW, elem_id="foot")
             self._connect()
@@ -106,11 +106,11 @@ class Page:
     def _connect_looks(self) -> None:
         self._compare.connect()
         self._compared.select(self._compare.choices, self._compare.other, self._compare.other, **QUIET)
-        self._told.select(lambda: (self._about.show(), True), None, [self._about.facts, self._about.seen], **QUIET)
+        self._about_tab.select(lambda: (self._about.show(), True), None, [self._about.facts, self._about.seen], **QUIET)
 
     def _follow(self) -> None:
-        told = gr.State(("", "", "", None))
-        kept = [tab.state for tab in self._searching]
+        shown_before = gr.State(("", "", "", None))
+        states_of_tabs = [tab.state for tab in self._searching]
         seen = [self._about.seen, self._compare.query, self._compare.other]
 
         def follow(before: tuple[Any, ...], about_seen: bool, words: str, other: str, *states: SearchState) -> Updates:
@@ -118,7 +118,7 @@ class Page:
             facts = self._about.show() if about_seen else ""
             now = (*self._now(), hash(facts))
             if now == before:
-                return {told: gr.skip()}
+                return {shown_before: gr.skip()}
             shown = zip((self._notice, self._words.chips, self._foot), now, before, strict=False)
             updates: Updates = {part: new for part, new, old in shown if new != old}
             if before[3] is not None and now[3] != before[3]:
@@ -127,14 +127,21 @@ class Page:
                 updates |= self._compare.renew(words, other) if other else {}
             if facts and now[4:] != before[4:]:
                 updates[self._about.facts] = facts
-            return updates | {told: now}
+            return updates | {shown_before: now}
 
-        outputs = [self._notice, self._words.chips, self._foot, told, *kept, *(tab.found for tab in self._searching)]
+        outputs = [
+            self._notice,
+            self._words.chips,
+            self._foot,
+            shown_before,
+            *states_of_tabs,
+            *(tab.found for tab in self._searching),
+        ]
         outputs += [self._compare.found, self._compare.other, self._about.facts]
-        gr.on([self.blocks.load, self._foot.click], follow, [told, *seen, *kept], outputs, **QUIET)
+        gr.on([self.blocks.load, self._foot.click], follow, [shown_before, *seen, *states_of_tabs], outputs, **QUIET)
 
     def _now(self) -> tuple[Any, ...]:
-        """Notice, chips, foot, and what tells a swap."""
+        """Notice, chips, foot, and what identifies the live release."""
         status = self._search.live.status()
         snapshot = status.snapshot
         return (

@@ -22,7 +22,7 @@ element.addEventListener('submit', (event) => {
   press(event.submitter ?? event.target, {price: [...event.target.querySelectorAll('input')].map((field) => field.value)});
 });
 const panel = element.closest('[role="tabpanel"]');
-// Escape takes the filters away; in a field that is asked with, the words
+// Escape takes the filters away; in an input field, the words
 panel?.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
   if (event.target.closest('.ask') && element.querySelector('[data-answer]')) ask({reset: true});
@@ -32,7 +32,7 @@ element.addEventListener('toggle', ({target}) => {
   if (target.matches('.filters') && wide.matches) return;
   opened[target.open ? 'add' : 'delete'](target.dataset.key);
 }, true);
-// an image whose product has left the catalogue meanwhile says so instead of showing a torn icon
+// an image whose product has left the catalogue says so instead of showing a broken icon
 element.addEventListener('error', (event) => event.target.closest?.('.frame')?.classList.add('gone'), true);
 
 const sameQuery = (one, other) => new URLSearchParams(one).toString() === new URLSearchParams(other).toString();
@@ -41,11 +41,11 @@ const settle = () => {
     const open = opened.has(fold.dataset.key) || (wide.matches && fold.matches('.filters'));
     if (fold.open !== open) fold.open = open;
   }
-  const told = element.querySelector('[data-address]')?.dataset.address ?? null;
-  if (told !== null && told !== address && !sameQuery(told, location.search)) {
-    history.pushState(null, '', told || location.pathname);
+  const shown = element.querySelector('[data-address]')?.dataset.address ?? null;
+  if (shown !== null && shown !== address && !sameQuery(shown, location.search)) {
+    history.pushState(null, '', shown || location.pathname);
   }
-  address = told ?? address;
+  address = shown ?? address;
 };
 new MutationObserver(() => {
   settle();

@@ -23,7 +23,7 @@ class SearchState:
     """One tab's question in plain values, so that a session can keep it. Every change makes a new one.
 
     image: where Gradio put the upload; like: id of a product instead. mix: share of the words beside an image, in %.
-    chosen: (column, value) pairs; shown: how many results the visitor asked to see, 0 for the setting.
+    chosen: (column, value) pairs; shown: how many results to show, 0 for the setting.
     """
 
     words: str = ""
@@ -50,7 +50,7 @@ class SearchState:
             price=(_number(said.get("price_from")), _number(said.get("price_to"))),
         )
 
-    # What is asked
+    # The question
 
     @property
     def anything(self) -> bool:

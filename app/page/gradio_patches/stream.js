@@ -5,23 +5,23 @@
 // (Client of Gradio 6.31: `submit` reads `stream_status.open`; `open_stream` clears it at "close_stream".)
 (() => {
   const READ_BY = 1000; // ms after the connection closed the page has read all that came over it
-  const plain = window.fetch;
+  const originalFetch = window.fetch;
   let stream = null;
 
   const follow = async (request) => {
-    const mine = {request, told: '', ended: false, looks: new Set()}; // kept, so that its signal is
-    const look = () => mine.looks.forEach((one) => one());
+    const current = {request, received: '', ended: false, looks: new Set()}; // held, so that its signal lives
+    const look = () => current.looks.forEach((one) => one());
     const end = () => {
-      mine.ended = true;
+      current.ended = true;
       look();
     };
-    stream = mine;
+    stream = current;
     request.signal.addEventListener('abort', end); // Gradio aborts once it has read that the stream ends
     try {
-      const answer = await plain(request);
+      const answer = await originalFetch(request);
       const decoder = new TextDecoder();
       const passed = new TransformStream({transform: (chunk, onwards) => {
-        mine.told += decoder.decode(chunk, {stream: true});
+        current.received += decoder.decode(chunk, {stream: true});
         onwards.enqueue(chunk);
         look();
       }});
@@ -33,22 +33,22 @@
     }
   };
 
-  const spokenOf = (call) => new Promise((resolve) => {
-    const mine = stream;
+  const named = (call) => new Promise((resolve) => {
+    const current = stream;
     const look = () => {
-      if (mine && !mine.ended && !mine.told.includes(call)) return;
-      mine?.looks.delete(look);
+      if (current && !current.ended && !current.received.includes(call)) return;
+      current?.looks.delete(look);
       resolve();
     };
-    mine?.looks.add(look);
+    current?.looks.add(look);
     look();
   });
 
-  window.fetch = async (asked, how) => {
-    const {pathname} = new URL(asked.url ?? asked, location.href);
-    if (pathname.endsWith('/queue/data')) return follow(new Request(asked, how));
-    const answer = await plain(asked, how);
-    if (pathname.endsWith('/queue/join') && answer.ok) await spokenOf((await answer.clone().json()).event_id);
+  window.fetch = async (resource, options) => {
+    const {pathname} = new URL(resource.url ?? resource, location.href);
+    if (pathname.endsWith('/queue/data')) return follow(new Request(resource, options));
+    const answer = await originalFetch(resource, options);
+    if (pathname.endsWith('/queue/join') && answer.ok) await named((await answer.clone().json()).event_id);
     return answer;
   };
 })();
