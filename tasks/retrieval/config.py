@@ -76,7 +76,7 @@ class EvaluationConfig(Config):
         if list(self.ks) != sorted(set(self.ks)):
             faults.append(f"ks={self.ks} must rise without repeats, e.g. {tuple(sorted(set(self.ks)))}")
         if any(not 1 <= k <= 1000 for k in self.ks):
-            faults.append(f"ks={self.ks} must be between 1 and 1000")
+            faults.append(f"ks={self.ks} must lie between 1 and 1000")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -186,7 +186,9 @@ def test_a_diverging_run_says_what_to_lower(vit: Path, tmp_path: Path, monkeypat
 def test_it_learns_the_same_as_with_the_whole_table_and_all_padding(
     vit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
 ) -> None:
-    data, config = shapes(), FinetuneConfig.small(**QUICK, accumulate=accumulate, precision="fp32")
+    # Few steps: each amplifies what the order of additions rounds differently, which depends on the processor.
+    recipe = {**QUICK, "steps": 12, "accumulate": accumulate, "precision": "fp32"}
+    data, config = shapes(), FinetuneConfig.small(**recipe)
     quick = finetune(vit, data, shapes(8), config, tmp_path / "quick")
     for module in ("texts", "vocabulary"):
         monkeypatch.setattr(f"tasks.clip.{module}.reads_at_end", lambda model: False)

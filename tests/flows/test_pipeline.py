@@ -100,7 +100,7 @@ def test_report_is_self_contained(released: dict[str, Any]) -> None:
 def test_run_history_says_what_ran_and_nothing_is_looked_up_twice(released: dict[str, Any], shop: Path) -> None:
     with get_client(sync_client=True) as client:
         flows = client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC)
-        whole = next(run for run in flows if run.name.startswith("pipeline"))
+        whole = next(run for run in flows if run.name.startswith(f"pipeline {shop.name} "))
         assert whole.start_time and whole.end_time
         flows = [run for run in flows if run.start_time and whole.start_time <= run.start_time <= whole.end_time]
         ids = FlowRunFilterId(any_=[run.id for run in flows])
