@@ -5,7 +5,7 @@ python -m benchmarks.publish_races --races 10 --gateway_races 0
 
 Two processes read the live pointer, wait for each other, and swap it to a release of their own. On a folder and on an
 S3 server that honours conditional writes (moto) exactly one may win each time: that is the bar. JuiceFS's gateway
-ignores conditions, there a lease stands in for them: its figure is printed, and is no bar. Exits with 1 below the bar.
+ignores conditions, there a lock stands in for them: its figure is printed, and is no bar. Exits with 1 below the bar.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def race(name: str, environment: Mapping[str, str], races: int) -> Outcome:
 
 
 def _publish_again_and_again(who: str, environment: dict[str, str], races: int, together: Any, results: Any) -> None:
-    logging.disable(logging.WARNING)  # on the gateway each swap warns that it goes under a lease
+    logging.disable(logging.WARNING)  # on the gateway each swap warns that it goes under a lock
     store = _open(environment)
     attempts = []
     for number in range(races):
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
             with running_gateway(folder / "gateway") as environment:
                 gateway = race("JuiceFS gateway", environment, flags.gateway_races)
             print(
-                f"{gateway.line()}; conditions ignored, under a lease: no bar", *gateway.faults, sep="\n  ", flush=True
+                f"{gateway.line()}; conditions ignored, under a lock: no bar", *gateway.faults, sep="\n  ", flush=True
             )
     faults = [f"{outcome.store}: {fault}" for outcome in outcomes for fault in outcome.faults]
     print(*faults, sep="\n", end="\n" if faults else "")

@@ -286,7 +286,7 @@ class TestOnlyOneStack:
             assert not record.alive
 
 
-def test_a_missing_catalogue_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_missing_catalogue_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     spaced = tmp_path / "it's my shop.csv"
     spaced.write_text("id\n")
     assert check_catalog(str(spaced)) == str(spaced)

@@ -220,7 +220,7 @@ def test_a_crash_at_any_delete_is_finished_by_the_next_run(
         assert store.list("tombstones/deleting") == [] and store.read_json(MARKS) == {}
 
 
-def test_a_publisher_is_told_of_a_deletion_under_way(store: Store, clock: Clock) -> None:
+def test_a_publisher_is_refused_during_a_deletion(store: Store, clock: Clock) -> None:
     old, *_ = three_releases(store, clock)
     release = releases.read_release(store, old)
     for path in (f"releases/{old}", "images", release.index.folder, f"embeddings/{release.model.id}"):

@@ -61,7 +61,7 @@ def test_publish_and_roll_back(store: Store, quick_lock: None) -> None:
     assert list_channels(store) == ["main"]
 
 
-def test_the_loser_is_told_and_nothing_changes(store: Store, quick_lock: None) -> None:
+def test_the_loser_gets_a_conflict_and_nothing_changes(store: Store, quick_lock: None) -> None:
     for release_id in ("r1", "r2", "r3"):
         write_release(store, a_release(release_id))
     publish(store, "r1", None)
@@ -102,7 +102,7 @@ def test_only_an_existing_release_can_go_live(folder_store: Store) -> None:
             read_live(folder_store, channel)
 
 
-def test_a_damaged_pointer_is_told(folder_store: Store) -> None:
+def test_a_damaged_pointer_is_an_error(folder_store: Store) -> None:
     for data in (b"", b"{", b'{"release": "r1"}'):
         folder_store.write_bytes("live/main.json", data)
         with pytest.raises(ArtifactCorrupt, match="live/main"):
