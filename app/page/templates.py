@@ -8,13 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.page import formats
 from app.page.gradio_patches.template_text import hide_template_text
 
-
-class _Environment(Environment):
-    # a dot means an attribute and nothing else: a fifth faster for 60 cards
-    getattr = staticmethod(getattr)  # type: ignore[assignment]
-
-
-_ENVIRONMENT = _Environment(
+_ENVIRONMENT = Environment(
     loader=PackageLoader("app.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 _ENVIRONMENT.filters.update({name: getattr(formats, name) for name in formats.FILTERS})
