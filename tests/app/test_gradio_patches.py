@@ -60,6 +60,13 @@ def test_html_is_still_drawn_by_a_template() -> None:
     assert template == "${value}", CHANGED.format(f"{PATCHES}/template_text.py")
 
 
+def test_the_queue_still_keeps_the_calls_whose_answers_a_session_has_not_fetched() -> None:
+    with gr.Blocks() as blocks:
+        pass
+    kept = getattr(blocks._queue, "pending_event_ids_session", None)
+    assert isinstance(kept, dict), CHANGED.format("app/http/allow_list.py")
+
+
 def test_text_is_shown_as_text_and_never_as_markup_or_template_code() -> None:
     html = message("<b>${1+1}</b>", "{{this}} `x` \"quoted\" & 'single'")
     assert "&lt;b&gt;&#36;&#123;1+1&#125;&lt;/b&gt;" in html and "&amp; &#39;single&#39;" in html

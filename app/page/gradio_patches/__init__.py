@@ -6,6 +6,7 @@ stream.js           an answer is not missed while the event stream ends: not rep
 template_text.py    shop text is never template code: gradio-app/gradio#13299
 upload_folder.py    each app has an upload folder of its own: gradio-app/gradio#8098
 
+What guards Gradio's server, rather than the page, is in `app/http/allow_list.py`.
 `tests/app/test_gradio_patches.py` says which file to look at when a new Gradio no longer looks as these expect.
 """
 
