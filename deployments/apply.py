@@ -3,6 +3,7 @@
 python -m deployments.apply            # the server of PREFECT_API_URL, else the one of the local stack
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -136,11 +138,19 @@ def _pause_again(
 
 def main() -> None:
     """Apply to the server of PREFECT_API_URL, or of the local stack where that is not set."""
+    argparse.ArgumentParser(prog="python -m deployments.apply", description=__doc__).parse_args()
     settings = StackSettings()
     environment = stack_environment(settings, settings.prefect_port)
     if "PREFECT_API_URL" in os.environ:
         environment["PREFECT_API_URL"] = os.environ["PREFECT_API_URL"]
-    for change in apply(settings, environment) or ["nothing to change"]:
+    try:
+        changes = apply(settings, environment)
+    except httpx.HTTPError as error:
+        raise SystemExit(
+            f"No Prefect server answers at {environment['PREFECT_API_URL']} ({error or type(error).__name__}). Start "
+            "one (make demo, or python -m deployments.serve prefect), or set PREFECT_API_URL to yours."
+        ) from None
+    for change in changes or ["nothing to change"]:
         print(change)
 
 

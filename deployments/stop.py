@@ -1,5 +1,7 @@
 """End everything the stack started on this machine: `make stop`."""
 
+import argparse
+
 from deployments.processes import Processes
 from deployments.settings import StackSettings
 from deployments.stack import stop_stack
@@ -12,6 +14,7 @@ _SECONDS = 60.0
 
 def main() -> None:
     """Stop the stack and say what was stopped."""
+    argparse.ArgumentParser(prog="python -m deployments.stop", description=__doc__).parse_args()
     settings = StackSettings()
     processes = Processes(settings.var, "stop")
     with console.status("stopping"):
