@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from prefect.runtime import flow_run
-
-C = TypeVar("C")
 
 
 def run_name(what: Callable[[Any], str] = lambda config: "", when: str = "%Y-%m-%d") -> Callable[[], str]:
