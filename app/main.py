@@ -18,7 +18,7 @@ from app.http.guards import BodyLimit, SafeHeaders
 from app.http.request_metrics import RequestMetrics
 from app.metrics import Metrics
 from app.page.page import build_page
-from app.page.theme import CSS, HEAD, theme
+from app.page.theme import CSS, theme
 from app.query.search import Search
 from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
@@ -29,7 +29,6 @@ from tasks.store.objects.store import open_store
 
 _SPARE_THREADS = 16
 _SESSIONS = 2000  # open pages that have state, some 70 kB each; Gradio's own limit is 10 000
-_PAGE_QUEUE = 256  # calls of all open pages that wait; Gradio itself sets no limit
 
 
 def create_app(settings: AppSettings | None = None, store_settings: StoreSettings | None = None) -> FastAPI:
@@ -59,11 +58,10 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     add_api(app, search, Reports(store))
     _add_guards(app, settings, metrics)
     blocks = build_page(search)
-    blocks.queue(max_size=_PAGE_QUEUE)
     blocks.state_session_capacity = _SESSIONS
     gr.mount_gradio_app(
         app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
-        run_history=False, theme=theme(), css_paths=CSS, head=HEAD, max_file_size=settings.max_upload_bytes,
+        run_history=False, theme=theme(), css_paths=CSS, max_file_size=settings.max_upload_bytes,
         show_error=True, ssr_mode=False, enable_monitoring=False, pwa=False,
     )  # fmt: skip
     add_allow_list(app, blocks)

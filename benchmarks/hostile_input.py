@@ -114,7 +114,7 @@ def hold_open(port: int, connections: int = 100) -> Seen:
 
 def flood_sessions(port: int, sessions: int) -> list[Seen]:
     """Calls of the page under ever new sessions, whose answers nobody fetches."""
-    return [Visitor(port, f"flood{number}").call_only() for number in range(sessions)]
+    return [Visitor(port, f"flood{number}").call_once() for number in range(sessions)]
 
 
 def measure(shop: MadeUpShop, chosen: argparse.Namespace) -> tuple[list[Seen], list[str], dict[str, float | bool]]:

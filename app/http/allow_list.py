@@ -5,6 +5,7 @@ recordings or run components. A mounted Gradio also opens any path that a call n
 that it was uploaded. Both end here. A new part of the page that needs another route adds it to these lists.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,16 +22,16 @@ from app.http.bodies import read_whole, replay
 from app.http.problems import problem
 
 _GRADIO = "/gradio_api"
-_FILE, _JOIN, _UPLOAD = f"{_GRADIO}/file=", f"{_GRADIO}/queue/join", f"{_GRADIO}/upload"
+_FILE, _CALL, _UPLOAD = f"{_GRADIO}/file=", f"{_GRADIO}/run/", f"{_GRADIO}/upload"
 _READ = (
     *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"),
-    *(f"{_GRADIO}/{name}" for name in ("queue/data", "upload_progress", "startup-events", "app_id")),
+    *(f"{_GRADIO}/{name}" for name in ("upload_progress", "startup-events", "app_id")),
 )
 _READ_BELOW = ("/static/", "/assets/", f"{_GRADIO}/heartbeat/", _FILE)
-_CALLS = (_JOIN, f"{_GRADIO}/cancel", f"{_GRADIO}/reset")
 _LONGEST_NAME = 255  # of a file, in bytes
 _CALL_BYTES = 200_000
-_UNREAD = 64  # calls of one session whose answers were not fetched
+_AT_ONCE = 16  # calls of all open pages that are answered at a time, `_SPARE_THREADS` of `app.main`
+_MOST_WAITING = 256  # calls of all open pages; Gradio itself sets no limit
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -38,8 +39,8 @@ class _NotFound(AppError):
     status, title = 404, "Not found"
 
 
-class _TooMany(AppError):
-    status, title = 429, "Too many calls"
+class _Busy(AppError):
+    status, title = 503, "Busy"
 
 
 def add_allow_list(app: FastAPI, blocks: gr.Blocks) -> None:
@@ -54,6 +55,8 @@ class AllowList:
 
     def __init__(self, gradio: ASGIApp, blocks: gr.Blocks, others: Sequence[BaseRoute]) -> None:
         self._gradio, self._blocks, self._others = gradio, blocks, others
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._calls = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
@@ -62,12 +65,10 @@ class AllowList:
             return
         try:
             self._check(scope)
-            if scope["path"] in _CALLS:
-                call = _parsed(await read_whole(receive, _CALL_BYTES))
-                if scope["path"] == _JOIN:
-                    self._check_call(call)
-                receive = replay(json.dumps(call).encode(), receive)
-            await self._forward(scope, receive, send)
+            if scope["path"].startswith(_CALL):
+                await self._call(scope, receive, send)
+            else:
+                await self._forward(scope, receive, send)
         except AppError as error:
             headers = {"Allow": ", ".join(self._methods(scope))} if error.status == 405 else None
             await problem(error.status, error.title, str(error), headers)(scope, receive, send)
@@ -86,10 +87,23 @@ class AllowList:
         path = scope["path"]
         if path in _READ or path.startswith(_READ_BELOW):
             return ["GET", "HEAD"]
-        if path == _UPLOAD or path in _CALLS:
+        if path == _UPLOAD or path.startswith(_CALL):
             return ["POST"]
         scopes = ((method, {**scope, "method": method}) for method in _METHODS)
         return [method for method, one in scopes if any(route.matches(one)[0] is Match.FULL for route in self._others)]
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call of the page, when its turn comes."""
+        call = _parsed(await read_whole(receive, _CALL_BYTES))
+        self._check_call(call)
+        if self._calls >= _AT_ONCE + _MOST_WAITING:
+            raise _Busy(f"{self._calls} calls of the page are under way. Ask again in a moment.")
+        self._calls += 1
+        try:
+            async with self._slots:
+                await self._forward(scope, replay(json.dumps(call).encode(), receive), send)
+        finally:
+            self._calls -= 1
 
     def _check_call(self, call: dict[str, Any]) -> None:
         if not isinstance(call.get("data"), list):
@@ -99,8 +113,6 @@ class AllowList:
             raise BadRequest("The page has no such function. Load the page again: it may have changed.")
         if not isinstance(session, str) or not session.isalnum() or len(session) > 64:
             raise BadRequest("`session_hash` is up to 64 letters and digits.")
-        if len(self._blocks._queue.pending_event_ids_session.get(session, ())) >= _UNREAD:
-            raise _TooMany(f"This session has {_UNREAD} answers to fetch first.")
         if not all(_is_upload(path) for path in _paths(call["data"])):
             raise BadRequest("A file that was not uploaded here cannot be used. Upload it first.")
 

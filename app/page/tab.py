@@ -12,12 +12,13 @@ from app.page.theme import PRESS
 
 Updates = dict[Any, Any]
 
-#: Events that nobody waits for, and those that somebody does.
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+#: Events that nobody waits for, and those that somebody does. Without Gradio's queue each call is one request and its
+#: answer: with it, an answer comes over an event stream, and one that arrives as the stream closes can be lost.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 WAITED: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "minimal",
-    "concurrency_limit": 8,
+    "queue": False,
     "trigger_mode": "always_last",  # an event during a slow answer is answered after it; by default Gradio drops it
 }
 

@@ -9,8 +9,6 @@ _PATCHES = _HERE / "gradio_patches"
 CSS = [_HERE / "page.css", _HERE / "results.css", _HERE / "about.css"]
 #: Run once for each page that is open: it follows the live release.
 FOLLOW = (_HERE / "follow.js").read_text(encoding="utf-8")
-#: In the head of the page, before Gradio's own scripts.
-HEAD = f"<script>{(_PATCHES / 'stream.js').read_text(encoding='utf-8')}</script>"
 #: Run once for every piece of HTML that can be pressed.
 PRESS = "".join(path.read_text(encoding="utf-8") for path in (_PATCHES / "presses.js", _HERE / "press.js"))
 

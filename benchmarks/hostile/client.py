@@ -98,7 +98,7 @@ def send_raw(
 
 
 class Visitor:
-    """What the page does in a browser: uploads an image, calls a function, and reads the events of its session."""
+    """What the page does in a browser: uploads an image and calls a function."""
 
     def __init__(self, port: int, session: str) -> None:
         self._port, self._session, self._calls = port, session, itertools.count()
@@ -166,10 +166,10 @@ class Visitor:
         began = time.monotonic()
         return judged("meanwhile", name, began, *ask(self._port, "POST", "/v1/search", b'{"text": "red mug"}'))
 
-    def call_only(self) -> Seen:
-        """Call a function of the page, and never fetch what it answers."""
+    def call_once(self) -> Seen:
+        """Call a function of the page, as one visitor of many."""
         began = time.monotonic()
-        return judged("unread sessions", self._session, began, *self._join(self._session, self._words, "red mug"))
+        return judged("many sessions", self._session, began, *self._run(self._session, self._words, "red mug"))
 
     def answers(self) -> list[Any]:
         """What the app answers to good queries, by words, by image and on the page."""
@@ -183,17 +183,10 @@ class Visitor:
         return [*found, (page.status, page.fault)]
 
     def _call(self, family: str, name: str, began: float, call: dict[str, Any], value: object) -> Seen:
-        session = f"{self._session}c{next(self._calls)}"  # of its own: the stream of events ends with the call
-        status, headers, told = self._join(session, call, value)
-        if status != 200:
-            return judged(family, name, began, status, headers, told)
-        _, _, events = ask(self._port, "GET", f"/gradio_api/queue/data?session_hash={session}")
-        messages = [json.loads(line[6:]) for line in events.decode().splitlines() if line.startswith("data: ")]
-        done = [message for message in messages if message.get("msg") == "process_completed"]
-        fine = bool(done) and done[-1]["success"]
-        return Seen(family, name, 200, time.monotonic() - began, "" if fine else f"{done or messages}"[:900])
+        session = f"{self._session}c{next(self._calls)}"  # a visitor of its own
+        return judged(family, name, began, *self._run(session, call, value))
 
-    def _join(self, session: str, call: dict[str, Any], value: object) -> tuple[int, dict[str, str], bytes]:
+    def _run(self, session: str, call: dict[str, Any], value: object) -> tuple[int, dict[str, str], bytes]:
         wanted = "image" if isinstance(value, dict) else "textbox"
         data = [value if self._kinds[one] == wanted else None for one in call["inputs"]]
         body = {
@@ -203,4 +196,4 @@ class Visitor:
             "event_data": None,
             "trigger_id": None,
         }
-        return ask(self._port, "POST", "/gradio_api/queue/join", json.dumps(body).encode())
+        return ask(self._port, "POST", "/gradio_api/run/any", json.dumps(body).encode())

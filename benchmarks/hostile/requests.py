@@ -38,7 +38,7 @@ def gotten(path: str, *more: str, method: str = "GET") -> bytes:
 def requests(item: str, image: str) -> Iterator[Raw]:
     """All of them. ``item``: a product's id; ``image``: the hash of its image."""
     for body in _bodies():
-        for path in ("/v1/search", "/v1/search/batch", "/gradio_api/queue/join", "/gradio_api/cancel"):
+        for path in ("/v1/search", "/v1/search/batch", "/gradio_api/run/any"):
             yield Raw("JSON", f"{path} {body[:40]!r}", posted(path, body))
     for text in texts():
         for asked in ({"text": text}, {"item_id": text}, {"image": text}, {"text": "mug", "facets": [text]}):
@@ -119,7 +119,6 @@ def _addresses(item: str) -> Iterator[Raw]:
             f"/?q={one}",
             f"/?like={one}",
             f"/v1/items/{item}/image?v={one}",
-            f"/gradio_api/queue/data?session_hash={one}",
         ):
             yield Raw("address", query[:70], gotten(query, method="HEAD" if query[1] == "?" else "GET"))
     for path in (
@@ -179,7 +178,7 @@ def _headers(item: str, image: str) -> Iterator[Raw]:
     )
     yield Raw("headers", "a header of 20 MB", gotten("/healthz", "X: " + "x" * 20_000_000), broken=True)
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW", "get", "A" * 5000):
-        for target in ("/v1/search", "/v1/release", "/", "/gradio_api/queue/join", path):
+        for target in ("/v1/search", "/v1/release", "/", "/gradio_api/run/any", path):
             yield Raw("methods", f"{method[:9]} {target}", gotten(target, method=method), broken=len(method) > 9)
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 
+from app.http.allow_list import AllowList
 from app.main import create_app
 from app.settings import AppSettings
 
 if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
     from tests.conftest import TinyShop
 
 FILE = {"_type": "gradio.FileData"}
@@ -38,12 +43,7 @@ def functions(client: TestClient, of: str) -> int:
 def called(client: TestClient, function: int, data: list[Any], session: str = "visitor") -> dict[str, Any]:
     """What the page receives: a problem, or the function's output."""
     body = {"data": data, "fn_index": function, "session_hash": session, "event_data": None, "trigger_id": None}
-    joined = client.post("/gradio_api/queue/join", json=body)
-    if joined.status_code != 200:
-        return joined.json()
-    stream = client.get("/gradio_api/queue/data", params={"session_hash": session}).text
-    messages = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
-    return next(message["output"] for message in messages if message["msg"] == "process_completed")
+    return client.post("/gradio_api/run/any", json=body).json()
 
 
 def test_an_uploaded_image_is_searched_by(client: TestClient, tiny_store: TinyShop) -> None:
@@ -87,19 +87,48 @@ def test_no_other_file_is_opened(
     ],
 )
 def test_a_call_that_the_page_does_not_make_is_refused(client: TestClient, body: bytes, says: str) -> None:
-    answer = client.post("/gradio_api/queue/join", content=body, headers={"Content-Type": "application/json"})
+    answer = client.post("/gradio_api/run/any", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 413) and says in answer.json()["detail"]
 
 
-def test_answers_that_nobody_fetches_do_not_heap_up(client: TestClient) -> None:
-    body = {"data": [None, "red mug"], "fn_index": functions(client, "textbox"), "session_hash": "heap"}
-    statuses = [client.post("/gradio_api/queue/join", json=body).status_code for _ in range(80)]
-    assert statuses[0] == 200 and statuses[-1] == 429
+def test_calls_of_the_page_wait_their_turn_and_beyond_a_number_are_refused() -> None:
+    at_once: list[int] = [0, 0]  # now, and at most
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await asyncio.sleep(0.01)
+        at_once[0] -= 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def call(allow_list: AllowList) -> int:
+        body = json.dumps({"data": [], "fn_index": 0, "session_hash": "crowd"}).encode()
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: Message) -> None:
+            statuses.append(message.get("status", 0))
+
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/run/any", "headers": []}
+        await allow_list(scope, receive, send)
+        return statuses[0]
+
+    async def crowd() -> list[int]:
+        with gr.Blocks() as blocks:
+            gr.Button().click(lambda: None)
+        allow_list = AllowList(page, blocks, [])
+        return [*await asyncio.gather(*(call(allow_list) for _ in range(300))), await call(allow_list)]
+
+    statuses = asyncio.run(crowd())
+    assert statuses.count(503) == 28 and statuses[-1] == 200 and at_once == [0, 16]
 
 
 @pytest.mark.parametrize(
     "address",
-    ["proxy=http://127.0.0.1/", "component_server", "info", "run/words", "call/words", "process_recording", "vibe-code",
+    ["proxy=http://127.0.0.1/", "component_server", "info", "call/words", "queue/join", "queue/data", "cancel", "reset",
+     "process_recording", "vibe-code",
      "file/etc/passwd", "custom_component/1/client/x/y", "stream/a/b/1/playlist.m3u8"],
 )  # fmt: skip
 def test_what_the_page_does_not_use_is_closed(client: TestClient, address: str) -> None:
@@ -152,12 +181,6 @@ def test_the_name_of_an_upload_leads_nowhere(client: TestClient) -> None:
 def test_a_name_that_no_file_can_have_is_not_looked_for(client: TestClient) -> None:
     for folder in ("static", "assets"):
         assert client.get(f"/{folder}/{'a' * 5000}").status_code == 404
-
-
-@pytest.mark.parametrize("body", [b'{"x": NaN}', b'{"\\ud800": 1}', b"[1]", b"[" * 99_000])
-def test_a_cancel_that_is_none_is_the_callers_fault(client: TestClient, body: bytes) -> None:
-    answer = client.post("/gradio_api/cancel", content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
 
 
 def test_every_upload_of_a_session_is_decoded_apart(client: TestClient, tiny_store: TinyShop) -> None:

@@ -26,8 +26,6 @@ def assets_with(pattern: str, word: str) -> list[str]:
 @pytest.mark.parametrize(
     ("patch", "pattern", "word"),
     [
-        ("stream.js", "index-*.js", "stream_status"),
-        ("stream.js", "index-*.js", "close_stream"),
         ("presses.js", "Blocks-*.js", "always_last"),
     ],
 )
@@ -58,13 +56,6 @@ def test_gradio_still_takes_its_upload_folder_from_the_environment(
 def test_html_is_still_drawn_by_a_template() -> None:
     template = inspect.signature(gr.HTML).parameters["html_template"].default
     assert template == "${value}", CHANGED.format(f"{PATCHES}/template_text.py")
-
-
-def test_the_queue_still_keeps_the_calls_whose_answers_a_session_has_not_fetched() -> None:
-    with gr.Blocks() as blocks:
-        pass
-    kept = getattr(blocks._queue, "pending_event_ids_session", None)
-    assert isinstance(kept, dict), CHANGED.format("app/http/allow_list.py")
 
 
 def test_text_is_shown_as_text_and_never_as_markup_or_template_code() -> None:

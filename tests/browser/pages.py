@@ -96,11 +96,11 @@ def answers_held(site: Site) -> Iterator[tuple[threading.Event, list[Question]]]
 
 
 def _noted_calls(page: Page) -> deque[str]:
-    """What the page asks of Gradio's queue from now on, and how that ends, for whoever reads of a failure."""
+    """The calls that the page makes from now on, and how that ends, for whoever reads of a failure."""
     began, calls = time.monotonic(), deque[str](maxlen=40)
 
     def note(what: str, request: Request) -> None:
-        if "/queue/" in request.url:
+        if "/gradio_api/run/" in request.url:
             calls.append(f"{time.monotonic() - began:.2f} s {what} {request.url} {(request.post_data or '')[:200]}")
 
     page.on("request", lambda request: note("asks", request))

@@ -2,7 +2,6 @@
 
 image_path.py       an upload reaches the app unopened: gradio-app/gradio#9314, gradio-app/gradio#10121
 presses.js, .py     presses during a slow answer are all answered: not reported upstream
-stream.js           an answer is not missed while the event stream ends: not reported upstream
 template_text.py    shop text is never template code: gradio-app/gradio#13299
 upload_folder.py    each app has an upload folder of its own: gradio-app/gradio#8098
 
