@@ -28,7 +28,7 @@ def make_release(parts: ReleaseParts, report: GateReport, channel: str, why: str
     store = open_store()
     release, is_live = releasing.make_release(store, parts, report, channel, why, current_run())
     _show_release(store, release)
-    refused = [gate for gate in release.gates if not gate.passed]
+    refused = [gate for gate in release.gates if gate.refuses]
     if refused and not publish_anyway and not is_live:
         raise GateRefused(
             f"Release {release.id} is refused and stays a candidate; {channel} stays as it is. "

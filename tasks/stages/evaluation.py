@@ -50,7 +50,12 @@ def measure(build: Build, model: ArtifactRef, catalog: ArtifactRef, split: str, 
     (build.folder / "ranking.parquet").write_bytes(table_bytes(_ranking(result.top, result.first_rank)))
     headline = result.metrics["text_to_image"][SINGLE_POSITIVE]
     return build.commit(
-        summary={"split": split, "n": len(items), **{name: cell["value"] for name, cell in headline.items()}},
+        summary={
+            "split": split,
+            "n": len(items),
+            "distinct_queries": result.metrics["distinct_queries"],
+            **{name: cell["value"] for name, cell in headline.items()},
+        },
         rows={"per_query.parquet": len(items), "ranking.parquet": len(items)},
     )
 

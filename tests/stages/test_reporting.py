@@ -50,6 +50,7 @@ def test_an_evaluation_with_former_names_is_read_and_compared_with_one_of_today(
     assert {**old.metrics, "model": "new"} == new.metrics
     assert old.ranking.equals(new.ranking)
     assert reporting._headline(old) == reporting._headline(new)
-    differences = reporting._differences([new], [old], EvaluationConfig(bootstrap_samples=100))["test"]
+    config, clusters = EvaluationConfig(bootstrap_samples=100), {"test": np.arange(6)}
+    differences = reporting._differences([new], [old], config, clusters)["test"]
     assert differences["text_to_image/single_positive/mrr"]["difference"] == 0
     assert differences.keys() == result.per_query.keys()
