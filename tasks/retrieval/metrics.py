@@ -54,10 +54,12 @@ def evaluate(
 
     text_vectors, image_vectors: (n, d) float32, L2-normalised. "single_positive": only the product's own image (text)
     is an answer. "multi_positive": so is that of every product connected to it by an equal normalised title or group;
-    empty titles and groups connect nothing. Products that are connected are one distinct query: intervals resample those,
-    and where there are any, "distinct_queries" has the multi-positive figures with each counted once. metrics: {"n",
+    empty titles and groups connect nothing. Connected products are one distinct query: intervals resample those, and
+    where there are any, "distinct_queries" has the multi-positive figures with each counted once. metrics: {"n",
     "distinct_queries", "multi_positive_share", "text_to_image": {"single_positive": {"recall@1": {"value", "low",
-    "high"}, ...}, "multi_positive": ..., "distinct_queries"?: ...}, "image_to_text": ...}. Raises ConfigError where lengths differ or there is nothing to match.
+    "high"}, ...}, "multi_positive": ..., "distinct_queries"?: ...}, "image_to_text": ...}.
+
+    Raises ConfigError where lengths differ or there is nothing to match.
     """
     texts = checked(text_vectors, "text vectors")
     images = checked(image_vectors, "image vectors", dim=texts.shape[1])
@@ -157,7 +159,9 @@ def _measure_into(
         result.metrics[direction][DISTINCT_QUERIES] = intervals(many, config)
 
 
-def by_distinct_query(per_query: Mapping[str, np.ndarray], direction: str, clusters: np.ndarray) -> dict[str, np.ndarray]:
+def by_distinct_query(
+    per_query: Mapping[str, np.ndarray], direction: str, clusters: np.ndarray
+) -> dict[str, np.ndarray]:
     """Multi-positive metrics of one direction, one value a distinct query: metric -> (c,)."""
     prefix = f"{direction}/{MULTI_POSITIVE}/"
     return {

@@ -209,8 +209,8 @@ def _compare_with(
     before, after = shared.answers(live_vectors, new_vectors)
     if config.compare_recall:
         alike = _Alike(new.items)
-        found = (shared.finds(answers[: len(tests)], list(tests), alike.names) for answers in (before, after))
-        gates += (live_recall_gate(*found, alike.clusters(list(tests))),)
+        was, now = (shared.finds(answers[: len(tests)], list(tests), alike.names) for answers in (before, after))
+        gates += (live_recall_gate(was, now, alike.clusters(list(tests))),)
     before, after = before[len(tests) :], after[len(tests) :]
     overlaps = shared.overlap(before, after)
     changes = _golden_changes(queries, overlaps, before, after, new.items)

@@ -71,7 +71,7 @@ def _metrics(measured: list[Measured]) -> list[dict[str, Any]]:
 
 
 def _distinct_queries(store: Store, catalog: ArtifactRef, split: str) -> np.ndarray:
-    """Code (n,) of each row's title or design. From the catalogue, so that evaluations of any age are compared by it."""
+    """Code (n,) of each row's title or design. From the catalogue, since older evaluations do not hold it."""
     from tasks.retrieval.metrics import equivalent
 
     items = split_items(store, catalog, split)
@@ -94,8 +94,8 @@ def _compared(old: Measured, new: Measured, config: EvaluationConfig, clusters: 
     if len(np.unique(clusters)) == len(clusters):
         return found
     for direction in _DIRECTIONS:
-        sides = (by_distinct_query(side.per_query, direction, clusters) for side in (old, new))
-        cells = compare(*sides, config)
+        before, after = (by_distinct_query(side.per_query, direction, clusters) for side in (old, new))
+        cells = compare(before, after, config)
         found |= {f"{direction}/{DISTINCT_QUERIES}/{name}": cell for name, cell in cells.items()}
     return found
 
