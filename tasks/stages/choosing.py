@@ -16,6 +16,7 @@ from tasks.store.objects.store import Store
 Split = Literal["val", "test"]
 _MEASURED: tuple[Split, ...] = ("val", "test")
 FEWEST = 2  # of one item, every answer is the right one
+CUT_OFFS = (1, 5, 10)  # of recall, in the headline
 
 
 class Steps(BaseModel):
@@ -37,6 +38,7 @@ def choose_steps(
     size = Counter(items["split"].to_pylist())
     splits = tuple(split for split in _MEASURED if size[split] >= FEWEST)
     notes = [f"not measured on {split}: {_few(size[split])}" for split in _MEASURED if split not in splits]
+    notes += _trivial(splits[-1], size[splits[-1]]) if splits else []
     no_training = _why_not_trained(size, training) if training else ""
     no_classifier = why_none(_class_counts(store, catalog), classifier) if classifier else ""
     if no_training:
@@ -71,6 +73,11 @@ def too_few_to_measure(catalog: ArtifactRef, split: str, found: int, groups: Cou
         f"Split {split!r} of catalogue {catalog.id} has {found} items, {FEWEST} or more are needed to measure: "
         f"{advice[0]}, or measure another split (--splits {others[0]})."
     )
+
+
+def _trivial(split: str, items: int) -> list[str]:
+    names = " and ".join(f"recall@{k}" for k in CUT_OFFS if k >= items)
+    return [f"{names} not measured: {split} has {items} products, so all are among the first"] if names else []
 
 
 def _few(items: int) -> str:
