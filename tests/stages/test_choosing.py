@@ -55,7 +55,7 @@ def test_a_shop_with_enough_leaves_nothing_out(empty_store: TinyShop, stored: St
     ("catalog", "splits", "fine_tune", "classify", "notes"),
     [
         (rows(40, 12, 12, classes=1), ("val", "test"), True, False, ["no classifier: 1 class"]),
-        (rows(40, 12, 12, classes=64), ("val", "test"), True, False, ["no classifier: 0 of 40 classes have 3 or more"]),
+        (rows(40, 12, 12, classes=64), ("val", "test"), True, False, ["no classifier: 0 of 64 classes have 3 or more"]),
         (
             rows(1, 0, 0),
             (),
@@ -80,7 +80,7 @@ def test_a_shop_with_enough_leaves_nothing_out(empty_store: TinyShop, stored: St
             ("val",),
             True,
             False,
-            ["not measured on test", "recall@5 and recall@10 not measured: val has 2", "no classifier: no test item"],
+            ["not measured on test", "recall@5 and recall@10 not measured: val has 2", "no classifier: no test product"],
         ),
         (
             rows(40, 0, 1, group_id="handmade-item-1"),
