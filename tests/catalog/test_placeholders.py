@@ -5,12 +5,13 @@ import pytest
 
 from tasks.catalog.placeholders import find_placeholders
 
-THINGS = """
+_THINGS = """
 mug chair lamp sofa kettle rug vase clock shelf mirror towel basket pillow tray stool bench desk bowl
-""".split()
-WORDS = """
+"""
+_WORDS = """
 oslo bergen luna nova arte vito casa mira kira bella stella orion vega delta sigma omega
-""".split()
+"""
+THINGS, WORDS = _THINGS.split(), _WORDS.split()
 
 
 def products(*shown: tuple[str, str, str]) -> pa.Table:
