@@ -3,7 +3,9 @@
 from typing import Any
 
 import pyarrow as pa
+from prefect.logging import get_run_logger
 
+from tasks.catalog.column_report import column_rows, described
 from tasks.catalog.config import CatalogConfig
 from tasks.orchestration.policies import io_task
 from tasks.orchestration.run_artifacts import show_figures, show_svg, show_table, track
@@ -30,6 +32,7 @@ def prepare_catalog(config: CatalogConfig, parent: ArtifactRef | None = None) ->
         _show_rejects(getattr(error, "rejects", None))
         raise
     _show(catalog, prepared.rejects, prepared.summary)
+    get_run_logger().info("Read %s as\n%s", config.source, described(prepared.summary))
     return catalog
 
 
@@ -58,6 +61,11 @@ def _show(catalog: ArtifactRef, rejects: pa.Table, summary: dict[str, Any]) -> N
     if counts:
         show_svg("label-distribution", label_distribution(counts), "Products in each category")
     _show_rejects(rejects)
-    figures = {name: value for name, value in summary.items() if not isinstance(value, dict)}
+    columns = column_rows(summary)
+    if columns:
+        show_table("columns", columns, "What each column of the shop was read as")
+    figures = {
+        name: value for name, value in summary.items() if not isinstance(value, dict) and name != "column_report"
+    }
     figures["refused:"] = summary.get("rejects", {})
     show_figures("catalog", f"Catalogue `{catalog.id}`", figures, "What came in, what went out, what was refused")

@@ -69,6 +69,14 @@ def _rejected(listing: Listing, reason: str, detail: str) -> Reject:
     return Reject(listing.row, text.showable(listing.item_id), reason, text.showable(detail), listing.source)
 
 
+def is_abo(files: SourceFiles) -> bool:
+    """Whether the folder holds the listings of an export."""
+    try:
+        return bool(files.list(LISTINGS_FOLDER))
+    except SourceMissing:
+        return False
+
+
 def _listing_files(config: CatalogConfig, files: SourceFiles) -> list[str]:
     try:
         found = [name for name in files.list(LISTINGS_FOLDER) if name.endswith((".json.gz", ".json"))]

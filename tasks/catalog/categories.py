@@ -1,12 +1,11 @@
 """Category paths, the class made of their first levels, and product types as people say them."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 
-from tasks.catalog.text import cell_text, word
+from tasks.catalog.cells import as_text, parsed
+from tasks.catalog.text import word
 
 UNKNOWN = "uncategorised"
 
@@ -37,6 +36,9 @@ _TYPE_WORDS = {
     "ELECTRONIC_CABLE": "cable", "HARDWARE_HANDLE": "handle", "FLAT_SCREEN_DISPLAY_MOUNT": "tv mount",
 }  # fmt: skip
 
+_LEVEL_MARK = re.compile(r"[>/›»→]")
+_PATH_MARK = re.compile(r"\s*[,;|\n]\s*")
+
 _ALWAYS_PLURAL = {
     "pants", "shorts", "jeans", "leggings", "tights", "trousers", "glasses", "sunglasses", "headphones", "earphones",
     "scissors", "clothes", "pajamas", "pyjamas", "overalls", "briefs", "series", "species", "electronics", "goggles",
@@ -45,16 +47,43 @@ _ALWAYS_PLURAL = {
 }  # fmt: skip
 
 
-def split_category(value: object) -> tuple[str, ...]:
-    """Levels of a category cell: "Men/Tops/Hoodies", "Men > Tops", "Men|Tops", a list, a list as JSON text."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(ValueError):
-            value = json.loads(value)
+def split_category(value: object, roots: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Levels of a category cell: "Men/Tops/Hoodies", "Men > Tops", "Men|Tops", a list, a list as JSON or Python text.
+
+    Of several whole paths in one cell, each of which begins with one of ``roots`` (see `category_roots`), the deepest
+    counts; of a list of lists the first.
+    """
+    value = parsed(value)
     if isinstance(value, (list, tuple)):
-        texts = [cell_text(entry) for entry in value]
+        inner = next((entry for entry in value if isinstance(entry, (list, tuple)) and entry), None)
+        if inner is not None:
+            return split_category(inner)
+        texts = [as_text(entry) for entry in value]
         whole = next((text for text in texts if len(_levels(text)) > 1), "")
         return _levels(whole) if whole else _clean_levels(texts)
-    return _levels(cell_text(value))
+    return _deepest(as_text(value), roots)
+
+
+def category_roots(values: Iterable[object]) -> frozenset[str]:
+    """First levels of a column's paths, which tell where the next path of a cell begins."""
+    texts = {as_text(value) for value in values}
+    return frozenset(_first_level(text) for text in texts if _LEVEL_MARK.search(text))
+
+
+@lru_cache(maxsize=4096)
+def _deepest(text: str, roots: frozenset[str]) -> tuple[str, ...]:
+    text = text.replace("&gt;", ">")
+    cuts = [
+        mark
+        for mark in _PATH_MARK.finditer(text)
+        if _LEVEL_MARK.search(_PATH_MARK.split(text[mark.end() :])[0]) and _first_level(text[mark.end() :]) in roots
+    ]
+    starts, ends = [0, *(cut.end() for cut in cuts)], [*(cut.start() for cut in cuts), len(text)]
+    return max((_levels(text[start:end]) for start, end in zip(starts, ends, strict=True)), key=len)
+
+
+def _first_level(text: str) -> str:
+    return _LEVEL_MARK.split(text.replace("&gt;", ">"), maxsplit=1)[0].strip().casefold()
 
 
 @lru_cache(maxsize=4096)  # a shop has few categories, each thousands of times

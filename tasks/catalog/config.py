@@ -9,7 +9,35 @@ from pydantic import Field, model_validator
 
 from tasks.schema.config import Config
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson", ".json")
+TABLE_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson", ".json", ".xml", ".rss", ".atom", ".xlsx",
+)  # fmt: skip
+#: Files that people try as well, and what to write instead.
+_UNREAD_ENDINGS = (
+    ".xls",
+    ".xlsb",
+    ".ods",
+    ".numbers",
+    ".sql",
+    ".db",
+    ".sqlite",
+    ".feather",
+    ".orc",
+    ".avro",
+    ".zip",
+    ".html",
+    ".yaml",
+    ".yml",
+    ".pkl",
+    ".npy",
+    ".7z",
+    ".rar",
+    ".tar",
+    ".tgz",
+    ".bz2",
+    ".xz",
+    ".zst",
+)
 
 #: Our columns of a shop's own table; the first three must be found.
 TABLE_FIELDS = (
@@ -33,22 +61,38 @@ _ANY_SHOPS_TABLE = ("products", "catalog", "catalogue", "items", "listings", "ex
 
 def is_table(source: str) -> bool:
     """Whether a path or URI ends like a table; a trailing ``.gz`` is looked through."""
-    return source.lower().removesuffix(".gz").endswith(TABLE_ENDINGS)
+    path = source.partition("?")[0] if _is_web(source) else source
+    return path.lower().removesuffix(".gz").endswith(TABLE_ENDINGS)
+
+
+def _is_web(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
+
+
+Format = Literal[
+    "auto", "abo", "table", "shopify", "woocommerce", "magento", "bigcommerce", "google", "kaggle_styles",
+    "amazon_reviews",
+]  # fmt: skip
 
 
 class CatalogConfig(Config):
     """How a shop is read as a catalogue."""
 
     source: str = Field(
-        description="Folder or URI of an ABO export (s3://amazon-berkeley-objects), or one csv / tsv / parquet / "
-        "jsonl table (.gz is read too)",
+        description="One table (csv, tsv, parquet, json, jsonl, xml, xlsx; .gz is read too; a path, s3:// or "
+        "https://), a folder of parts of one, or an ABO export (s3://amazon-berkeley-objects)",
         min_length=1,
     )
-    format: Literal["auto", "abo", "table"] = Field("auto", description="auto: a table if the source ends like one")
+    format: Format = Field(
+        "auto",
+        description="auto: an ABO export, or a table (a source that ends like one, or a folder of parts of one), whose "
+        "export is told by its columns; table: without looking for an export; else the export that it is",
+    )
     anonymous: bool = Field(False, description="Read a public bucket without credentials")
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Tables: our column -> the shop's, e.g. {'item_id': 'sku'}; an empty name leaves a column unread",
+        description="Tables: our column -> the shop's, e.g. {'item_id': 'sku'}, or a pattern of columns: "
+        "{'image': 'images/{id}.jpg'}; an empty name leaves a column unread",
     )
     images_root: str | None = Field(
         None,
@@ -96,21 +140,27 @@ class CatalogConfig(Config):
             faults.append(f"delimiter must be one character, found {self.delimiter!r}")
         if not _known_encoding(self.encoding):
             faults.append(f"encoding {self.encoding!r} is unknown; examples: utf-8, cp1252, shift_jis")
-        if not self.reads_table and (self.columns or self.images_root):
+        if self.format == "abo" and (self.columns or self.images_root):
             faults.append("columns and images_root are for tables, but this source is read as an ABO export")
+        ending = posixpath.splitext(self.source.lower().rstrip("/"))[1]
+        if ending in _UNREAD_ENDINGS:
+            faults.append(
+                f"a {ending} file is not read; read are {', '.join(TABLE_ENDINGS)} (also with .gz), a folder of such "
+                "files, and a folder of an ABO export: save the products as one of these"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
     @property
-    def reads_table(self) -> bool:
-        """Whether the source is one table, not an ABO folder."""
-        return self.format == "table" or (self.format == "auto" and is_table(self.source))
+    def names_table(self) -> bool:
+        """Whether the source names one table, and no folder."""
+        return self.format != "abo" and (is_table(self.source) or _is_web(self.source))
 
     @property
     def anchor(self) -> "Anchor":
         """Where the shop is: the root to open, and the table and its images below it."""
-        return _anchor(self.source, self.images_root) if self.reads_table else Anchor(self.source, "", "")
+        return _anchor(self.source, self.images_root, self.names_table)
 
     @property
     def root(self) -> str:
@@ -143,10 +193,10 @@ class Anchor(NamedTuple):
     images: str
 
 
-def _anchor(source: str, images_root: str | None) -> Anchor:
+def _anchor(source: str, images_root: str | None, names_table: bool) -> Anchor:
     """The root is the table's folder or, with ``images_root`` elsewhere in the same store, their common parent."""
     source = source.removeprefix("file://")
-    folder, name = posixpath.split(source)
+    folder, name = posixpath.split(source) if names_table else (source.rstrip("/") or "/", "")
     if not images_root:
         return Anchor(folder or ".", name, "")
     images = images_root.removeprefix("file://")
@@ -160,7 +210,7 @@ def _anchor(source: str, images_root: str | None) -> Anchor:
     common = posixpath.commonpath(paths) or "."
     inside = posixpath.relpath(paths[1], common)
     table = posixpath.relpath(posixpath.join(paths[0], name), common)
-    return Anchor((scheme + common).rstrip("/") or "/", table, "" if inside == "." else inside)
+    return Anchor((scheme + common).rstrip("/") or "/", "" if table == "." else table, "" if inside == "." else inside)
 
 
 def _known_encoding(name: str) -> bool:

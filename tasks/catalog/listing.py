@@ -1,6 +1,9 @@
 """One row of a shop in the product's terms, before its image is read, and one row that was refused."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from tasks.catalog.tables.rows import EmbeddedImage
 
 
 @dataclass(slots=True)
@@ -12,6 +15,7 @@ class Listing:
     item_id: str
     title: str
     image: str  # where the image is: relative to the source's root, or a URI
+    further_images: tuple[str, ...] = ()  # of the same product, in the shop's order
     description: str = ""
     brand: str = ""
     category: tuple[str, ...] = ()
@@ -48,3 +52,4 @@ class SourceRows:
     rejects: list[Reject]
     rows: int  # rows of the source, good or refused
     facts: dict[str, object] = field(default_factory=dict)
+    embedded: Mapping[str, EmbeddedImage] = field(default_factory=dict)  # images within the table, by location

@@ -1,44 +1,66 @@
 """Where an image is, from what a shop writes in its image cell; nothing outside the shop's own folder."""
 
-import json
+import html
 import posixpath
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from tasks.catalog.cells import parsed
 from tasks.catalog.config import CatalogConfig, store_of
+from tasks.catalog.tables.rows import EmbeddedImage
 from tasks.catalog.text import cell_text, word
 
 _ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)$", re.IGNORECASE)
-_BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
+_BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//)")
+_ENTITY = re.compile(r"&(?:amp|quot|#\d+|#x[0-9a-fA-F]+);")
+#: Keys of an object that is an image, the largest size first: data sets, shop exports, Amazon's reviews.
+_IMAGE_KEYS = (
+    "hi_res", "original", "large", "path", "url", "src", "image", "link", "href", "medium", "small", "thumb",
+    "thumbnail",
+)  # fmt: skip
 
 
-def first_image(value: object) -> str:
-    """The first image a cell names: of a list, a JSON list, or several separated by comma, semicolon or bar."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(ValueError):
-            value = json.loads(value)
-    if isinstance(value, dict):  # {"bytes", "path"} of data sets, {"url"} or {"src"} of shop exports
-        value = value.get("path") or value.get("url") or value.get("src")
+def images_of(value: object) -> list[str | EmbeddedImage]:
+    """Every image a cell names, in its order: of a list, an object, or several separated by comma, semicolon or bar.
+
+    A list or an object may be spelled as JSON or as Python prints it. Of one object's sizes the largest counts.
+    """
+    if isinstance(value, EmbeddedImage):
+        return [value]
+    value = parsed(value)
     if isinstance(value, (list, tuple)):
-        return next((image for image in map(first_image, value) if image), "")
-    text = cell_text(value).strip()
-    if not word(text):
-        return ""
-    text = re.split(r"[|\n]", text, maxsplit=1)[0].strip()
-    text = _BEFORE_URI.split(text, maxsplit=1)[0].strip() or text
-    if "://" not in text:
-        text = _first_of_paths(text)
-    return text.strip(" ,;\"'")
+        return list(dict.fromkeys(image for entry in value for image in images_of(entry)))
+    if isinstance(value, dict):
+        found = (images_of(value[key]) for key in _IMAGE_KEYS if value.get(key))
+        return next((images for images in found if images), [])
+    cell = cell_text(value).strip()
+    pieces = _pieces(cell) if word(cell) else []
+    return list(dict.fromkeys(image for piece in pieces if (image := _address(piece))))
 
 
-def _first_of_paths(text: str) -> str:
-    """Commas and semicolons may also stand in a file name: only the one after an image's ending separates."""
-    for at in (match.start() for match in re.finditer(r"[,;]", text)):
-        if _ENDING.search(text[:at].strip()):
-            return text[:at]
-    return text
+def _pieces(cell: str) -> list[str]:
+    """Commas and semicolons may also stand in a URL or a file name: there only one that ends an image separates."""
+    pieces: list[str] = []
+    for part in re.split(r"[|\n]", cell):
+        for piece in _BEFORE_URI.split(part.strip()):
+            pieces += [piece] if "://" in piece or piece.startswith("//") else _paths(piece)
+    return pieces
+
+
+def _paths(text: str) -> list[str]:
+    paths, start = [], 0
+    for mark in re.finditer(r"[,;]", text):
+        if _ENDING.search(text[start : mark.start()].strip()):
+            paths.append(text[start : mark.start()])
+            start = mark.end()
+    return [*paths, text[start:]]
+
+
+def _address(piece: str) -> str:
+    """One path or URL as it is asked for: feeds made from HTML spell & as an entity, themes leave out https:."""
+    address = _ENTITY.sub(lambda found: html.unescape(found.group()), piece.strip(" ,;\"'"))
+    return f"https:{address}" if re.match(r"//[^/]+\.?[^/]*/", address) else address
 
 
 class OutsideShop(Exception):
@@ -52,11 +74,13 @@ class OutsideShop(Exception):
 class Base:
     """The folder that relative image paths start from, and the root that everything local must stay below.
 
-    ``folder`` is relative to the source's root ("" is the root itself) or a URI in another store.
+    ``folder`` is relative to the source's root ("" is the root itself) or a URI in another store. ``rooted``: the shop
+    named the folder, so a path with a leading slash may start there.
     """
 
     root: str
     folder: str
+    rooted: bool = False
 
     def locate(self, image: str) -> str:
         """What to ask the source for: a path relative to its root, or a URI. Raises OutsideShop."""
@@ -66,6 +90,8 @@ class Base:
         if scheme == "file":
             return self._absolute(unquote(urlsplit(image).path), image)
         path = image.replace("\\", "/")
+        if self.rooted and path.startswith("/") and not self._is_within(path):
+            return self._relative(path.lstrip("/"), image)  # the images' own root, as Magento and others write it
         if path.startswith("/") or re.match(r"^[a-zA-Z]:/", path) or scheme:
             return self._absolute(path, image)
         return self._relative(path, image)
@@ -87,14 +113,17 @@ class Base:
         """An absolute path is fine where it leads into the folder anyway."""
         if store_of(self.folder) not in ("", "file://") or store_of(self.root) not in ("", "file://"):
             raise OutsideShop(image, self._name)
+        if not self._is_within(path):
+            raise OutsideShop(image, self._name)
+        return posixpath.relpath(posixpath.normpath(path), posixpath.normpath(self.root.removeprefix("file://")))
+
+    def _is_within(self, path: str) -> bool:
         root = self.root.removeprefix("file://")
         folder = posixpath.normpath(posixpath.join(root, self.folder.removeprefix("file://")))
-        wanted = posixpath.normpath(path)
-        if not wanted.startswith(folder.rstrip("/") + "/"):
-            raise OutsideShop(image, self._name)
-        return posixpath.relpath(wanted, posixpath.normpath(root))
+        return posixpath.normpath(path).startswith(folder.rstrip("/") + "/")
 
 
 def images_base(config: CatalogConfig, root: str) -> Base:
     """Where image paths of a table start: ``images_root`` if set, else the table's folder."""
-    return Base(root, config.anchor.images if config.images_root else posixpath.dirname(config.table))
+    folder = config.anchor.images if config.images_root else posixpath.dirname(config.table)
+    return Base(root, folder, rooted=bool(config.images_root))

@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.catalog.abo import read_abo
+from tasks.catalog.abo import is_abo, read_abo
 from tasks.catalog.captions import captions_of
 from tasks.catalog.categories import class_of
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.groups import group_of
+from tasks.catalog.image_names import ForgivingFiles
 from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
 from tasks.catalog.images import ImageFault, ImageLimits
 from tasks.catalog.listing import Listing, Reject, SourceRows
@@ -20,6 +21,7 @@ from tasks.catalog.sources import known_sources, sources_table
 from tasks.catalog.splits import Known, Member, assign_splits
 from tasks.catalog.subset import choose_subset
 from tasks.catalog.table import read_table
+from tasks.catalog.tables.open_table import table_shards
 from tasks.schema.errors import CatalogError
 from tasks.schema.files import SourceFiles
 from tasks.schema.manifest import canonical_json
@@ -67,24 +69,46 @@ def prepare_catalog(
     catalogue, TooManyRejects when too much of it was refused, TransientError when its server did not answer.
     """
     progress(0.0, f"reading {config.source}")
-    source = read_table(config, files) if config.reads_table else read_abo(config, files)
+    source = read_table(config, files) if reads_table(config, files) else read_abo(config, files)
     for listing in source.listings:
         listing.category_l1 = listing.category_l1 or class_of(
             listing.category, listing.product_type, config.category_level
         )
     picked = _picked(config, source.listings, parent)
     limits = ImageLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
-    reader = ImageReader(files, write_image, limits, config.picture_threads, known_sources(sources))
-    images = reader.read_all(
-        [listing.image for listing in picked], lambda share, message: progress(0.05 + 0.9 * share, message)
-    )
+    forgiving = ForgivingFiles(files, source.embedded)
+    reader = ImageReader(forgiving, write_image, limits, config.picture_threads, known_sources(sources))
+    first_images = [listing.image for listing in picked]
+    images = _read_images(reader, picked, lambda share, message: progress(0.05 + 0.9 * share, message))
     good, refused = _by_image(picked, images)
     rejects = _rejects_table([*source.rejects, *refused])
     _check(config, source, len(picked), len(refused), rejects)
     items = _items_table(good, config, parent)
     progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
-    summary = _summary(config, source, len(picked), items, rejects) | {"pictures_read": reader.images_read}
+    summary = _summary(config, source, len(picked), items, rejects) | {
+        "pictures_read": reader.images_read,
+        "pictures_found_respelled": forgiving.respelled,
+        "pictures_replaced": sum(listing.image != first for listing, first in zip(picked, first_images, strict=True)),
+    }
     return PreparedCatalog(items, rejects, sources_table(images), summary)
+
+
+def reads_table(config: CatalogConfig, files: SourceFiles) -> bool:
+    """Whether the shop is a table, or a folder of tables, and no ABO export."""
+    if config.names_table or config.format == "abo":
+        return config.names_table
+    return config.format != "auto" or (not is_abo(files) and bool(table_shards(files, config.table)))
+
+
+def _read_images(reader: ImageReader, listings: Sequence[Listing], progress: Progress) -> dict[str, SourceImage]:
+    """What is at each location. A listing whose image cannot be used takes the next that can."""
+    images = reader.read_all([listing.image for listing in listings], progress)
+    waiting = [listing for listing in listings if listing.further_images]
+    while waiting := [one for one in waiting if one.further_images and isinstance(images[one.image].found, ImageFault)]:
+        images |= reader.read_all([one.further_images[0] for one in waiting], silent)
+        for one in waiting:
+            one.image, one.further_images = one.further_images[0], one.further_images[1:]
+    return images
 
 
 def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | None) -> list[Listing]:
@@ -213,7 +237,7 @@ def _summary(
     reasons = Counter(rejects.column("reason").to_pylist())
     summary = {
         "source": config.source,
-        "format": "table" if config.reads_table else "abo",
+        "format": "table" if "columns" in source.facts else "abo",
         "rows": source.rows,
         "items": items.num_rows,
         "rejected": rejects.num_rows,

@@ -10,7 +10,10 @@ from typing import Any
 TITLE_CHARACTERS = 1_000
 TEXT_CHARACTERS = 20_000
 
-_NOTHING = {"nan", "null", "none", "n/a", "na", "nil", "undefined", "-", "--", "#n/a", "<na>"}
+_NOTHING = {
+    "nan", "null", "none", "n/a", "na", "nil", "undefined", "-", "--", "#n/a", "<na>", "\\n", "(null)",
+    "(none)", "[]", "{}", "#ref!", "#value!", "#name?", "nat",
+}  # fmt: skip
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _BULLET = re.compile(r"<li\b[^<>]*>", re.IGNORECASE)
 _BLOCK = re.compile(
@@ -54,6 +57,12 @@ def title(text: str) -> str:
     return text if any(character.isalnum() for character in text) else ""
 
 
+def identifier(text: str) -> str:
+    """An id: opaque, only trimmed; "" for what exports write where there is nothing."""
+    text = text.strip()
+    return "" if text.lower() in _NOTHING else text
+
+
 def first_sentence(text: str) -> str:
     """Up to the first full stop that ends a sentence."""
     return _SENTENCE_END.split(text, maxsplit=1)[0].strip()
@@ -85,26 +94,3 @@ def showable(text: str, limit: int = 300) -> str:
     """``text`` as it may stand in a table or a log: encodable, one line, cut at ``limit`` characters."""
     text = _SPACE.sub(" ", text.encode("utf-8", "backslashreplace").decode()).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-_PRICE = re.compile(r"\d(?:[\d.,'’]|[ \u00a0\u202f](?=\d{3}(?!\d)))*")
-
-
-def price(text: str) -> float | None:
-    """The first number of a price tag: "$1,299.00", "12,50 €", "1.299,00", "1 299". None if there is none.
-
-    The last separator is the decimal one, unless it repeats (1.299.000) or is a lone comma before three digits.
-    """
-    found = _PRICE.search(text)
-    if not found or text[: found.start()].rstrip().endswith("-"):
-        return None
-    digits = re.sub(r"['’\s]", "", found.group())
-    last = max(digits.rfind("."), digits.rfind(","))
-    if last >= 0:
-        mark, after = digits[last], len(digits) - last - 1
-        repeats = digits.count(mark) > 1
-        thousands = repeats or (mark == "," and after == 3 and "." not in digits)
-        whole = re.sub(r"[.,]", "", digits[:last])
-        digits = whole + digits[last + 1 :] if thousands else f"{whole}.{digits[last + 1 :]}"
-    value = float(digits)
-    return value if math.isfinite(value) else None

@@ -71,8 +71,8 @@ def as_columns(rows: Sequence[Mapping[str, str]]) -> str:
 
 def run_from_terminal(flow: Callable[[C], Any], model: type[C], arguments: Sequence[str] | None = None) -> None:
     """Run ``flow`` with the parameters on the command line. A known error ends in one message and exit code 1."""
-    name = flow.__name__ if hasattr(flow, "__name__") else str(getattr(flow, "name", "flow"))
-    config = read_flags(model, f"python -m flows.{name}", sys.argv[1:] if arguments is None else arguments)
+    program = f"python -m flows.{Path(sys.argv[0]).stem}"
+    config = read_flags(model, program, sys.argv[1:] if arguments is None else arguments)
     _run(flow, config)
 
 

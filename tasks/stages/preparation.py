@@ -23,6 +23,7 @@ from tasks.store.objects.store import Store
 from tasks.store.releases.live import live_release
 
 RECIPE = 1
+_SAMPLED = 200  # images that a look at a shop reads
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +47,24 @@ def prepare_catalog(
     with claimed(store, [IMAGES]):  # one that is stored already is not written again, so it has to stay
         prepared = _read_shop(store, config, parent, progress)
         return _store_catalog(store, prepared, config, parent), prepared
+
+
+def describe_shop(config: CatalogConfig) -> str:
+    """What a shop would be read as: its columns and refused rows, and a sample of its images. Writes nothing.
+
+    Raises CatalogError where it is no catalogue.
+    """
+    from tasks.catalog.column_report import described
+    from tasks.catalog.prepare import prepare_catalog as read
+    from tasks.sources.shop import open_source
+
+    few = config.model_copy(update={"max_items": min(config.max_items or _SAMPLED, _SAMPLED), "max_reject_share": 1.0})
+    files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
+    prepared = read(few, files, write_image=lambda sha256, jpeg: None)
+    refused = [
+        f"  row {row['row']}: {row['reason']}: {row['detail']}" for row in prepared.rejects.slice(0, 10).to_pylist()
+    ]
+    return "\n".join([described(prepared.summary), *refused])
 
 
 def _read_shop(store: Store, config: CatalogConfig, parent: ArtifactRef | None, progress: Progress) -> PreparedCatalog:
