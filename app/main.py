@@ -15,7 +15,9 @@ from app.api.routes import add_api
 from app.http.admission import Admission, ApiKey
 from app.http.allow_list import add_allow_list
 from app.http.guards import BodyLimit, SafeHeaders
+from app.http.origins import Origins
 from app.http.request_metrics import RequestMetrics
+from app.http.root_path import RootPath
 from app.metrics import Metrics
 from app.page.page import build_page
 from app.page.theme import CSS, theme
@@ -53,7 +55,8 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
         search.uploads.close()
 
     # FastAPI's own documentation page loads scripts from a CDN; /openapi.json stays
-    app = FastAPI(title="Product search", lifespan=follow, docs_url=None, redoc_url=None)
+    servers = [{"url": settings.root_path}] if settings.root_path else None
+    app = FastAPI(title="Product search", lifespan=follow, docs_url=None, redoc_url=None, servers=servers)
     app.state.search, app.state.live, app.state.draining = search, live, threading.Event()
     add_api(app, search, Reports(store))
     _add_guards(app, settings, metrics)
@@ -62,7 +65,7 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
     gr.mount_gradio_app(
         app, blocks, path="/", server_name=settings.host, server_port=settings.port, footer_links=[],
         run_history=False, theme=theme(), css_paths=CSS, max_file_size=settings.max_upload_bytes,
-        show_error=True, ssr_mode=False, enable_monitoring=False, pwa=False,
+        show_error=True, ssr_mode=False, enable_monitoring=False, pwa=False, root_path=settings.root_path or None,
     )  # fmt: skip
     add_allow_list(app, blocks)
     return app
@@ -74,5 +77,9 @@ def _add_guards(app: FastAPI, settings: AppSettings, metrics: Metrics) -> None:
     app.add_middleware(Admission, settings=settings, metrics=metrics)
     if key := settings.api_key.get_secret_value():
         app.add_middleware(ApiKey, key=key, metrics=metrics)
+    if settings.origins:
+        app.add_middleware(Origins, origins=settings.origins)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(SafeHeaders)
+    if root := settings.root:
+        app.add_middleware(RootPath, root=root)

@@ -1,11 +1,21 @@
 """What an operator may set about the app: environment variables ``APP_*``, or flags of ``python -m app``."""
 
+import re
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.schema.release import CHANNEL
+
+_ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[\da-fA-F:]+\])(?::\d+)?")
+_ROOT_PATH = re.compile(rf"(?:{_ORIGIN.pattern})?(?P<path>(?:/\w[\w.~-]*)*)")
+_OWN_PATHS = ("v1", "gradio_api", "static", "assets")  # a proxy that takes the path away would leave it ambiguous
+
+
+def _path_of(root_path: str) -> str | None:
+    match = _ROOT_PATH.fullmatch(root_path)
+    return match["path"] if match else None
 
 
 class AppSettings(BaseSettings):
@@ -15,6 +25,16 @@ class AppSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface")
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
+    root_path: str = Field(
+        "",
+        description="Where a proxy shows the app: a path (/shop/search), or the whole address "
+        "(https://shop.example/search) where it passes on neither Host nor X-Forwarded-Host",
+    )
+    allow_origins: str = Field(
+        "",
+        description="Origins whose pages may use /v1/ from a browser, with commas: https://shop.example, "
+        "https://www.shop.example",
+    )
     channel: str = Field("production", pattern=CHANNEL, description="Which live pointer to follow")
     poll_seconds: float = Field(5.0, gt=0, le=3600, description="How often to look for a newer release")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where queries are encoded")
@@ -55,6 +75,36 @@ class AppSettings(BaseSettings):
     )
     picture_cache_mb: int = Field(256, ge=1, le=100_000, description="Memory for product images that were shown")
     prefect_url: str = Field("", description="Address of the Prefect UI; with it, the page links the run of a release")
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_a_path(cls, given: str) -> str:
+        given = given.rstrip("/")
+        path = _path_of(given)
+        if given and (path is None or path.split("/")[1:2] in ([name] for name in _OWN_PATHS)):
+            raise ValueError(
+                f"{given!r} is no path like /shop/search and no address like https://shop.example/search; "
+                f"a path cannot begin with {', '.join(f'/{name}' for name in _OWN_PATHS)}"
+            )
+        return given
+
+    @field_validator("allow_origins")
+    @classmethod
+    def _are_origins(cls, given: str) -> str:
+        origins = [origin.strip().rstrip("/") for origin in given.split(",") if origin.strip()]
+        if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"{wrong[0]!r} is no origin: give scheme, host and port alone, as https://shop.example")
+        return ",".join(origins)
+
+    @property
+    def root(self) -> str:
+        """The path of ``root_path``, "" at the root of a host."""
+        return _path_of(self.root_path) or ""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Those of ``allow_origins``."""
+        return tuple(self.allow_origins.split(",")) if self.allow_origins else ()
 
     @property
     def max_body_bytes(self) -> int:

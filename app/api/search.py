@@ -14,7 +14,7 @@ from app.query.question import Part, Question
 from app.query.request import BatchRequest, SearchRequest
 from app.query.search import Search
 
-Upload = Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF or BMP")]
+Upload = Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF")]
 
 
 # Routes are plain functions: FastAPI runs them in threads, so that encoding never blocks the event loop.

@@ -23,6 +23,7 @@ from app.serving.live import Live
 from app.serving.row_filters import FilteredRows
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
+from tasks.catalog.images import ImageLimits
 from tasks.store.objects.store import Store
 
 _NEAR = 200  # best results whose values come first in a facet
@@ -37,7 +38,7 @@ class Search:
         self.images = ImageCache(store, settings.picture_cache_mb * 1_000_000)
         self.history = History(store, settings.channel)
         self._comparison = ComparisonRelease(store, settings, live)
-        self.uploads = Uploads(settings, self.metrics)
+        self.uploads = Uploads(settings, self.metrics, self._picture_side)
         self._encoding = Encoding(self.images, settings, self.metrics)
 
     def answer(self, question: Question) -> Answer:
@@ -100,6 +101,10 @@ class Search:
         if current is None:
             raise UnknownItem(f"The live release has no product {item_id[:80]!r}.")
         return current
+
+    def _picture_side(self) -> int:
+        current = self.live.pool.current
+        return current.picture_side if current else ImageLimits().side
 
     # One question
 

@@ -5,14 +5,16 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import IO
 
 from PIL import Image
 
 from app.errors import BadImage, Busy
 from app.metrics import Metrics
-from app.query.decoder import ADVICE, HEAD, LENGTH
+from app.query.decoder import ADVICE, HEAD, UPLOAD
 from app.settings import AppSettings
+from tasks.catalog.images import ImageLimits
 
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # a decoder gets no credentials of the store
 
@@ -20,18 +22,24 @@ _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # a deco
 class Uploads:
     """Decodes uploads in `app.query.decoder` processes, as many as the settings say. Thread-safe.
 
-    Their memory and time are bounded, whatever the bytes are.
+    Their memory and time are bounded, whatever the bytes are. ``side``: longest side in pixels of the live release's
+    images.
     """
 
-    def __init__(self, settings: AppSettings, metrics: Metrics | None = None) -> None:
-        self._settings, self._metrics = settings, metrics or Metrics()
+    def __init__(
+        self,
+        settings: AppSettings,
+        metrics: Metrics | None = None,
+        side: Callable[[], int] = lambda: ImageLimits().side,
+    ) -> None:
+        self._settings, self._metrics, self._side = settings, metrics or Metrics(), side
         # last in, first out: the others are never started where one is enough
         self._free: queue.LifoQueue[_Decoder | None] = queue.LifoQueue()
         for _ in range(settings.decoders):
             self._free.put(None)
 
     def decode(self, content: bytes) -> Image.Image:
-        """Decode an upload to an upright, small RGB image (a GIF's first frame, transparency on white).
+        """Decode an upload to the image that a catalogue would store of it.
 
         Raises BadImage: 413 where bytes, pixels or memory exceed the limits, 422 otherwise; Busy where no decoder
         became free in time. Never anything else.
@@ -46,7 +54,7 @@ class Uploads:
         try:
             with self._metrics.stage("decode"):
                 decoder = decoder or _Decoder(limits.max_pixels, limits.decoder_bytes)
-                return decoder.decode(content, limits.decode_seconds)
+                return decoder.decode(content, self._side(), limits.decode_seconds)
         finally:
             self._free.put(decoder if decoder and decoder.alive else None)
 
@@ -86,12 +94,12 @@ class _Decoder:
         """Whether it can take the next image."""
         return not self._late and self._process.poll() is None
 
-    def decode(self, content: bytes, seconds: float) -> Image.Image:
+    def decode(self, content: bytes, side: int, seconds: float) -> Image.Image:
         """The image. Raises BadImage; the process is ended where it took too long."""
         watch = threading.Timer(seconds, self._end)
         watch.start()
         try:
-            return self._exchange(content)
+            return self._exchange(content, side)
         except (OSError, EOFError):  # this image killed it
             self.close()
             if self._late:
@@ -115,10 +123,10 @@ class _Decoder:
         self._late = True
         self._process.kill()
 
-    def _exchange(self, upload: bytes) -> Image.Image:
+    def _exchange(self, upload: bytes, side: int) -> Image.Image:
         sink, source = self._process.stdin, self._process.stdout
         assert sink and source
-        sink.write(LENGTH.pack(len(upload)))
+        sink.write(UPLOAD.pack(len(upload), side))
         sink.write(upload)
         sink.flush()
         status, width, height, size = HEAD.unpack(_read(source, HEAD.size))

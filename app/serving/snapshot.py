@@ -1,5 +1,6 @@
 """Everything one release needs to answer, loaded and tested as one immutable whole."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from app.serving.columns import Columns
 from app.serving.items import Items
 from app.serving.row_filters import RowFilters
 from app.settings import AppSettings
+from tasks.catalog.images import ImageLimits
 from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
 from tasks.retrieval.mixing import ScoreNormaliser
@@ -21,9 +23,11 @@ from tasks.schema.errors import ArtifactCorrupt
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.release import LivePointer, Release
 from tasks.store.artifacts.cache import fetch, local_copy
-from tasks.store.artifacts.manifests import load_manifest
+from tasks.store.artifacts.manifests import find_manifest, load_manifest
 from tasks.store.objects.store import Store
 from tasks.store.releases.removals import FILE as REMOVALS_FILE
+
+log = logging.getLogger(__name__)
 
 _SAMPLED = 2_000  # vectors from which the spread of scores is estimated
 _ONLY = {"index": ("index.faiss", "items.parquet")}  # an index may carry its vectors too; serving needs none
@@ -31,7 +35,10 @@ _ONLY = {"index": ("index.faiss", "items.parquet")}  # an index may carry its ve
 
 @dataclass(frozen=True)
 class ReleaseFiles:
-    """Verified local folders of a release, with the manifests that vouch for them, by role: model, index, ..."""
+    """Verified local folders of a release, with the manifests that vouch for them, by role: model, index, ...
+
+    Of the catalogue there is the manifest alone, and none where the store lacks it.
+    """
 
     folders: Mapping[str, Path]
     manifests: Mapping[str, Manifest]
@@ -69,6 +76,12 @@ class Snapshot:
         return self.index.searcher
 
     @property
+    def picture_side(self) -> int:
+        """Longest side in pixels of its products' images."""
+        catalog = self.files.manifests.get("catalog")
+        return int((catalog.parameters if catalog else {}).get("picture_side", ImageLimits().side))
+
+    @property
     def label(self) -> str:
         """Its name in logs and pages."""
         return f"{self.release.id} (generation {self.pointer.generation})"
@@ -95,7 +108,17 @@ def fetch_files(store: Store, release: Release, loaded: Snapshot | None = None) 
     for role, manifest in manifests.items():
         opened = loaded is not None and loaded.has_open(local_copy(store, manifest), role)
         folders[role] = fetch(store, manifest.ref, only=_ONLY.get(role), thorough=not opened)
-    return ReleaseFiles(folders, manifests)
+    return ReleaseFiles(folders, manifests | _catalog_manifest(store, release))
+
+
+def _catalog_manifest(store: Store, release: Release) -> dict[str, Manifest]:
+    """It says how images were read. A release serves without it too."""
+    try:
+        manifest = find_manifest(store, release.catalog)
+    except ArtifactCorrupt as error:
+        log.warning("Release %s: how its images were read is unknown: %s", release.id, error)
+        return {}
+    return {"catalog": manifest} if manifest else {}
 
 
 def load_snapshot(

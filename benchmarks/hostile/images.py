@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageCms
 
 _SIGNATURES = {
     "jpeg": b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0",
@@ -16,6 +16,8 @@ _SIGNATURES = {
     "gif": b"GIF89a",
     "webp": b"RIFF\xff\xff\0\0WEBPVP8 ",
     "bmp": b"BM",
+    "tiff": b"II*\0\x08\0\0\0",
+    "avif": b"\0\0\0 ftypavif\0\0\0\0avifmif1miafMA1B\0\0\0\xebmeta",
 }
 
 
@@ -56,6 +58,12 @@ def good() -> dict[str, bytes]:
         "lossless": encoded("WEBP", "RGBA", lossless=True),
         "animated": _saved(frames, "WEBP"),
         "bmp": encoded("BMP"),
+        "tiff": encoded("TIFF", exif=turned, compression="tiff_lzw"),
+        "deep tiff": encoded("TIFF", "I;16", compression="tiff_adobe_deflate"),
+        "jpeg in tiff": encoded("TIFF", compression="jpeg"),
+        "avif": encoded("AVIF", exif=turned),
+        "moving avif": _saved(frames, "AVIF"),
+        "profile": encoded("JPEG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()),
     }
 
 
@@ -119,10 +127,13 @@ def _bombs() -> Iterator[Upload]:
     yield bomb(
         "BMP header 2^31", b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, *[0] * 6)
     )
+    tiff = encoded("TIFF", "L", (64, 64), compression="tiff_lzw")
+    for tag in (256, 257, 273, 278, 279):  # width, height, where its strips are, rows in each, bytes of each
+        yield bomb(f"TIFF, tag {tag} of 2^31", _tiff_claiming(tiff, tag, 2**31 - 1))
     yield bomb("PNG, a gigabyte in its pixels", png(64, 64, idat=zlib.compress(bytes(300_000_000), 9)))
     yield bomb("100 megapixels, JPEG", encoded("JPEG", "L", (10_000, 10_000)))
     yield bomb("100 megapixels, PNG", encoded("PNG", "L", (10_000, 10_000)))
-    for kind in ("PNG", "WEBP", "GIF"):
+    for kind in ("PNG", "WEBP", "GIF", "AVIF"):
         yield bomb(f"40 megapixels, {kind}", encoded(kind, "RGBA", (8000, 5000)))
     yield bomb("40 megapixels, progressive", encoded("JPEG", "RGB", (8000, 5000), progressive=True))
     million = zlib.compress(bytes(1_000_000), 9)
@@ -188,8 +199,6 @@ def _other_files() -> Iterator[Upload]:
         "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(/etc/passwd) (r) file\nshowpage\n",
         "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj\ntrailer<<>>",
         "PSD": b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 9999, 9999, 8, 3) + bytes(99),
-        "TIFF": encoded("TIFF"),
-        "TIFF of floats": encoded("TIFF", "F"),
         "ICO": encoded("ICO", "RGBA"),
         "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99),
         "MP4": b"\0\0\0\x18ftypmp42" + bytes(200),
@@ -249,6 +258,14 @@ def _exif(entries: int, size: int) -> bytes:
 
 def _noise(size: tuple[int, int], seed: int) -> Image.Image:
     return Image.frombytes("L", size, random.Random(seed).randbytes(size[0] * size[1]))
+
+
+def _tiff_claiming(tiff: bytes, tag: int, value: int) -> bytes:
+    """The little-endian TIFF with another number in its directory."""
+    at = struct.unpack_from("<I", tiff, 4)[0]
+    entries = range(at + 2, at + 2 + 12 * struct.unpack_from("<H", tiff, at)[0], 12)
+    place = next(entry for entry in entries if struct.unpack_from("<H", tiff, entry)[0] == tag)
+    return tiff[: place + 2] + struct.pack("<HII", 4, 1, value) + tiff[place + 12 :]
 
 
 def _riff(body: bytes) -> bytes:

@@ -23,11 +23,18 @@ def recognise(data: bytes) -> tuple[str, bool]:
         return ("WEBP", True) if data[8:12] == b"WEBP" else ("a sound or video file", False)
     if data[4:8] == b"ftyp":
         brand = data[8:12].decode("latin-1")
-        return ("AVIF", True) if brand in ("avif", "avis") else (f"a video or HEIC file (brand {brand!r})", False)
+        return ("AVIF", True) if _is_avif(data) else (f"a video or HEIC file (brand {brand!r})", False)
     name = _text_kind(data[:2048])
     if name:
         return name, False
     return ("BMP", True) if data[:2] == b"BM" else ("", False)
+
+
+def _is_avif(data: bytes) -> bool:
+    """Whether an ISO media file says that it is an AVIF, by its own brand or one of those it is compatible with."""
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 1024)]
+    brands = {box[0:4], *(box[at : at + 4] for at in range(8, len(box), 4))}
+    return bool(brands & {b"avif", b"avis"})
 
 
 def _text_kind(head: bytes) -> str:
@@ -102,14 +109,14 @@ def _boxes_end(data: bytes) -> int:
 def damage(png: bytes) -> str:
     """What is wrong with the chunks a PNG's pixels depend on, "" if nothing. Pillow reads past a wrong checksum."""
     ended = False
-    for name, body, checksum in _chunks(png):
+    for name, body, checksum in chunks(png):
         if name in (b"IHDR", b"PLTE", b"IDAT") and zlib.crc32(name + body) != checksum:
             return f"a PNG of {len(png):,} bytes whose {name.decode()} chunk has a wrong checksum"
         ended = ended or name == b"IEND"
     return "" if ended else f"a PNG of {len(png):,} bytes that is cut off before its end mark"
 
 
-def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+def chunks(png: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     """(name, body, checksum) of each chunk (https://www.w3.org/TR/png/#5Chunk-layout); the last may be cut."""
     at = 8
     while at + 8 <= len(png):

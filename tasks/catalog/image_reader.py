@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.catalog.images import ImageFault, ImageLimits, normalise
+from tasks.catalog.images import JUDGE, LEAST_SIDE, ImageFault, ImageLimits, normalise
 from tasks.catalog.text import showable
 from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles
 from tasks.schema.progress import Progress
+
+_JUDGED = f" judge {JUDGE}"  # ends the version of what was refused: the next judge may accept it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,10 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """What is at one location, and the source's version tag of it ("" where it has none)."""
+    """What is at one location, and the source's version tag of it ("" where it has none).
+
+    The tag of a refused image names its judge too, so that it is read again when there is another one.
+    """
 
     version: str
     found: StoredImage | ImageFault
@@ -83,14 +88,16 @@ class ImageReader:
     def _read_one(self, location: str) -> SourceImage:
         known = self._known.get(location)
         try:
-            reading = self._reading(location, known.version if known else "")
+            reading = self._reading(location, _version(known) if known else "")
         except ImageFault as fault:
             return SourceImage("", fault)
         if known is not None and reading.data is None:
             return known
         with self._lock:
             self.images_read += 1
-        return SourceImage(reading.version, self._stored(reading.data or b""))
+        found = self._stored(reading.data or b"")
+        judged = _JUDGED if isinstance(found, ImageFault) and reading.version else ""
+        return SourceImage(reading.version + judged, found)
 
     def _stored(self, data: bytes) -> StoredImage | ImageFault:
         try:
@@ -114,6 +121,15 @@ class ImageReader:
             raise ImageFault(_refusal(error), showable(str(error))) from error
         except (OSError, ValueError) as error:
             raise ImageFault("picture_unreadable", showable(f"{type(error).__name__}: {error}")) from error
+
+
+def _version(known: SourceImage) -> str:
+    """The source's tag of an image that would be judged as it was, "" where it has to be read again."""
+    found = known.found
+    if isinstance(found, ImageFault):
+        return known.version.removesuffix(_JUDGED) if known.version.endswith(_JUDGED) else ""
+    tiny = max(found.width, found.height) < LEAST_SIDE  # from before such images were refused
+    return "" if tiny else known.version
 
 
 def _refusal(error: SourceRefused) -> str:

@@ -1,4 +1,7 @@
-"""A shop's image made into ours: checked, upright, RGB on white, small, without metadata."""
+"""A shop's or a visitor's image made into ours: checked, upright, RGB on white, small, without metadata.
+
+Catalogue and query go through the same `normalise`, so that a product's own file gives the vector of its item.
+"""
 
 import hashlib
 import io
@@ -6,16 +9,38 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from tasks.catalog.image_kinds import damage, declared_size, looks_cut, recognise
+from tasks.catalog.image_repair import repaired
 
-#: Decoders a shop's bytes may reach. Pillow knows forty more; each is code that strangers could feed.
+#: Decoders a stranger's bytes may reach. Pillow knows forty more, and imports them all where one of these is missing.
+_PLUGINS = (
+    JpegImagePlugin, PngImagePlugin, GifImagePlugin, WebPImagePlugin, BmpImagePlugin, TiffImagePlugin, AvifImagePlugin,
+)  # fmt: skip
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
-_ANIMATED_FORMATS = ("GIF", "WEBP", "PNG", "AVIF")  # a JPEG with its preview (MPO) has frames too
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # images are read side by side, and a thread's stack counts as memory
+
+#: Raised when more is accepted than before: an image that an older judge refused is then read again.
+JUDGE = 2
+#: Pixels of the shorter side. A model scales it up to some 224: of fewer, as of a 1 x 1 tracking pixel, nothing shows.
+LEAST_SIDE = 8
+_THINNEST = 100  # times as long as wide: scaled by its shorter side, a strip would take a model gigabytes
 _QUALITY = 90
 _BIG_PIXELS = 8_000_000  # decoded one at a time, so that threads times size stays bounded
 _BIG = threading.Lock()
+_AT_ONCE = 1_000_000  # pixels of deep grey that are numbers of eight bytes at a time
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,16 +77,18 @@ class ImageFault(Exception):
     """Raised for an image that cannot be used: ``reason`` is one of REJECT_REASONS, ``detail`` what was found.
 
     Both are stored with the rejects, and a catalogue's id follows from what is stored: other words, another id.
+    ``size``: width and height in pixels where those are the fault.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, size: tuple[int, int] | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.size = size
 
 
 def normalise(data: bytes, limits: ImageLimits) -> NormalisedImage:
-    """``data`` as a small upright RGB JPEG (quality 90, 4:4:4, no metadata).
+    """``data`` as a small upright RGB JPEG (quality 90, 4:4:4, no metadata), of an animation its first frame.
 
     A plain RGB JPEG that is small enough is kept byte for byte, after decoding it once to see that it is whole.
     Raises ImageFault, and nothing else, for any bytes.
@@ -70,17 +97,30 @@ def normalise(data: bytes, limits: ImageLimits) -> NormalisedImage:
     kind, is_image = recognise(data)
     if not is_image and kind:
         raise ImageFault("picture_wrong_type", f"{kind}, not a picture (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+    try:
+        jpeg, size = _read(data, kind, limits)
+    except ImageFault as fault:
+        whole = repaired(data, kind) if fault.reason in ("picture_truncated", "picture_unreadable") else None
+        if whole is None:
+            raise
+        try:
+            jpeg, size = _read(whole, kind, limits)
+        except ImageFault:
+            raise fault from None
+    digest = hashlib.sha256(data).hexdigest()
+    sha256 = digest if jpeg is data else hashlib.sha256(jpeg).hexdigest()
+    return NormalisedImage(jpeg, sha256, *size, digest)
+
+
+def _read(data: bytes, kind: str, limits: ImageLimits) -> tuple[bytes, tuple[int, int]]:
     check_pixels(*declared_size(data, kind), limits.max_pixels)
     try:
         with _open(data, kind) as image:
-            jpeg, size = _normalised(image, data, limits)
+            return _normalised(image, data, limits)
     except ImageFault:
         raise
     except Exception as error:  # decoders raise anything: struct.error, SyntaxError, KeyError, MemoryError ...
         raise _decoding_fault(error, data, kind) from error
-    digest = hashlib.sha256(data).hexdigest()
-    sha256 = digest if jpeg is data else hashlib.sha256(jpeg).hexdigest()
-    return NormalisedImage(jpeg, sha256, *size, digest)
 
 
 def check_size(size: int, max_bytes: int) -> None:
@@ -95,7 +135,16 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
     """Raise ImageFault for an image of more than ``max_pixels``."""
     if width * height > max_pixels:
         found = f"{width:,} x {height:,} pixels, the limit is {max_pixels:,} in all (picture_max_pixels)"
-        raise ImageFault("picture_too_large", found)
+        raise ImageFault("picture_too_large", found, (width, height))
+
+
+def _check_shape(width: int, height: int) -> None:
+    """Raise ImageFault for an image too small or too thin to show anything."""
+    found, size = f"{width:,} x {height:,} pixels", (width, height)
+    if min(size) < LEAST_SIDE:
+        raise ImageFault("picture_too_small", f"{found}, at least {LEAST_SIDE} a side are needed", size)
+    if max(size) > _THINNEST * min(size):
+        raise ImageFault("picture_too_small", f"{found}: more than {_THINNEST} times as long as wide", size)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -107,7 +156,7 @@ def _open(data: bytes, kind: str) -> Image.Image:
         if kind and looks_cut(data, kind):
             raise ImageFault("picture_truncated", f"a {kind} that ends after {len(data):,} bytes") from error
         what = f"starts like a {kind} but has no readable header" if kind else f"unknown bytes {data[:8].hex(' ')} ..."
-        raise ImageFault("picture_unreadable", what) from error
+        raise ImageFault("picture_unreadable", (damage(data) if kind == "PNG" else "") or what) from error
 
 
 def _decoding_fault(error: Exception, data: bytes, kind: str) -> ImageFault:
@@ -123,9 +172,7 @@ def _decoding_fault(error: Exception, data: bytes, kind: str) -> ImageFault:
 def _normalised(image: Image.Image, data: bytes, limits: ImageLimits) -> tuple[bytes, tuple[int, int]]:
     width, height = image.size
     check_pixels(width, height, limits.max_pixels)
-    frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED_FORMATS else 1
-    if frames > 1:
-        raise ImageFault("picture_animated", f"an animated {image.format} of {frames} frames")
+    _check_shape(width, height)
     found = damage(data) if image.format == "PNG" else ""
     if found:
         raise ImageFault("picture_truncated" if looks_cut(data, "PNG") else "picture_unreadable", found)
@@ -160,6 +207,8 @@ def _keepable(image: Image.Image, data: bytes, limits: ImageLimits, profile: byt
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1) or 1)
+    except MemoryError:  # a crafted entry is copied a thousand times
+        raise
     except Exception:  # damaged EXIF says nothing about the pixels
         return 1
 
@@ -193,18 +242,22 @@ def _averageable(image: Image.Image) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float grey as 8 bits. Pillow's own conversion cuts every value above 255 to white."""
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
+    values = np.asarray(image)
+    rows = max(1, _AT_ONCE // max(1, image.width))
+    strips = [values[start : start + rows] for start in range(0, image.height, rows)]  # float64 takes eight bytes each
+    if not all(np.isfinite(strip).all() for strip in strips):
         raise ImageFault("picture_unreadable", f"a {image.format} with pixels that are not numbers")
-    top = float(values.max(initial=0))
+    top = max((float(strip.max(initial=0)) for strip in strips), default=0.0)
     full = 1.0 if image.mode == "F" and top <= 1 else 255.0 if image.mode == "F" and top <= 255 else 65535.0
-    scaled = values * (255.0 / max(full, top if top > full else full))
-    grey = Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    scale = 255.0 / max(full, top)
+    grey = np.empty(values.shape, np.uint8)
+    for start, strip in zip(range(0, image.height, rows), strips, strict=True):
+        grey[start : start + rows] = np.clip(np.rint(strip.astype(np.float64) * scale), 0, 255)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
-        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
-        return Image.merge("RGBA", (grey, grey, grey, Image.fromarray(alpha)))
-    return grey
+        alpha = Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))
+        return Image.merge("RGBA", (*[Image.fromarray(grey)] * 3, alpha))
+    return Image.fromarray(grey)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -81,7 +81,8 @@ REJECT_REASONS = (
     "picture_unreadable",
     "picture_truncated",
     "picture_too_large",  # bytes or pixels
-    "picture_animated",
+    "picture_too_small",  # nothing to recognise: a tracking pixel, a strip
+    "picture_animated",  # of older catalogues; now the first frame is read
     "picture_wrong_type",  # a PDF, an SVG, a text file
 )
 

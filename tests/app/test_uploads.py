@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageCms
 
 from app.errors import BadImage, Busy
 from app.query.uploads import Uploads
 from app.settings import AppSettings
+from tasks.catalog.images import ImageLimits, normalise
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -72,13 +74,86 @@ def test_an_image_that_takes_minutes_is_refused_when_its_time_is_up(uploads: Upl
     assert uploads.decode(encoded(Image.new("RGB", (64, 48)), "PNG")).size == (64, 48)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF"])
 def test_the_largest_image_allowed_fits_and_comes_back_small(kind: str) -> None:
-    uploads = Uploads(AppSettings(decoders=1, decode_seconds=120))
+    uploads = Uploads(AppSettings(decoders=1, decode_seconds=120, max_upload_mb=200))
     mode = "RGB" if kind == "JPEG" else "RGBA"
-    image = uploads.decode(encoded(Image.new(mode, (8000, 5000), "#c83020"), kind))
-    assert image.size == (1024, 640) and image.mode == "RGB"
-    assert all(abs(a - b) < 12 for a, b in zip(image.getpixel((500, 300)), (200, 48, 32), strict=True))
+    options = {"speed": 10} if kind == "AVIF" else {"compression": "tiff_lzw"} if kind == "TIFF" else {}
+    image = uploads.decode(encoded(Image.new(mode, (8000, 5000), "#c83020"), kind, **options))
+    assert image.size == (320, 200) and image.mode == "RGB"
+    assert all(abs(a - b) < 12 for a, b in zip(image.getpixel((160, 100)), (200, 48, 32), strict=True))
+    uploads.close()
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "I;16"), ("TIFF", "I"), ("TIFF", "F")])
+def test_the_largest_deep_grey_fits_too(kind: str, mode: str) -> None:
+    uploads = Uploads(AppSettings(decoders=1, decode_seconds=120))
+    options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
+    value = 0.5 if mode == "F" else 0x8000
+    image = uploads.decode(encoded(Image.new(mode, (8000, 5000), value), kind, **options))
+    assert image.getpixel((9, 9)) == (128, 128, 128)
+    uploads.close()
+
+
+def as_stored(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(normalise(content, ImageLimits()).jpeg)).convert("RGB")
+
+
+def wide_gamut() -> bytes:
+    """A profile whose red and green are swapped: nobody can overlook whether it is applied."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * profile[131], 12)}
+    red, green = (profile[tags[name] + 4 : tags[name] + 12] for name in (b"rXYZ", b"gXYZ"))
+    profile[tags[b"rXYZ"] + 4 : tags[b"rXYZ"] + 12], profile[tags[b"gXYZ"] + 4 : tags[b"gXYZ"] + 12] = green, red
+    return bytes(profile).replace("sRGB".encode("utf-16-be"), "wide".encode("utf-16-be")).replace(b"sRGB", b"wide")
+
+
+def product_files() -> dict[str, bytes]:
+    ramp = Image.linear_gradient("L").resize((400, 300))
+    color = Image.merge("RGB", (ramp, ramp.rotate(90).resize((400, 300)), ramp.transpose(Image.Transpose.ROTATE_180)))
+    frames = [color, Image.new("RGB", color.size, "blue")]
+    deep = Image.fromarray(np.linspace(0, 65535, 400 * 300).astype(np.uint16).reshape(300, 400))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    clear = color.copy()
+    clear.putalpha(ramp)
+    return {
+        "large JPEG": encoded(color.resize((1600, 1200)), "JPEG", exif=turned),
+        "small JPEG": encoded(color.resize((200, 150)), "JPEG"),
+        "JPEG without its end": encoded(color, "JPEG")[:-2],
+        "profile": encoded(color, "JPEG", icc_profile=wide_gamut()),
+        "CMYK": encoded(color.convert("CMYK"), "JPEG"),
+        "16-bit PNG": encoded(deep, "PNG"),
+        "16-bit TIFF": encoded(deep, "TIFF"),
+        "AVIF": encoded(color, "AVIF"),
+        "mif1": encoded(color, "AVIF").replace(b"ftypavif", b"ftypmif1"),
+        "TIFF": encoded(color, "TIFF"),
+        "BMP": encoded(color, "BMP"),
+        "transparent": encoded(clear, "PNG"),
+        "palette": encoded(color.convert("P"), "PNG", transparency=3),
+        **{f"animated {kind}": _animated(frames, kind) for kind in ("GIF", "WEBP", "PNG", "AVIF")},
+    }
+
+
+def _animated(frames: list[Image.Image], kind: str) -> bytes:
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+def test_a_product_s_own_file_gives_the_pixels_of_its_item(uploads: Uploads) -> None:
+    for name, content in product_files().items():
+        asked, stored = uploads.decode(content), as_stored(content)
+        assert asked.size == stored.size and asked.tobytes() == stored.tobytes(), name
+    plain, wide = (uploads.decode(product_files()[name]) for name in ("BMP", "profile"))
+    red, green, _ = plain.split()
+    assert ImageChops.difference(wide.getchannel(0), green).getextrema()[1] < 32, "the profile is applied"
+    assert ImageChops.difference(wide.getchannel(1), red).getextrema()[1] < 32
+
+
+def test_an_upload_has_the_side_of_the_release_s_images() -> None:
+    sides = iter((128, 512))
+    uploads = Uploads(AppSettings(decoders=1), side=lambda: next(sides))
+    content = encoded(Image.new("RGB", (900, 600)), "PNG")
+    assert [uploads.decode(content).width for _ in range(2)] == [128, 512]
     uploads.close()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import struct
 import zlib
 
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
+from tasks.catalog.image_kinds import recognise
+from tasks.catalog.image_repair import repaired
 from tasks.catalog.images import ImageFault, ImageLimits, normalise
 from tasks.schema.tables import REJECT_REASONS
 
@@ -133,10 +136,6 @@ def test_a_colour_key_is_transparent_too() -> None:
 
 def png_of_16_bits(values: np.ndarray, color_type: int) -> bytes:
     """A PNG with 16 bits a channel, by hand: Pillow writes no RGB of that depth. ``values``: (h, w, channels)."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
     height, width = values.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
@@ -183,10 +182,93 @@ def test_a_photo_with_its_preview_is_not_animated() -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "AVIF"])
-def test_animations_are_refused(format: str) -> None:
+def test_of_an_animation_the_first_frame_is_read(format: str) -> None:
     frames = [Image.new("RGB", (40, 40), color) for color in ("red", "green", "blue")]
-    found = fault(encode(frames[0], format, save_all=True, append_images=frames[1:]))
-    assert found.reason == "picture_animated" and "3 frames" in found.detail
+    image = stored(encode(frames[0], format, save_all=True, append_images=frames[1:]))
+    assert near(image.getpixel((20, 20)), (255, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("box", "is_avif"),
+    [
+        (b"mif1\0\0\0\0avifmif1miafMA1B", True),
+        (b"mif1\0\0\0\0mif1heic", False),
+        (b"msf1\0\0\0\0avis", True),
+        (b"heic\0\0\0\0mif1heic", False),
+        (b"isom\0\0\0\0isomavc1", False),
+    ],
+)
+def test_an_avif_is_known_by_any_of_its_brands(box: bytes, is_avif: bool) -> None:
+    head = struct.pack(">I", 8 + len(box)) + b"ftyp" + box
+    assert recognise(head + b"avif" * 9)[1] is is_avif
+
+
+def test_an_avif_in_a_container_brand_is_read() -> None:
+    data = encode(photo(), "AVIF")
+    assert near(stored(data.replace(b"ftypavif", b"ftypmif1")).getpixel((5, 5)), (250, 10, 10), 25)
+
+
+_JPEGS = {
+    "baseline": {"subsampling": 0},
+    "4:2:0": {"subsampling": 2},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_rows": 1},
+    "progressive, restarts": {"progressive": True, "restart_marker_rows": 2},
+    "optimised": {"optimize": True},
+}
+
+
+@pytest.mark.parametrize("options", _JPEGS.values(), ids=_JPEGS)
+@pytest.mark.parametrize("size", [(120, 80), (48, 48), (333, 201)])
+def test_a_jpeg_that_lacks_only_its_end_mark_is_read_and_mended(options: dict, size: tuple[int, int]) -> None:
+    limits = ImageLimits(side=400)
+    data = encode(photo(*size), **options)
+    whole = np.asarray(stored(data, limits))
+    for cut in (1, 2):
+        image = normalise(data[:-cut], limits)
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(image.jpeg))), whole)
+        assert image.source_sha256 == hashlib.sha256(data[:-cut]).hexdigest()
+        assert repaired(data[:-cut], "JPEG") == data
+
+
+@pytest.mark.parametrize("options", _JPEGS.values(), ids=_JPEGS)
+def test_a_jpeg_that_lacks_pixels_is_never_taken_for_whole(options: dict) -> None:
+    """Cut anywhere: also right behind a restart interval, and between two scans."""
+    data = encode(photo(), quality=95, **options)
+    restarts = [match.start() for match in re.finditer(rb"\xff[\xd0-\xd7\xda\xc4]", data[200:])]
+    places = {*(200 + at + more for at in restarts for more in (0, 1, 2)), *range(200, len(data) - 3, 37)}
+    places |= set(range(len(data) - 40, len(data) - 3))
+    for place in places:
+        assert repaired(data[:place], "JPEG") is None, place
+
+
+def chunk(name: bytes, body: bytes, checksum: int | None = None) -> bytes:
+    found = zlib.crc32(name + body) if checksum is None else checksum
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", found)
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"tEXt", b"iTXt", b"pHYs", b"gAMA", b"eXIf", b"zzZz"])
+@pytest.mark.parametrize("at", [33, -12], ids=["before the pixels", "behind them"])
+def test_a_png_with_a_wrong_checksum_beside_its_pixels_is_read(name: bytes, at: int) -> None:
+    data = encode(photo(), "PNG")
+    wrong = data[:at] + chunk(name, b"k\0\0" * 3, checksum=7) + data[at:]
+    assert normalise(wrong, LIMITS).jpeg == normalise(data, LIMITS).jpeg
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"PLTE", b"IDAT"])
+def test_a_png_with_a_wrong_checksum_of_its_pixels_is_refused_and_the_chunk_named(name: bytes) -> None:
+    data = bytearray(encode(photo().convert("P"), "PNG"))
+    at = data.index(name)
+    size = struct.unpack(">I", data[at - 4 : at])[0]
+    data[at + 4 + size] ^= 1
+    found = fault(bytes(data))
+    assert found.reason == "picture_unreadable" and f"{name.decode()} chunk" in found.detail
+
+
+@pytest.mark.parametrize(("size", "words"), [((1, 1), "1 x 1"), ((7, 300), "7 x 300"), ((8, 900), "as long as wide")])
+def test_an_image_on_which_nothing_can_be_seen_is_refused(size: tuple[int, int], words: str) -> None:
+    found = fault(encode(Image.new("RGB", size), "GIF"))
+    assert found.reason == "picture_too_small" and words in found.detail
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])

@@ -103,10 +103,9 @@ def bomb() -> bytes:
     )
 
 
-def animation(format: str) -> bytes:
+def plain(width: int, height: int) -> bytes:
     out = io.BytesIO()
-    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "lime", "blue")]
-    frames[0].save(out, format, save_all=True, append_images=frames[1:])
+    Image.new("RGB", (width, height)).save(out, "GIF")
     return out.getvalue()
 
 
@@ -125,9 +124,8 @@ IMAGE_DAMAGE: dict[str, tuple[bytes | None, str]] = {
     "page.jpg": (b"<html><body>Not found</body></html>", "picture_wrong_type"),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "picture_wrong_type"),
     "paper.jpg": (b"%PDF-1.4 ...", "picture_wrong_type"),
-    "moving.gif": (animation("GIF"), "picture_animated"),
-    "moving.webp": (animation("WEBP"), "picture_animated"),
-    "moving.png": (animation("PNG"), "picture_animated"),
+    "pixel.gif": (plain(1, 1), "picture_too_small"),
+    "strip.gif": (plain(2000, 9), "picture_too_small"),
     "bomb.png": (bomb(), "picture_too_large"),
     "heavy.jpg": (encode("red") + b"\0" * 300_000, "picture_too_large"),
     "random.jpg": (bytes(range(130, 250)) * 30, "picture_unreadable"),

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from tasks.catalog.config import CatalogConfig
+from tasks.catalog.image_reader import SourceImage, StoredImage
+from tasks.catalog.images import JUDGE, ImageFault
 from tasks.catalog.prepare import PreparedCatalog, prepare_catalog
 from tasks.catalog.sources import known_sources, sources_id, sources_table
 from tasks.schema.files import Reading, SourceFiles
@@ -115,3 +117,26 @@ def test_the_table_holds_images_and_faults_alike(shop: Path) -> None:
     first, _ = read(shop)
     known = known_sources(first.sources)
     assert sources_table(known).equals(first.sources) and known_sources(None) == {}
+
+
+def test_what_an_older_judge_refused_is_read_again_and_what_it_accepted_is_not(shop: Path) -> None:
+    first, _ = read(shop)
+    older = {
+        location: SourceImage(image.version.removesuffix(f" judge {JUDGE}"), image.found)
+        for location, image in known_sources(first.sources).items()
+    }
+    older["green.bmp"] = SourceImage(older["green.bmp"].version, ImageFault("picture_animated", "of 2 frames"))
+    second, reads = read(shop, sources_table(older))
+    assert reads == ["empty", "green", "text"]
+    assert second.items.equals(first.items) and second.sources.equals(first.sources)
+
+
+def test_a_tracking_pixel_that_was_accepted_before_is_refused_now(shop: Path) -> None:
+    Image.new("RGB", (1, 1)).save(shop / "red.bmp")
+    os.utime(shop / "red.bmp", (YESTERDAY, YESTERDAY))
+    known = known_sources(read(shop)[0].sources)
+    version = known["red.bmp"].version.removesuffix(f" judge {JUDGE}")
+    known["red.bmp"] = SourceImage(version, StoredImage("a" * 64, 1, 1, "b" * 64))
+    second, reads = read(shop, sources_table(known))
+    assert reads == ["red"] and "picture_too_small" in second.rejects["reason"].to_pylist()
+    assert read(shop, second.sources)[1] == []
