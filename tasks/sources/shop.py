@@ -72,10 +72,10 @@ def open_source(
 ) -> SourceFiles:
     """Files of the shop at ``uri``: a folder, file://, s3://bucket/prefix, or https://host/path, which lists no files.
 
-    A folder's or bucket's ``uri`` that names a table file has its folder as root. ``anonymous`` reads a public bucket without credentials,
-    at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows may name images in
-    by absolute path. Raises SourceMissing where the folder does not exist, ConfigError for another scheme and for
-    settings of the environment that are not understood.
+    A ``uri`` in a folder or bucket that names a table file has its folder as root. ``anonymous`` reads a public bucket
+    without credentials, at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows
+    may name images in by absolute path. Raises SourceMissing where the folder does not exist, ConfigError for another
+    scheme and for settings of the environment that are not understood.
     """
     settings = StoreSettings() if settings is None else settings
     web = WebImages(settings=read_source_settings())
