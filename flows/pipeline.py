@@ -17,6 +17,7 @@ from flows.run_names import run_name
 from flows.steps import embed_images
 from flows.train_classifier import TrainClassifierConfig, train_classifier
 from tasks.catalog.config import CatalogConfig
+from tasks.choose_steps import choose_steps
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import EmbedConfig, FinetuneConfig, ModelConfig
 from tasks.finetune import load_pretrained
@@ -50,27 +51,36 @@ class PipelineConfig(Config):
 
 @flow(name="pipeline", flow_run_name=run_name(lambda config: config.catalog.shop_name))
 def pipeline(config: PipelineConfig) -> dict[str, Any]:
-    """Prepare, measure, fine-tune, measure again, embed, index, classify, publish. Returns a summary of each step."""
+    """Prepare, measure, fine-tune, measure again, embed, index, classify, publish. Returns a summary of each step.
+
+    Measuring, fine-tuning and classifying are left out where the catalogue has too little for them: what was left out
+    and why is in the release's notes.
+    """
     require_engine(config.embed)
     golden = read_golden_queries(config.gates)
     catalog = prepare_catalog(config.catalog)
+    training, classifier = config.training if config.fine_tune else None, config.classifier if config.classify else None
+    steps = choose_steps(catalog, training, classifier)
     baseline = load_pretrained(config.model)
-    evaluation = evaluate(config.part(EvaluateConfig, model=baseline, catalog=catalog))
+    measuring = {"catalog": catalog, "splits": steps.splits}
+    evaluation = evaluate(config.part(EvaluateConfig, model=baseline, **measuring)) if steps.splits else None
     model = baseline
-    if config.fine_tune:
+    if steps.fine_tune:
         model = finetune(config.part(FinetuneRun, baseline=baseline, catalog=catalog))
     embed_images(model, catalog, config.embed)
     made_of = {"model": model, "catalog": catalog, "embed": None}  # every vector is stored by now
-    if config.fine_tune:
-        evaluation = evaluate(config.part(EvaluateConfig, baseline=baseline, **made_of))
+    if steps.fine_tune and steps.splits:
+        evaluation = evaluate(config.part(EvaluateConfig, baseline=baseline, **made_of | measuring))
     index = build_index(config.part(BuildIndexConfig, gate=False, **made_of))
-    classifier = train_classifier(config.part(TrainClassifierConfig, **made_of)) if config.classify else None
-    parts = ReleaseParts(catalog=catalog, model=model, index=index, classifier=classifier, evaluation=evaluation)
+    head = train_classifier(config.part(TrainClassifierConfig, **made_of)) if steps.classify else None
+    parts = ReleaseParts(catalog=catalog, model=model, index=index, classifier=head, evaluation=evaluation)
     report = gate_release(parts, config.channel, config.gates, golden)
-    release = make_release(parts, report, config.channel, why="pipeline", publish_anyway=config.publish_anyway)
+    release = make_release(
+        parts, report, config.channel, why="pipeline", notes=steps.notes, publish_anyway=config.publish_anyway
+    )
     if config.publish:
         promote(PromoteConfig(release=release, channel=config.channel, reason="pipeline"))
-    return summarise(parts, baseline, release)
+    return summarise(parts, baseline, release, steps.notes)
 
 
 if __name__ == "__main__":

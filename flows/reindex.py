@@ -53,7 +53,9 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
     index = build_index(config.part(BuildIndexConfig, model=live.model, catalog=catalog, gate=False))
     parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier, plan=plan.ref)
     report = gate_release(parts, config.channel, config.gates, golden, always_compare=True)
-    release = make_release(parts, report, config.channel, why="nightly reindex", publish_anyway=config.publish_anyway)
+    release = make_release(
+        parts, report, config.channel, "nightly reindex", notes=live.notes, publish_anyway=config.publish_anyway
+    )
     pointer = promote(PromoteConfig(release=release, channel=config.channel, reason="nightly reindex"))
     return {"release": release, "generation": pointer.generation, "changes": plan.counts}
 

@@ -7,7 +7,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.run_names import of_artifacts, run_name
-from flows.steps import StepConfig, embedded
+from flows.steps import StepConfig, embedded, resolved
+from tasks.choose_steps import require_classes
 from tasks.classifier.config import ClassifierConfig
 from tasks.schema.command import run_from_terminal
 from tasks.schema.manifest import ArtifactRef
@@ -23,6 +24,10 @@ class TrainClassifierConfig(StepConfig):
 @flow(name="train_classifier", flow_run_name=run_name(of_artifacts))
 def train_classifier(config: TrainClassifierConfig) -> ArtifactRef:
     """Train one head and report it."""
+    if config.embed:  # else another flow, which chose its steps, calls this one
+        catalog = resolved("catalog", config.catalog)
+        require_classes(catalog, config.classifier)
+        config = config.model_copy(update={"catalog": str(catalog)})
     model, catalog = embedded(config)
     return train_classifier_task(model, catalog, config.classifier, refresh=config.refresh)
 

@@ -59,7 +59,7 @@ def _show(key: str, gates: Sequence[Gate], description: str) -> None:
     rows = [
         {
             "gate": gate.name,
-            "verdict": "passed" if gate.passed else "REFUSED",
+            "verdict": "REFUSED" if gate.refuses else gate.verdict,
             "measured": "" if gate.value is None else f"{gate.value:.4g}",
             "limit": gate.limit,
             "found": gate.detail,

@@ -19,16 +19,27 @@ _HEADLINE = ("recall@1", "recall@10", "mrr")
 
 
 @io_task()
-def make_release(parts: ReleaseParts, report: GateReport, channel: str, why: str, publish_anyway: bool = False) -> str:
+def make_release(
+    parts: ReleaseParts,
+    report: GateReport,
+    channel: str,
+    why: str,
+    notes: tuple[str, ...] = (),
+    publish_anyway: bool = False,
+) -> str:
     """Store the release of these parts and return its id. The same parts with the same verdicts are the same release.
 
+    ``notes``: what was left out or not measured, and why.
     Raises GateRefused where a gate said no, unless ``publish_anyway``; the release stays stored as a candidate. What is
     live already is not refused.
     """
     store = open_store()
-    release, is_live = releasing.make_release(store, parts, report, channel, why, current_run())
+    release, is_live = releasing.make_release(store, parts, report, channel, why, current_run(), notes)
     _show_release(store, release)
-    refused = [gate for gate in release.gates if not gate.passed]
+    for gate in release.gates:
+        if gate.warning:
+            get_run_logger().warning("Release %s goes live all the same, for nothing is: %s", release.id, gate)
+    refused = [gate for gate in release.gates if gate.refuses]
     if refused and not publish_anyway and not is_live:
         raise GateRefused(
             f"Release {release.id} is refused and stays a candidate; {channel} stays as it is. "
@@ -80,8 +91,8 @@ def say_nothing_changed(live: Release) -> dict[str, Any]:
 
 
 @io_task()
-def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str) -> dict[str, Any]:
-    """One line a step: what it made and its figures, as an artifact and as the flow's result."""
+def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """One line a step: what it made and its figures, and a line for each step left out; artifact and flow's result."""
     store = open_store()
     catalog, index = (load_manifest(store, ref) for ref in (parts.catalog, parts.index))
     rows = [
@@ -97,14 +108,16 @@ def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str) -> dict[
         rows.append(_row("classifier", parts.classifier, top1=summary.get("top1"), macro_f1=summary.get("macro_f1")))
     stored = read_release(store, release)
     rows.append({"step": "release", "artifact": f"releases/{release}.json", "figures": f"{stored.items} products"})
+    rows += [{"step": "left out", "artifact": "", "figures": note} for note in notes]
+    rows += [{"step": "warning", "artifact": "", "figures": str(gate)} for gate in stored.gates if gate.warning]
     report = store.url(f"{parts.evaluation.folder}/report.html") if parts.evaluation else None
     show_table("summary", rows, "What each step made")
-    return {"release": release, "report": report, "summary": rows}
+    return {"release": release, "report": report, "notes": list(notes), "summary": rows}
 
 
 def _figures(store: Store, parts: ReleaseParts, which: str) -> dict[str, Any]:
     if parts.evaluation is None:
-        return {}
+        return {"recall": "not measured"}
     headline = load_manifest(store, parts.evaluation).summary
     chosen = headline.get("baseline_headline" if which == "baseline" else "headline") or headline.get("headline", {})
     return {name: chosen[name] for name in _HEADLINE if name in chosen}

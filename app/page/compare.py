@@ -94,7 +94,7 @@ def _name(listed: ListedRelease) -> str:
     if listed.live_at:
         words = f"live {when(listed.live_at)}, generation {listed.generation}"
     else:
-        refused = any(not gate.passed for gate in release.gates)
+        refused = any(gate.refuses for gate in release.gates)
         words = f"{'refused' if refused else 'never live'}, made {when(release.created_at)}"
     return f"{release.id} · {words}{f' · {release.why}' if release.why else ''}"
 

@@ -77,8 +77,9 @@ class Search:
         """Likely categories of an image. Raises NoClassifier, NothingPublished."""
         with self.live.acquire() as snapshot:
             if snapshot.head is None:
+                why = next((f" ({note})" for note in snapshot.release.notes if "classifier" in note), "")
                 raise NoClassifier(
-                    f"Release {snapshot.release.id} was made without a classifier, so it knows no categories."
+                    f"Release {snapshot.release.id} was made without a classifier{why}, so it knows no categories."
                 )
             found = _categories(snapshot, self._encoding.images(snapshot, [image]), top_k)
             return Categories(

@@ -12,6 +12,8 @@ from tasks.catalog import text
 from tasks.catalog.tables.rows import EmbeddedImage
 
 _LONGEST_LITERAL = 200_000  # characters
+_LONGEST_NOTHING = 12  # characters; what exports write where there is nothing is shorter
+_BEGINNINGS = frozenset("[{a \t\n")
 _TEXT_OF = ("name", "value", "title", "label", "text", "en", "en_US")  # what an object calls its text
 #: numpy prints a list of strings without commas, which Python would read as one string.
 _NUMPY_LIST = re.compile(r"""^\[\s*(?:(?:'[^']*'|"[^"]*")\s*)+\]$""")
@@ -21,7 +23,7 @@ _ARRAY = re.compile(r"^array\((\[.*\])(?:,\s*dtype=\w+)?\)$", re.DOTALL)
 
 def parsed(value: Any) -> Any:
     """The list or object that ``value`` spells as JSON, or as Python or numpy print it; any other value as it is."""
-    if not isinstance(value, str) or len(value) > _LONGEST_LITERAL:
+    if not isinstance(value, str) or value[:1] not in _BEGINNINGS or len(value) > _LONGEST_LITERAL:
         return value
     written = value.strip()
     if not written.startswith(("[", "{", "array(")):
@@ -38,6 +40,8 @@ def parsed(value: Any) -> Any:
 
 def as_text(value: Any) -> str:
     """Text of any cell: a list's entries after commas, an object by its name or value."""
+    if isinstance(value, str) and value[:1] not in _BEGINNINGS:  # nearly every cell
+        return _unguarded(value) if value[:1] == "=" else value
     value = parsed(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(found for found in map(as_text, value) if found)
@@ -54,6 +58,8 @@ def _unguarded(cell: str) -> str:
 
 def is_filled(value: Any) -> bool:
     """Whether a cell says something."""
+    if isinstance(value, str) and len(value) > _LONGEST_NOTHING:
+        return not value.isspace()
     if isinstance(value, (list, tuple)):
         return any(map(is_filled, value))
     return isinstance(value, (EmbeddedImage, dict)) or bool(text.word(text.cell_text(value), 200))
@@ -67,6 +73,7 @@ class Source:
 
     def __init__(self, *columns: str) -> None:
         self.columns = columns
+        self._only = columns[0] if len(columns) == 1 and not is_pattern(columns[0]) else ""
 
     def __str__(self) -> str:
         return " or ".join(self.columns)
@@ -82,13 +89,13 @@ class Source:
         return {name for column in self.columns for name in (pattern_columns(column) or [column])}
 
     def value(self, row: Mapping[str, Any]) -> Any:
-        """The value of the first filled column; None where there is none."""
-        return next(self.values(row), None)
+        """The value of the column, or of the first filled one; None where there is none."""
+        return row.get(self._only) if self._only else next(self.values(row), None)
 
     def values(self, row: Mapping[str, Any]) -> Iterator[Any]:
         """The values of all filled columns."""
         for column in self.columns:
-            value = _patterned(column, row) if is_pattern(column) and column not in row else row.get(column)
+            value = row[column] if column in row else _patterned(column, row)
             if is_filled(value):
                 yield value
 
@@ -108,7 +115,9 @@ def pattern_columns(pattern: str) -> list[str]:
 
 
 def _patterned(pattern: str, row: Mapping[str, Any]) -> str:
-    """The pattern with its columns' text; "" where one of them is empty."""
+    """The pattern with its columns' text; "" where one of them is empty, or it is no pattern."""
+    if not is_pattern(pattern):
+        return ""
     pieces = []
     for literal, name, form, _ in Formatter().parse(pattern):
         pieces.append(literal)

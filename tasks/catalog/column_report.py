@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.catalog import text
-from tasks.catalog.cells import Source, as_text
+from tasks.catalog.cells import Source
 from tasks.schema.command import as_columns
 
 _COUNTED = 20_000  # distinct values counted of a column; beyond that the count is a lower bound
@@ -22,11 +22,10 @@ class ColumnReport:
         self._filled: Counter[str] = Counter()
         self._values: dict[str, Counter[str]] = {field: Counter() for field in columns}
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Count one accepted row."""
+    def add(self, texts: Mapping[str, str]) -> None:
+        """Count one accepted row: field -> its cell's text."""
         self._rows += 1
-        for field, source in self._columns.items():
-            found = text.showable(as_text(source.value(row)), _EXAMPLE_CHARACTERS)
+        for field, found in texts.items():
             if found:
                 self._filled[field] += 1
                 values = self._values[field]
@@ -41,7 +40,9 @@ class ColumnReport:
                 "column": str(source),
                 "filled": round(self._filled[field] / self._rows, 4) if self._rows else 0.0,
                 "distinct": len(self._values[field]),
-                "examples": [value for value, _ in self._values[field].most_common(_EXAMPLES)],
+                "examples": [
+                    text.showable(value, _EXAMPLE_CHARACTERS) for value, _ in self._values[field].most_common(_EXAMPLES)
+                ],
                 "suspicions": [*suspicions.get(field, ()), *self._suspicions(field)],
             }
             for field, source in self._columns.items()

@@ -3,6 +3,8 @@
 import hashlib
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from tasks.catalog.listing import Listing
@@ -51,8 +53,32 @@ def group_of(listing: Listing) -> str:
     colors = f"{listing.color} {listing.attributes.get('color_name', '')}"
     words = design_words(listing.title, colors)
     if not words:
-        return f"item-{listing.item_id}"
+        return _alone(listing)
     return _identifier(" ".join(words), (listing.brand, " ".join(sorted(set(words)))))
+
+
+def designs_of(listings: Sequence[Listing], known: Collection[str] = (), trust_titles: bool = True) -> list[str]:
+    """The design of each listing, by `group_of`; without ``trust_titles``, one that holds too many is no design.
+
+    Too many is more than a quarter, and more than three. Then the titles are too short to tell designs apart ("Handmade
+    item"), and each item is its own. Designs of the previous catalogue (``known``) stay, or stay taken apart, as they
+    were there; the shop's own groups and models always stay.
+    """
+    designs = [group_of(one) for one in listings]
+    by_title = [not one.group and not one.design for one in listings]
+    size = Counter(design for design, titled in zip(designs, by_title, strict=True) if titled)
+    apart = {design for one, design in zip(listings, designs, strict=True) if _alone(one) in known}
+    if not trust_titles:
+        apart |= {design for design, count in size.items() if count > max(3, len(listings) / 4)}
+    apart -= set(known)
+    return [
+        _alone(one) if titled and design in apart else design
+        for one, design, titled in zip(listings, designs, by_title, strict=True)
+    ]
+
+
+def _alone(listing: Listing) -> str:
+    return f"item-{listing.item_id}"
 
 
 def design_words(title: str, color: str) -> list[str]:

@@ -13,6 +13,7 @@ from tasks.catalog.text import cell_text, word
 
 _ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|svg)$", re.IGNORECASE)
 _BEFORE_URI = re.compile(r"\s*[,;\s]\s*(?=(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//)")
+_SEPARATOR = re.compile(r"[,;|\s]")
 _ENTITY = re.compile(r"&(?:amp|quot|#\d+|#x[0-9a-fA-F]+);")
 #: Keys of an object that is an image, the largest size first: data sets, shop exports, Amazon's reviews.
 _IMAGE_KEYS = (
@@ -41,6 +42,8 @@ def images_of(value: object) -> list[str | EmbeddedImage]:
 
 def _pieces(cell: str) -> list[str]:
     """Commas and semicolons may also stand in a URL or a file name: there only one that ends an image separates."""
+    if not _SEPARATOR.search(cell):  # nearly every cell
+        return [cell]
     pieces: list[str] = []
     for part in re.split(r"[|\n]", cell):
         for piece in _BEFORE_URI.split(part.strip()):
@@ -59,8 +62,10 @@ def _paths(text: str) -> list[str]:
 
 def _address(piece: str) -> str:
     """One path or URL as it is asked for: feeds made from HTML spell & as an entity, themes leave out https:."""
-    address = _ENTITY.sub(lambda found: html.unescape(found.group()), piece.strip(" ,;\"'"))
-    return f"https:{address}" if re.match(r"//[^/]+\.?[^/]*/", address) else address
+    address = piece.strip(" ,;\"'")
+    if "&" in address:
+        address = _ENTITY.sub(lambda found: html.unescape(found.group()), address)
+    return f"https:{address}" if address.startswith("//") and address.count("/") > 2 else address
 
 
 class OutsideShop(Exception):

@@ -33,7 +33,8 @@ class Placeholder:
         titles = ", ".join(repr(title[:60]) for title in self.titles)
         return (
             f"{self.products:,} products of {self.designs:,} designs show one image ({self.image_sha256[:12]}), as "
-            f"{titles}: probably a placeholder. A search cannot tell these products apart: give each its own image."
+            f"{titles}: probably a placeholder. They can be found, and are neither trained nor measured on: "
+            "give each its own image."
         )
 
 

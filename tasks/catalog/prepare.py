@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.catalog.abo import is_abo, read_abo
 from tasks.catalog.captions import captions_of
 from tasks.catalog.categories import class_of
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.groups import group_of
 from tasks.catalog.image_names import ForgivingFiles
 from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
 from tasks.catalog.images import ImageFault, ImageLimits
 from tasks.catalog.listing import Listing, Reject, SourceRows
+from tasks.catalog.placeholders import Placeholder, find_placeholders
 from tasks.catalog.sources import known_sources, sources_table
-from tasks.catalog.splits import Known, Member, assign_splits
+from tasks.catalog.splits import Known, Member, designs_and_splits
 from tasks.catalog.subset import choose_subset
 from tasks.catalog.table import read_table
 from tasks.catalog.tables.open_table import table_shards
@@ -84,12 +85,15 @@ def prepare_catalog(
     rejects = _rejects_table([*source.rejects, *refused])
     _check(config, source, len(picked), len(refused), rejects)
     items = _items_table(good, config, parent)
+    placeholders = find_placeholders(items)
+    items = _unused(items, placeholders)
     progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
     summary = _summary(config, source, len(picked), items, rejects) | {
         "pictures_read": reader.images_read,
         "pictures_found_respelled": forgiving.respelled,
         "pictures_replaced": sum(listing.image != first for listing, first in zip(picked, first_images, strict=True)),
     }
+    summary["warnings"] += [placeholder.warning for placeholder in placeholders]
     return PreparedCatalog(items, rejects, sources_table(images), summary)
 
 
@@ -180,11 +184,21 @@ def _commonest(rejects: pa.Table) -> list[str]:
 def _items_table(
     good: Sequence[tuple[Listing, StoredImage]], config: CatalogConfig, parent: pa.Table | None
 ) -> pa.Table:
-    members = [Member(one.item_id, group_of(one), image.sha256) for one, image in good]
-    splits = assign_splits(members, config.split_seed, config.train_share, config.val_share, _known(parent))
-    rows = [(*pair, member.group_id, split) for pair, member, split in zip(good, members, splits, strict=True)]
+    listings, images = [one for one, _ in good], [image.sha256 for _, image in good]
+    shares = config.train_share, config.val_share
+    designs, splits = designs_and_splits(listings, images, config.split_seed, *shares, _known(parent))
+    rows = [(*pair, design, split) for pair, design, split in zip(good, designs, splits, strict=True)]
     blocks = [_block(rows[start : start + _BLOCK], config.root) for start in range(0, len(rows), _BLOCK)]
     return pa.concat_tables([ITEMS.empty_table(), *blocks]).combine_chunks()  # one piece: the same bytes as ever
+
+
+def _unused(items: pa.Table, placeholders: Sequence[Placeholder]) -> pa.Table:
+    """The items, those with a placeholder for an image neither trained nor measured on."""
+    if not placeholders:
+        return items
+    shown = pc.is_in(items["image_sha256"], pa.array([placeholder.image_sha256 for placeholder in placeholders]))
+    split = pc.if_else(shown, "unused", items["split"]).combine_chunks()
+    return items.set_column(ITEMS.get_field_index("split"), ITEMS.field("split"), split)
 
 
 def _block(rows: Sequence[tuple[Listing, StoredImage, str, str]], root: str) -> pa.Table:

@@ -22,6 +22,7 @@ class PriceStyle:
     """``dot_thousands``: "1.299" is 1299, as the column's other cells say."""
 
     dot_thousands: bool = False
+    ambiguous: int = 0  # cells of the sample that alone do not say what their mark means: 1.299
 
     @classmethod
     def of(cls, cells: Iterable[str]) -> "PriceStyle":
@@ -30,7 +31,7 @@ class PriceStyle:
         for cell in cells:
             for number in _NUMBER.findall(cell):
                 marks.update(_decimal_mark(number))
-        return cls(marks["lone dot"] > 0 and not marks["."])
+        return cls(marks["lone dot"] > 0 and not marks["."], marks["lone dot"])
 
     def price(self, cell: str) -> float | None:
         """The price in a cell: "$1,299.00", "12,50 €", "1 299", ",89 €", "statt 20,00 € nur 15,00 €". None without one.
@@ -44,11 +45,6 @@ class PriceStyle:
             return None
         former = _FORMER.search(cell, 0, found[-1].start())
         return self._value((found[-1] if former else found[0]).group())
-
-    def is_ambiguous(self, cell: str) -> bool:
-        """Whether the cell alone does not say what its mark means: 1.299."""
-        found = _NUMBER.search(cell)
-        return found is not None and _decimal_mark(found.group()) == ["lone dot"]
 
     def _value(self, number: str) -> float | None:
         digits = re.sub(r"['’\s]", "", number)

@@ -11,7 +11,7 @@ from tasks.catalog.categories import category_roots, split_category, type_from_c
 from tasks.catalog.cells import Source, as_text
 from tasks.catalog.column_report import ColumnReport
 from tasks.catalog.columns import Columns, further_columns
-from tasks.catalog.config import CatalogConfig
+from tasks.catalog.config import REQUIRED_FIELDS, CatalogConfig
 from tasks.catalog.image_names import named_by_id
 from tasks.catalog.listing import Listing, Reject, SourceRows
 from tasks.catalog.locations import Base, OutsideShop, images_base, images_of
@@ -83,11 +83,12 @@ class _RowReader:
         self, columns: Mapping[str, Source], extra: Sequence[str], base: Base, sample: Sequence[Mapping[str, Any]]
     ) -> None:
         self._columns, self._extra, self._base = columns, extra, base
+        self._optional = [field for field in columns if field not in (*REQUIRED_FIELDS, "category", "price")]
         self._first_row: dict[str, int] = {}
         self._roots = category_roots(self._sampled("category", sample))
         self._prices = PriceStyle.of(as_text(value) for value in self._sampled("price", sample))
         self.report = ColumnReport(columns)
-        self.counts = {"prices_not_understood": 0, "prices_ambiguous": 0}
+        self.counts = {"prices_not_understood": 0, "prices_ambiguous": self._prices.ambiguous}
         self.embedded: dict[str, EmbeddedImage] = {}
 
     def _sampled(self, field: str, sample: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
@@ -106,9 +107,12 @@ class _RowReader:
         return listings, rejects
 
     def _read(self, raw: RawRow) -> Listing | Reject:
-        item_id = text.identifier(self._text(raw, "item_id"))
-        images = self._images(raw)
-        reason, detail = self._fault(raw, item_id, images)
+        values = {field: source.value(raw.values) for field, source in self._columns.items()}
+        texts = {field: as_text(value) for field, value in values.items()}
+        item_id = text.identifier(texts["item_id"])
+        images = [image for value in self._columns["image"].values(raw.values) for image in images_of(value)]
+        title = text.title(texts["title"])
+        reason, detail = self._fault(raw, texts, item_id, title, images)
         located: list[str] = []
         if not reason:
             try:
@@ -118,12 +122,8 @@ class _RowReader:
         if reason:
             return Reject(raw.row, text.showable(item_id), reason, text.showable(detail), text.showable(raw.source))
         self._first_row[item_id] = raw.row
-        self.report.add(raw.values)
-        return self._listing(raw, item_id, located)
-
-    def _images(self, raw: RawRow) -> list[str | EmbeddedImage]:
-        source = self._columns["image"]
-        return [image for value in source.values(raw.values) for image in images_of(value)]
+        self.report.add(texts)
+        return self._listing(raw, values, texts, (item_id, title), located)
 
     def _located(self, images: Sequence[str | EmbeddedImage]) -> list[str]:
         """Places of the images; of several only the first has to be within the shop."""
@@ -142,40 +142,29 @@ class _RowReader:
             raise outside
         return located
 
-    def _value(self, raw: RawRow, field: str) -> Any:
-        source = self._columns.get(field)
-        return source.value(raw.values) if source else None
-
-    def _text(self, raw: RawRow, field: str) -> str:
-        return as_text(self._value(raw, field))
-
-    def _word(self, raw: RawRow, field: str) -> str:
-        """A field that a product may lack: what is not text in the file's encoding is left out."""
-        cell = self._text(raw, field)
-        return "" if text.has_stray_bytes(cell) else text.word(cell)
-
-    def _fault(self, raw: RawRow, item_id: str, images: Sequence[object]) -> tuple[str, str]:
+    def _fault(
+        self, raw: RawRow, texts: Mapping[str, str], item_id: str, title: str, images: Sequence[object]
+    ) -> tuple[str, str]:
         if raw.reason:
             return raw.reason, raw.detail
-        for field in ("item_id", "title", "image"):
-            cell = self._text(raw, field)
-            if text.has_stray_bytes(cell):
+        for field in REQUIRED_FIELDS:
+            if text.has_stray_bytes(texts[field]):
                 return (
                     "not_utf8",
                     f"column {self._name(field)!r} holds bytes in another encoding (see the parameter encoding): "
-                    f"{cell[:200]}",
+                    f"{texts[field][:200]}",
                 )
-        missing = self._missing(raw, item_id, images)
+        missing = self._missing(raw, item_id, title, images)
         if missing[0]:
             return ("malformed_row", raw.short) if raw.short else missing
         if item_id in self._first_row:
             return "duplicate_id", f"row {self._first_row[item_id]} has the same id {item_id!r}"
         return "", ""
 
-    def _missing(self, raw: RawRow, item_id: str, images: Sequence[object]) -> tuple[str, str]:
+    def _missing(self, raw: RawRow, item_id: str, title: str, images: Sequence[object]) -> tuple[str, str]:
         if not item_id:
             return "missing_id", f"column {self._name('item_id')!r} is {self._shown(raw, 'item_id')!r}"
-        if not text.title(self._text(raw, "title")):
+        if not title:
             return "missing_title", f"column {self._name('title')!r} is {self._shown(raw, 'title')!r}"
         if not images:
             return "missing_picture", f"column {self._name('image')!r} is {self._shown(raw, 'image')[:200]!r}"
@@ -187,12 +176,23 @@ class _RowReader:
     def _shown(self, raw: RawRow, field: str) -> str:
         return as_text(raw.values.get(self._name(field)))
 
-    def _listing(self, raw: RawRow, item_id: str, images: Sequence[str]) -> Listing:
-        title = text.title(self._text(raw, "title"))
-        category = split_category(self._value(raw, "category"), self._roots)
-        own_type = self._word(raw, "product_type")
+    def _listing(
+        self,
+        raw: RawRow,
+        values: Mapping[str, Any],
+        texts: Mapping[str, str],
+        named: tuple[str, str],
+        images: Sequence[str],
+    ) -> Listing:
+        # what is no text in the file's encoding is left out of a field that a product may lack
+        words = {
+            field: "" if text.has_stray_bytes(texts[field]) else text.word(texts[field]) for field in self._optional
+        }
+        item_id, title = named
+        category = split_category(values.get("category"), self._roots)
+        own_type = words.get("product_type", "")
         if own_type and not category:
-            levels = split_category(self._value(raw, "product_type"))
+            levels = split_category(values["product_type"])
             category = levels if len(levels) > 1 else ()
         product_type = type_words(own_type)
         if not product_type and category and not category[-1].isdigit():  # a code is no word to search by
@@ -206,12 +206,12 @@ class _RowReader:
             further_images=tuple(images[1:]),
             category=category,
             product_type=product_type,
-            group=self._word(raw, "group_id"),
+            group=words.get("group_id", ""),
             attributes=self._attributes(raw),
         )
         for name in ("description", "brand", "color", "material", "pattern", "language"):
-            setattr(listing, name, self._word(raw, name))
-        self._read_price(listing, self._value(raw, "price"))
+            setattr(listing, name, words.get(name, ""))
+        self._read_price(listing, values.get("price"), texts.get("price", ""))
         return listing
 
     def _attributes(self, raw: RawRow) -> dict[str, str]:
@@ -222,14 +222,12 @@ class _RowReader:
         )
         return {name: cell for name, cell in words if cell}
 
-    def _read_price(self, listing: Listing, value: Any) -> None:
-        cell = as_text(value)
+    def _read_price(self, listing: Listing, value: Any, cell: str) -> None:
         if isinstance(value, Real) and not isinstance(value, bool):
             number = float(value)
             listing.price = number if math.isfinite(number) and number >= 0 else None
             return
         listing.price = self._prices.price(cell)
-        self.counts["prices_ambiguous"] += self._prices.is_ambiguous(cell)
         if listing.price is None and text.word(cell):
             self.counts["prices_not_understood"] += 1
             listing.attributes["price"] = text.word(cell, ATTRIBUTE_CHARACTERS)

@@ -15,6 +15,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import f1_score
 
+from tasks.classifier.classes import faults, learnable, train_counts
 from tasks.classifier.config import ClassifierConfig
 from tasks.classifier.fitting import Fitted, fit
 from tasks.classifier.head import Head, centred, encode_labels, unit_rows
@@ -112,24 +113,16 @@ def _choose_rows(vectors: np.ndarray, labels: Sequence[str], split: Sequence[str
         raise ConfigError("found NaN or infinite numbers in the vectors: embed them again")
     part = np.asarray(split)
     named = np.array([bool(label) for label in labels], dtype=bool)
-    counts = Counter(label for label, where in zip(labels, part, strict=True) if label and where == "train")
-    classes = tuple(sorted(label for label, count in counts.items() if count >= config.min_items_per_class))
+    found = Counter((where, label or "") for label, where in zip(labels, split, strict=True))
+    classes, counts = learnable(found, config), train_counts(found)
+    if why := faults(found, config):
+        raise ConfigError("the classifier cannot be trained: " + "; ".join(why))
     targets = encode_labels(labels, classes)
     train, val = (part == "train") & (targets >= 0), (part == "val") & (targets >= 0)
-    faults = []
-    if len(classes) < 2:
-        faults.append(
-            f"{len(classes)} of {len(counts)} classes have {config.min_items_per_class} or more training items, "
-            "expected at least 2: lower min_items_per_class or take a label with more items per class"
-        )
-    if not val.any():
-        faults.append(f"no val row of a known class among {int((part == 'val').sum())} val rows: give val a share")
-    if faults:
-        raise ConfigError("the classifier cannot be trained: " + "; ".join(faults))
     return _Rows(
         classes=classes,
-        counts=dict(sorted(counts.items())),
-        left_out={label: count for label, count in sorted(counts.items()) if label not in set(classes)},
+        counts=counts,
+        left_out={label: count for label, count in counts.items() if label not in set(classes)},
         train=vectors[train],
         train_targets=targets[train],
         val=vectors[val],

@@ -201,6 +201,11 @@ class FinetuneConfig(Config):
             values.pop("epochs", None)
         if "epochs" in chosen:
             values.pop("steps", None)
+        # what was left blank gives way to what was set: a short run is measured less often
+        if "evaluations" not in chosen:
+            values["evaluations"] = min(values["evaluations"], values.get("steps") or values["evaluations"])
+        if "patience" not in chosen:
+            values["patience"] = min(values["patience"], values["evaluations"])
         try:
             return Recipe(**values)
         except ValueError as error:

@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE
+from tasks.schema.evaluation import DISTINCT_QUERIES, MULTI_POSITIVE, SINGLE_POSITIVE
 
 #: Display names of the codes in stored evaluations.
 DIRECTIONS = {"text_to_image": "Text → Image", "image_to_text": "Image → Text"}
 SETTINGS = {
     SINGLE_POSITIVE: "only the product's own image counts",
     MULTI_POSITIVE: "every product of the same title or design counts",
+    DISTINCT_QUERIES: "the same, every distinct title or design asked once",
 }
 METRICS = {
     "recall@1": "R@1",

@@ -68,6 +68,7 @@ def release_table(release: Release) -> str:
         f"{count(release.items)} products. {escape(release.why)}",
         table(["Part", "Artifact"], [[_ROLES[role], f"`{ref}`"] for role, ref in release.served.items() if ref]),
     ]
+    parts += [f"- {escape(note)}" for note in release.notes]
     if release.quality:
         parts.append(table(["Figure", "Value"], [[escape(k), f"{v:.4f}"] for k, v in release.quality.items()], 1))
     if release.gates:
@@ -77,5 +78,5 @@ def release_table(release: Release) -> str:
 
 def _gate_row(gate: Gate) -> list[str]:
     measured = "" if gate.value is None else f"{gate.value:.4g}"
-    verdict = "passed" if gate.passed else "**refused**"
+    verdict = gate.verdict if gate.passed else f"**{gate.verdict}**"
     return [escape(gate.name), measured, escape(gate.limit), verdict, escape(gate.detail)]

@@ -13,6 +13,7 @@ from tasks.schema.release import Gate
 _OWN_ROW = 0.98
 _SMALL_SAMPLE = 0.05  # the recall of a few queries scatters around the recall tuned on many
 _MIN_QUERIES = 20  # with fewer, chance alone can look like a loss
+_TOO_FEW = "too few to tell a loss from chance"
 
 
 def index_gates(found: SelfTestResult, summary: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[Gate, ...]:
@@ -46,8 +47,12 @@ def index_gates(found: SelfTestResult, summary: Mapping[str, Any], parameters: M
 
 def baseline_gate(difference: Mapping[str, float]) -> Gate:
     """Fine-tuning must not make search worse: the paired interval of the difference must reach zero or above."""
+    name, limit = "recall@10_against_baseline", ">= 0 (upper end of 95 %)"
+    distinct = difference.get("distinct", difference.get("n", _MIN_QUERIES))
+    if distinct < _MIN_QUERIES:
+        return Gate(name=name, value=None, limit=limit, passed=True, detail=f"{distinct} distinct queries, {_TOO_FEW}")
     high = float(difference["high"])
-    return Gate(name="recall@10_against_baseline", value=high, limit=">= 0 (upper end of 95 %)", passed=high >= 0)
+    return Gate(name=name, value=high, limit=limit, passed=high >= 0)
 
 
 def count_gates(
@@ -88,15 +93,22 @@ def count_gates(
     )
 
 
-def live_recall_gate(live: np.ndarray, new: np.ndarray) -> Gate:
-    """Paired test of two (n,) bool arrays: whether the title of test product i found it among the first 10 answers."""
+def live_recall_gate(live: np.ndarray, new: np.ndarray, clusters: np.ndarray | None = None) -> Gate:
+    """Paired test of two (n,) bool arrays: whether the title of test product i found it among the first 10 answers.
+
+    clusters: (n,) int, rows of one title or design, which are one distinct query; None: all differ.
+    """
     name, limit = "recall@10_against_live", ">= 0 (upper end of the paired 95 % interval)"
-    if len(live) < _MIN_QUERIES:
-        detail = f"{len(live)} products of the test split are in both releases, too few to tell a loss from chance"
+    distinct = len(live) if clusters is None else len(np.unique(clusters))
+    of_titles = f"{distinct} distinct titles or designs, of " if distinct < len(live) else ""
+    if distinct < _MIN_QUERIES:
+        detail = f"{of_titles}{len(live)} products of the test split are in both releases, {_TOO_FEW}"
         return Gate(name=name, value=None, limit=limit, passed=True, detail=detail)
     before, after = ({"recall@10": side.astype(np.float64)} for side in (live, new))
-    found = compare(before, after, EvaluationConfig())["recall@10"]
+    found = compare(before, after, EvaluationConfig(), clusters)["recall@10"]
     detail = f"{found['baseline']:.3f} live, {found['candidate']:.3f} now, on {len(live)} titles of the test split"
+    if of_titles:
+        detail += f", {distinct} of them distinct"
     return Gate(name=name, value=found["high"], limit=limit, passed=found["high"] >= 0, detail=detail)
 
 

@@ -21,10 +21,10 @@ from scipy.sparse.csgraph import connected_components
 
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.ranking import Ranked, Relevance, rank
-from tasks.retrieval.significance import intervals
+from tasks.retrieval.significance import cluster_means, intervals
 from tasks.retrieval.vectors import checked
 from tasks.schema.errors import ConfigError
-from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE
+from tasks.schema.evaluation import DISTINCT_QUERIES, MULTI_POSITIVE, SINGLE_POSITIVE
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,12 @@ def evaluate(
 
     text_vectors, image_vectors: (n, d) float32, L2-normalised. "single_positive": only the product's own image (text)
     is an answer. "multi_positive": so is that of every product connected to it by an equal normalised title or group;
-    empty titles and groups connect nothing. metrics: {"n", "multi_positive_share",
-    "text_to_image": {"single_positive": {"recall@1": {"value", "low", "high"}, ...}, "multi_positive": ...},
-    "image_to_text": ...}. Raises ConfigError where lengths differ or there is nothing to match.
+    empty titles and groups connect nothing. Connected products are one distinct query: intervals resample those, and
+    where there are any, "distinct_queries" has the multi-positive figures with each counted once. metrics: {"n",
+    "distinct_queries", "multi_positive_share", "text_to_image": {"single_positive": {"recall@1": {"value", "low",
+    "high"}, ...}, "multi_positive": ..., "distinct_queries"?: ...}, "image_to_text": ...}.
+
+    Raises ConfigError where lengths differ or there is nothing to match.
     """
     texts = checked(text_vectors, "text vectors")
     images = checked(image_vectors, "image vectors", dim=texts.shape[1])
@@ -66,10 +69,11 @@ def evaluate(
     own, same = np.arange(len(texts)), equivalent(titles, groups)
     relevances = {SINGLE_POSITIVE: Relevance(own, own), MULTI_POSITIVE: Relevance(same, same)}
     share = float((relevances[MULTI_POSITIVE].counts() > 1).mean())
-    metrics: dict[str, Any] = {"n": len(texts), "multi_positive_share": share}
+    distinct = len(np.unique(same))
+    metrics: dict[str, Any] = {"n": len(texts), "distinct_queries": distinct, "multi_positive_share": share}
     result = Evaluation(metrics, {}, {}, {}, own)
     for direction, queries, candidates in (("text_to_image", texts, images), ("image_to_text", images, texts)):
-        _measure_into(result, direction, queries, candidates, relevances, config)
+        _measure_into(result, direction, queries, candidates, relevances, config, same)
     return result
 
 
@@ -139,6 +143,7 @@ def _measure_into(
     candidates: np.ndarray,
     relevances: Mapping[str, Relevance],
     config: EvaluationConfig,
+    clusters: np.ndarray,
 ) -> None:
     depth = max(*config.ks, config.ndcg_at)
     ranked, top = rank(queries, candidates, dict(relevances), depth, config.chunk_rows)
@@ -146,9 +151,24 @@ def _measure_into(
     result.metrics[direction] = {}
     for name, relevance in relevances.items():
         per_query = _one_answer(ranked[name], relevance.counts(), config)
-        result.metrics[direction][name] = intervals(per_query, config)
+        result.metrics[direction][name] = intervals(per_query, config, clusters)
         result.per_query.update({f"{direction}/{name}/{metric}": values for metric, values in per_query.items()})
         result.first_rank[f"{direction}/{name}"] = ranked[name].first_rank
+    if len(np.unique(clusters)) < len(clusters):
+        many = by_distinct_query(result.per_query, direction, clusters)
+        result.metrics[direction][DISTINCT_QUERIES] = intervals(many, config)
+
+
+def by_distinct_query(
+    per_query: Mapping[str, np.ndarray], direction: str, clusters: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Multi-positive metrics of one direction, one value a distinct query: metric -> (c,)."""
+    prefix = f"{direction}/{MULTI_POSITIVE}/"
+    return {
+        name.removeprefix(prefix): cluster_means(values, clusters)
+        for name, values in per_query.items()
+        if name.startswith(prefix)
+    }
 
 
 def _one_answer(ranked: Ranked, answers: np.ndarray, config: EvaluationConfig) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Compare the answers of two releases to the same queries, among the products that both contain."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,19 @@ class SharedProducts:
         )
         return live, new
 
-    def finds(self, answers: list[list[str]], wanted: list[str]) -> np.ndarray:
-        """Whether product ``wanted[i]``, or one with the same key, is among ``answers[i]``: (q,) bool."""
-        found = [
-            self._key[item] in {self._key[hit] for hit in hits} for hits, item in zip(answers, wanted, strict=True)
-        ]
+    def finds(
+        self, answers: list[list[str]], wanted: list[str], names: Callable[[str], Collection[str]] = lambda item: ()
+    ) -> np.ndarray:
+        """Whether product ``wanted[i]``, or one that is as right an answer, is among ``answers[i]``: (q,) bool.
+
+        As right is one with the same key, or with one of the same ``names``: an item's title and design.
+        """
+
+        def known_by(item: str) -> set[str]:
+            return {f"key {self._key[item]}", *names(item)}
+
+        pairs = zip(answers, wanted, strict=True)
+        found = [any(known_by(item) & known_by(hit) for hit in hits) for hits, item in pairs]
         return np.array(found, dtype=bool)
 
     def overlap(self, live: list[list[str]], new: list[list[str]]) -> np.ndarray:

@@ -6,6 +6,8 @@ from typing import Any
 SINGLE_POSITIVE = "single_positive"
 #: Every product of the same title or design is right.
 MULTI_POSITIVE = "multi_positive"
+#: The same, every distinct query counted once however many products have its title or design.
+DISTINCT_QUERIES = "distinct_queries"
 _FORMER = {"strict": SINGLE_POSITIVE}  # stored evaluations keep the name they were written with
 
 

@@ -24,6 +24,20 @@ class Gate(_Record):
     limit: str = Field(description="The bound in words a person reads, e.g. '>= 0.97'")
     passed: bool
     detail: str = Field(default="", description="What was found, in words, where the value alone does not say it")
+    # left out while false: ids of releases are hashes of their verdicts, and those of before knew no warnings
+    warning: bool = Field(
+        default=False, exclude_if=lambda warns: not warns, description="Told, but no reason to withhold the release"
+    )
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the release may not go live for it."""
+        return not self.passed and not self.warning
+
+    @property
+    def verdict(self) -> str:
+        """In one word: passed, warning or refused."""
+        return "passed" if self.passed else "warning" if self.warning else "refused"
 
     def __str__(self) -> str:
         found = f"{self.name} is {'not measured' if self.value is None else f'{self.value:.4g}'}, expected {self.limit}"
@@ -62,6 +76,7 @@ class Release(_Served):
     evaluations: dict[str, ArtifactRef] = Field(default_factory=dict, description="e.g. baseline, finetuned")
     quality: dict[str, float] = Field(default_factory=dict, description="Headline figures, name -> value")
     gates: tuple[Gate, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="What was left out or not measured, and why")
     items: int = Field(ge=0, description="Products that can be searched")
     parent: str | None = Field(default=None, description="Release that was live when this one was made")
     why: str = Field(default="", description="Who or what made it, in words")

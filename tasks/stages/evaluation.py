@@ -1,5 +1,6 @@
 """How well one model retrieves on one split: its metrics, and the ranks of every query."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from tasks.schema.errors import ConfigError
 from tasks.schema.evaluation import SINGLE_POSITIVE
 from tasks.schema.manifest import ArtifactRef, Manifest, canonical_json
 from tasks.schema.tables import CAPTION_KINDS
+from tasks.stages.choosing import FEWEST, too_few_to_measure
 from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.building import Build
@@ -34,11 +36,9 @@ def measure(build: Build, model: ArtifactRef, catalog: ArtifactRef, split: str, 
     from tasks.retrieval.metrics import evaluate
 
     items = split_items(build.store, catalog, split)
-    if len(items) < 2:
-        raise ConfigError(
-            f"Split {split!r} of catalogue {catalog.id} has {len(items)} items, 2 or more are needed to measure: "
-            f"raise its share in the catalogue's settings or give a larger catalogue."
-        )
+    if len(items) < FEWEST:
+        groups = fetch_table(build.store, catalog, "items.parquet", columns=["group_id"])["group_id"]
+        raise ConfigError(too_few_to_measure(catalog, split, len(items), Counter(groups.to_pylist())))
     encoder = load_encoder(model)
     images = embeddings.load_vectors(build.store, model.id, [item["image_sha256"] for item in items])
     titles = [item["title"] for item in items]
@@ -50,7 +50,12 @@ def measure(build: Build, model: ArtifactRef, catalog: ArtifactRef, split: str, 
     (build.folder / "ranking.parquet").write_bytes(table_bytes(_ranking(result.top, result.first_rank)))
     headline = result.metrics["text_to_image"][SINGLE_POSITIVE]
     return build.commit(
-        summary={"split": split, "n": len(items), **{name: cell["value"] for name, cell in headline.items()}},
+        summary={
+            "split": split,
+            "n": len(items),
+            "distinct_queries": result.metrics["distinct_queries"],
+            **{name: cell["value"] for name, cell in headline.items()},
+        },
         rows={"per_query.parquet": len(items), "ranking.parquet": len(items)},
     )
 

@@ -26,9 +26,15 @@ class Swapped:
 
 
 def make_release(
-    store: Store, parts: ReleaseParts, report: GateReport, channel: str, why: str, run: str | None
+    store: Store,
+    parts: ReleaseParts,
+    report: GateReport,
+    channel: str,
+    why: str,
+    run: str | None,
+    notes: tuple[str, ...] = (),
 ) -> tuple[Release, bool]:
-    """Store the release of these parts; returns it, and whether it is live already.
+    """Store the release of these parts; returns it, and whether it is live already. notes: what it lacks, and why.
 
     The same parts with the same verdicts are the same release.
     Parts that name no removals take over those in force on ``channel``; parts that are live already are that release.
@@ -40,12 +46,14 @@ def make_release(
     if live and live.parts == parts:
         return live, True
     stored = claim_release(store, parts.release_id(report))
-    release = stored or write_release(store, _describe(store, parts, report, why, run))
+    release = stored or write_release(store, _describe(store, parts, report, why, run, notes))
     check_complete(store, release)
     return release, False
 
 
-def _describe(store: Store, parts: ReleaseParts, report: GateReport, why: str, run: str | None) -> Release:
+def _describe(
+    store: Store, parts: ReleaseParts, report: GateReport, why: str, run: str | None, notes: tuple[str, ...]
+) -> Release:
     return Release(
         id=parts.release_id(report),
         created_at=datetime.now(UTC),
@@ -53,6 +61,7 @@ def _describe(store: Store, parts: ReleaseParts, report: GateReport, why: str, r
         evaluations={"report": parts.evaluation} if parts.evaluation else {},
         quality=_quality(store, parts),
         gates=report.gates,
+        notes=notes,
         items=count_searchable(store, parts.index, parts.removals),
         parent=report.parent,
         why=why,

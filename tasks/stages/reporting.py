@@ -1,6 +1,6 @@
 """What was measured, of one model or of a model beside its baseline, as one self-contained page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.retrieval.config import EvaluationConfig
-from tasks.schema.evaluation import MULTI_POSITIVE, SINGLE_POSITIVE, current_key, current_keys
+from tasks.schema.evaluation import DISTINCT_QUERIES, MULTI_POSITIVE, SINGLE_POSITIVE, current_key, current_keys
 from tasks.schema.manifest import ArtifactRef, canonical_json
+from tasks.stages.choosing import CUT_OFFS
 from tasks.stages.evaluation import split_items
 from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch_table
@@ -18,7 +19,9 @@ from tasks.store.objects.store import Store
 
 RECIPE = 1
 _HEADLINE = ("recall@1", "recall@5", "recall@10", "mrr", "ndcg@10")
+_DISTINCT = "recall@10_distinct_queries"
 _GATED = f"text_to_image/{MULTI_POSITIVE}/recall@10"
+_DIRECTIONS = ("text_to_image", "image_to_text")
 _RANK = f"text_to_image/{SINGLE_POSITIVE}/rank"
 
 
@@ -45,7 +48,8 @@ def report(
     from tasks.report.tables import metrics_table
 
     after, before = ([_read(build.store, one) for one in refs] for refs in (measured, baseline))
-    differences = _differences(after, before, config)
+    clusters = {one.metrics["split"]: _distinct_queries(build.store, catalog, one.metrics["split"]) for one in after}
+    differences = _differences(after, before, config, clusters)
     page = _page(build.store, after, before, differences, catalog)
     (build.folder / "report.html").write_text(page, encoding="utf-8")
     stored = {"model": _metrics(after), "baseline": _metrics(before), "differences": differences}
@@ -67,12 +71,34 @@ def _metrics(measured: list[Measured]) -> list[dict[str, Any]]:
     return [one.metrics for one in measured]
 
 
-def _differences(after: list[Measured], before: list[Measured], config: EvaluationConfig) -> dict[str, Any]:
-    """split -> "direction/setting/metric" -> paired difference, model minus baseline."""
+def _distinct_queries(store: Store, catalog: ArtifactRef, split: str) -> np.ndarray:
+    """Code (n,) of each row's title or design. From the catalogue, since older evaluations do not hold it."""
+    from tasks.retrieval.metrics import equivalent
+
+    items = split_items(store, catalog, split)
+    return equivalent([item["title"] for item in items], [item["group_id"] for item in items])
+
+
+def _differences(
+    after: list[Measured], before: list[Measured], config: EvaluationConfig, clusters: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """split -> "direction/setting/metric" -> paired difference, model minus baseline. clusters: split -> (n,) codes."""
+    pairs = zip(after, before, strict=True) if before else ()
+    return {new.metrics["split"]: _compared(old, new, config, clusters[new.metrics["split"]]) for new, old in pairs}
+
+
+def _compared(old: Measured, new: Measured, config: EvaluationConfig, clusters: np.ndarray) -> dict[str, Any]:
+    from tasks.retrieval.metrics import by_distinct_query
     from tasks.retrieval.significance import compare
 
-    pairs = zip(after, before, strict=True) if before else ()
-    return {new.metrics["split"]: compare(old.per_query, new.per_query, config) for new, old in pairs}
+    found = compare(old.per_query, new.per_query, config, clusters)
+    if len(np.unique(clusters)) == len(clusters):
+        return found
+    for direction in _DIRECTIONS:
+        before, after = (by_distinct_query(side.per_query, direction, clusters) for side in (old, new))
+        cells = compare(before, after, config)
+        found |= {f"{direction}/{DISTINCT_QUERIES}/{name}": cell for name, cell in cells.items()}
+    return found
 
 
 def _summary(after: list[Measured], before: list[Measured], differences: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +112,16 @@ def _summary(after: list[Measured], before: list[Measured], differences: dict[st
 
 
 def _headline(measured: Measured) -> dict[str, float]:
-    cells = measured.metrics["text_to_image"][SINGLE_POSITIVE]
-    return {name: cells[name]["value"] for name in _HEADLINE if name in cells}
+    """Figures of one right answer and, where titles or designs repeat, one in which each counts once.
+
+    Recall at a cut-off that takes in the whole split is left out: it is 1 whatever the model.
+    """
+    figures = measured.metrics["text_to_image"]
+    trivial = {f"recall@{k}" for k in CUT_OFFS if k >= measured.metrics["n"]}
+    cells = {name: cell for name, cell in figures[SINGLE_POSITIVE].items() if name not in trivial}
+    headline = {name: cells[name]["value"] for name in _HEADLINE if name in cells}
+    distinct = figures.get(DISTINCT_QUERIES, {}).get("recall@10") if "recall@10" in cells else None
+    return headline | ({_DISTINCT: distinct["value"]} if distinct else {})
 
 
 def _page(

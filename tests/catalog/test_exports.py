@@ -343,3 +343,19 @@ def test_an_export_that_is_none_says_what_is_read(tmp_path: Path) -> None:
         CatalogConfig(source="shop.xls")
     with pytest.raises(ValueError, match="woocommerce"):
         CatalogConfig(source="shop.csv", format="prestashop")  # type: ignore[arg-type]
+
+
+def test_a_placeholder_under_many_products_is_named_and_not_trained_on(tmp_path: Path) -> None:
+    names = ["Oak chair", "Steel lamp", "Linen shirt", "Clay pot", "Wool scarf", "Iron pan", "Paper kite"]
+    rows = [f"{at},{name},img/red.jpg" for at, name in enumerate(names)]
+    rows += [
+        f"own{at},Glass vase {name},img/{color}.jpg"
+        for at, (name, color) in enumerate(zip("ab", IMAGES[1:], strict=True))
+    ]
+    catalog = prepared(tmp_path, "\n".join(["id,title,image", *rows]))
+    splits = dict(found(catalog, "item_id", "split"))
+    assert {splits[str(at)] for at in range(len(names))} == {"unused"} and "unused" not in (
+        splits["own0"],
+        splits["own1"],
+    )
+    assert any("probably a placeholder" in warning for warning in catalog.summary["warnings"])

@@ -4,12 +4,22 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.catalog.groups import design_words, group_of
+from tasks.catalog.groups import design_words, designs_of, group_of
 from tasks.catalog.listing import Listing
-from tasks.catalog.splits import PRECEDENCE, Known, Member, assign_splits, share_of
+from tasks.catalog.splits import (
+    FEWEST,
+    PRECEDENCE,
+    Known,
+    Member,
+    assign_splits,
+    designs_and_splits,
+    share_of,
+    split_of_group,
+)
 
 Shop = list[Member]
 
@@ -138,3 +148,104 @@ def test_the_shops_own_group_wins_and_bare_colours_stay_apart() -> None:
     first = listing("Any title", brand="B", design="Otis", product_type="sofa")
     assert group_of(first) == group_of(listing("Other", brand="B", design="Otis", product_type="sofa"))
     assert group_of(first) != group_of(listing("Other", brand="B", design="Otis", product_type="lamp"))
+
+
+def small_shop(designs: int, name: str = "") -> Shop:
+    return [Member(f"{name}i{n}", f"{name}g{n}", f"{name}p{n}") for n in range(designs)]
+
+
+def by_hash(shop: Shop, seed: str) -> list[str]:
+    return [split_of_group(one.group_id, seed, 0.8, 0.1) for one in shop]
+
+
+@pytest.mark.parametrize("designs", [6, 12, 20, 40, 60])
+def test_a_small_shop_has_enough_in_every_split_and_moves_no_more_than_it_lacks(designs: int) -> None:
+    shop = small_shop(designs)
+    for seed in map(str, range(50)):
+        splits, hashed = assign_splits(shop, seed, 0.8, 0.1), by_hash(shop, seed)
+        assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
+        if min(hashed.count(split) for split in PRECEDENCE) >= FEWEST:
+            assert splits == hashed, "where hashing does, it alone decides"
+        else:
+            assert splits.count("train") >= designs // 3
+        assert splits == assign_splits(shop[::-1], seed, 0.8, 0.1)[::-1]
+
+
+@pytest.mark.parametrize("designs", [1, 2, 3, 4, 5])
+def test_in_a_tiny_shop_no_split_is_robbed(designs: int) -> None:
+    for seed in map(str, range(50)):
+        shop = small_shop(designs)
+        splits, hashed = assign_splits(shop, seed, 0.8, 0.1), by_hash(shop, seed)
+        assert designs >= 2 * FEWEST or splits == hashed, "nothing is gained by moving"
+        assert all(splits.count(one) >= FEWEST for one in PRECEDENCE if hashed.count(one) >= FEWEST)
+        if hashed == ["train"] * 5:
+            assert sorted(splits) == ["test", "test", "train", "train", "train"]
+
+
+def test_no_share_is_no_lack() -> None:
+    shop = small_shop(12)
+    assert assign_splits(shop, "s", 1.0, 0.0) == ["train"] * 12
+
+
+@pytest.mark.parametrize("grown", [13, 20, 60, 300])
+def test_a_small_shop_that_grows_keeps_every_split(grown: int) -> None:
+    shop = small_shop(grown)
+    for seed in map(str, range(30)):
+        before = assign_splits(shop[:12], seed, 0.8, 0.1)
+        after = assign_splits(shop, seed, 0.8, 0.1, Known.of(shop[:12], before))
+        assert after[:12] == before
+        # a shop that was released before splits were filled: newcomers fill them, and what is there stays
+        hashed = by_hash(shop[:12], seed)
+        later = assign_splits(shop, seed, 0.8, 0.1, Known.of(shop[:12], hashed))
+        assert later[:12] == hashed
+        if grown >= 20:
+            assert min(later.count(split) for split in ("val", "test")) >= FEWEST
+        assert assign_splits(shop[:12], seed, 0.8, 0.1, Known.of(shop[:12], hashed)) == hashed
+
+
+def test_designs_that_share_an_image_move_together() -> None:
+    shop = [Member(f"i{n}", f"g{n // 2}", f"p{n % 6}") for n in range(24)]
+    for seed in map(str, range(50)):
+        splits = assign_splits(shop, seed, 0.8, 0.1)
+        assert_no_leak(shop, splits)
+        assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
+
+
+def settled(shop: Sequence[Listing], known: Known | None = None) -> tuple[list[str], list[str]]:
+    return designs_and_splits(shop, [f"p-{one.item_id}" for one in shop], "s", 0.8, 0.1, known)
+
+
+def titled(*titles: str, **more: object) -> list[Listing]:
+    shop = [listing(title, **more) for title in titles]
+    for number, one in enumerate(shop):
+        one.item_id = str(number)
+    return shop
+
+
+@pytest.mark.parametrize("titles", [("Handmade item",), ("Handmade item", "Ring"), ("Mug", "Ring", "Handmade item")])
+def test_equal_titles_that_fill_the_shop_are_no_design(titles: tuple[str, ...]) -> None:
+    shop = titled(*(titles * 60)[:60])
+    designs, splits = settled(shop)
+    assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
+    if len(titles) == 1:
+        assert designs == [f"item-{number}" for number in range(60)]
+    assert settled(shop) == (designs, splits)
+    # the next night, with twenty more and another name: nothing moves, and none is a design again
+    members = [Member(one.item_id, design, f"p-{one.item_id}") for one, design in zip(shop, designs, strict=True)]
+    more = titled(*(titles * 100)[:60], *(f"Bowl {word}" for word in "abcdefghijklmnopqrst"))
+    later, kept = settled(more, Known.of(members, splits))
+    assert later[:60] == designs
+    assert kept[:60] == splits
+
+
+def test_designs_stay_where_splits_have_enough_or_the_shop_named_them() -> None:
+    shop = titled(*["Handmade item"] * 40, *(f"Bowl {chr(97 + n)}{chr(98 + n)}" for n in range(20)))
+    designs, splits = settled(shop)
+    assert len(set(designs[:40])) == 1
+    assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
+    for named in ({"group": "one"}, {"design": "one"}):
+        assert len(set(settled(titled(*["Handmade item"] * 60, **named))[0])) == 1
+    whole = titled(*["Handmade item"] * 60)
+    before = designs_of(whole)
+    members = [Member(one.item_id, design, f"p-{one.item_id}") for one, design in zip(whole, before, strict=True)]
+    assert settled(whole, Known.of(members, ["train"] * 60)) == (before, ["train"] * 60), "as the last catalogue had it"

@@ -132,3 +132,26 @@ def test_golden_file_with_bad_lines_is_refused_all_at_once() -> None:
             parse_golden_queries(data, "golden.txt")
     with pytest.raises(ConfigError, match="1001 queries"):
         parse_golden_queries("\n".join(f"query {number}" for number in range(1001)).encode(), "golden.txt")
+
+
+def test_few_distinct_queries_tell_no_loss_from_chance() -> None:
+    few = baseline_gate({"high": -0.02, "n": 1000, "distinct": 18})
+    assert few.passed
+    assert few.value is None
+    assert "18 distinct queries, too few" in few.detail
+    assert not baseline_gate({"high": -0.02, "n": 1000, "distinct": 200}).passed
+    clusters = np.arange(200) % 18
+    lost = np.arange(200) % 18 > 0
+    same = live_recall_gate(np.ones(200, bool), lost, clusters)
+    assert same.value is None
+    assert "18 distinct titles or designs, of 200 products" in same.detail
+
+
+def test_equal_titles_lose_together() -> None:
+    clusters = np.repeat(np.arange(25), 40)
+    live, new = np.ones(1000, bool), clusters > 0  # one of 25 titles is not found any more: 40 rows
+    assert not live_recall_gate(live, new).passed
+    judged = live_recall_gate(live, new, clusters)
+    assert judged.passed
+    assert "1000 titles of the test split, 25 of them distinct" in judged.detail
+    assert not live_recall_gate(live, clusters > 12, clusters).passed, "half of the titles is no chance"

@@ -191,3 +191,18 @@ def test_ndcg_is_one_exactly_when_the_answers_come_first(hits: list[bool], k: in
     value = ndcg(row, answers, k)[0]
     best = min(k, int(answers[0]))
     assert (value == pytest.approx(1)) == (len(hits) >= best and all(hits[:best]))
+
+
+def test_each_distinct_query_counts_once_however_many_products_have_its_title() -> None:
+    rng = np.random.default_rng(7)
+    images = unit(rng, 12)
+    texts = np.concatenate([np.repeat(images[9:10], 9, axis=0), images[9:]])  # nine of one title miss, others hit
+    result = evaluate(texts, images, ["mug"] * 9 + ["a", "b", "c"], [""] * 12, CONFIG)
+    assert result.metrics["distinct_queries"] == 4
+    figures = result.metrics["text_to_image"]
+    assert figures["multi_positive"]["recall@1"]["value"] == pytest.approx(3 / 12)
+    assert figures["distinct_queries"]["recall@1"]["value"] == pytest.approx(3 / 4)
+    assert figures["distinct_queries"].keys() == figures["multi_positive"].keys()
+    apart = evaluate(images, images, [f"{row}" for row in range(12)], [""] * 12, CONFIG)
+    assert apart.metrics["distinct_queries"] == 12
+    assert "distinct_queries" not in apart.metrics["text_to_image"]

@@ -60,6 +60,15 @@ def test_products_that_share_an_image_may_change_places(vectors, titles) -> None
     assert shared.finds(after, ["item-20"] * 10).tolist() == shared.finds(before, ["item-39"] * 10).tolist()
 
 
+def test_a_product_of_the_same_title_is_as_right_an_answer(vectors, titles) -> None:
+    shared = SharedProducts(served(vectors, IDS), served(vectors, IDS), IDS, hidden=set())
+    answers = [["item-1"], ["item-2"], []]
+    wanted = ["item-0", "item-0", "item-0"]
+    named = {"item-0": {"title mug"}, "item-1": {"title mug", "design d"}, "item-2": {"design d"}}
+    assert shared.finds(answers, wanted, named.__getitem__).tolist() == [True, False, False]
+    assert shared.finds(answers, wanted).tolist() == [False, False, False]
+
+
 def test_one_image_in_place_of_all_is_found_out(vectors, titles) -> None:
     """A shop whose server answers every image with one placeholder."""
     placeholder = np.repeat(vectors[:1], N, axis=0)

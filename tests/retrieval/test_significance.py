@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binomtest
 
 from tasks.retrieval.config import EvaluationConfig
-from tasks.retrieval.significance import compare, intervals, paired_test
+from tasks.retrieval.significance import cluster_means, compare, intervals, paired_test
 from tasks.schema.errors import ConfigError
 
 CONFIG = EvaluationConfig()
@@ -91,3 +91,49 @@ def test_no_difference_gives_p_one() -> None:
 def test_evaluations_of_different_queries_are_not_paired() -> None:
     with pytest.raises(ConfigError, match=r"one side only.*mrr: 3 and 4 queries"):
         compare({"mrr": np.ones(3), "a": np.ones(3)}, {"mrr": np.ones(4)}, CONFIG)
+
+
+def repeated(distinct: int, times: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One value a distinct query, in each of its rows, and the code of that query."""
+    return np.repeat(rng.random(distinct), times), np.repeat(np.arange(distinct), times)
+
+
+def test_rows_of_one_query_are_one_observation() -> None:
+    values, clusters = repeated(18, 55, np.random.default_rng(5))
+    alone = intervals({"x": values}, CONFIG)["x"]
+    together = intervals({"x": values}, CONFIG, clusters)["x"]
+    once = intervals({"x": cluster_means(values, clusters)}, CONFIG)["x"]
+    assert together == pytest.approx(once), "equal clusters: as if each query had been asked once"
+    assert together["high"] - together["low"] > 5 * (alone["high"] - alone["low"])
+
+
+def test_a_loss_on_few_titles_is_chance_however_often_they_are_listed() -> None:
+    rng = np.random.default_rng(6)
+    before, clusters = repeated(18, 55, rng)
+    after = np.clip(before + np.repeat(rng.normal(-0.02, 0.06, size=18), 55), 0, 1)
+    naive = compare({"x": before}, {"x": after}, CONFIG)["x"]
+    honest = compare({"x": before}, {"x": after}, CONFIG, clusters)["x"]
+    assert naive["difference"] == honest["difference"] < 0
+    assert naive["high"] < 0 < honest["high"]
+    assert naive["p_value"] < 0.001 < 0.05 < honest["p_value"]
+    assert (honest["n"], honest["distinct"], naive["distinct"]) == (990, 18, 990)
+    assert honest["test"] == "sign-flip permutation of distinct queries"
+
+
+def test_the_clustered_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    config = EvaluationConfig(bootstrap_samples=200)
+    covered = 0
+    for _ in range(150):
+        sizes = rng.integers(1, 12, size=60)
+        values = np.repeat(rng.exponential(size=60), sizes)
+        cell = intervals({"x": values}, config, np.repeat(np.arange(60), sizes))["x"]
+        covered += cell["low"] <= 1.0 <= cell["high"]
+    assert 0.84 <= covered / 150 <= 0.99
+
+
+def test_without_repeats_clusters_change_nothing() -> None:
+    values, shuffled = np.random.default_rng(8).random(60), np.random.default_rng(9).permutation(60)
+    assert intervals({"x": values}, CONFIG, shuffled) == intervals({"x": values}, CONFIG)
+    won = (values > 0.5).astype(float)
+    assert paired_test(won, 1 - won, 0, shuffled) == paired_test(won, 1 - won, 0)

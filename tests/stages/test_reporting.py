@@ -50,6 +50,18 @@ def test_an_evaluation_with_former_names_is_read_and_compared_with_one_of_today(
     assert {**old.metrics, "model": "new"} == new.metrics
     assert old.ranking.equals(new.ranking)
     assert reporting._headline(old) == reporting._headline(new)
-    differences = reporting._differences([new], [old], EvaluationConfig(bootstrap_samples=100))["test"]
+    config, clusters = EvaluationConfig(bootstrap_samples=100), {"test": np.arange(6)}
+    differences = reporting._differences([new], [old], config, clusters)["test"]
     assert differences["text_to_image/single_positive/mrr"]["difference"] == 0
     assert differences.keys() == result.per_query.keys()
+    repeated = {"test": np.array([0, 0, 1, 2, 3, 4])}
+    differences = reporting._differences([new], [old], config, repeated)["test"]
+    assert differences["text_to_image/distinct_queries/recall@1"]["n"] == 5
+    assert differences["text_to_image/multi_positive/recall@1"]["distinct"] == 5
+
+
+def test_recall_of_more_answers_than_there_are_is_no_figure(empty_store: TinyShop) -> None:
+    headline = reporting._headline(
+        reporting._read(empty_store.store, stored(empty_store.store, measured(), "new", lambda value: value))
+    )
+    assert headline.keys() == {"recall@1", "recall@5", "mrr", "ndcg@10"}
