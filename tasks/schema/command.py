@@ -52,10 +52,8 @@ def read_flags(model: type[C], program: str, arguments: Sequence[str]) -> C:
         raise SystemExit(_MISUSED) from None
     except SettingsError as error:  # a whole section that is no JSON
         found = re.search(r'field "(\w+)"', str(error))
-        section = found[1] if found else "section"
-        print(
-            f"{program}: --{section} is a section: give its fields, as --{section}.NAME (see --help)", file=sys.stderr
-        )  # noqa: T201
+        section = f"--{found[1] if found else 'section'}"
+        print(f"{program}: {section} is a section: give its fields, as {section}.NAME (see --help)", file=sys.stderr)  # noqa: T201
         raise SystemExit(_MISUSED) from None
 
 
