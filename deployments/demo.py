@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from deployments.processes import ServiceFailed
 from deployments.settings import OPS_POOL, StackSettings
-from deployments.shop import SAMPLE_ITEMS, check_catalog, pipeline_config, sample_shop
+from deployments.shop import SAMPLE_ITEMS, check_catalog, check_flags, pipeline_config, sample_shop
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
 
@@ -158,7 +158,10 @@ def _stay(stack: LocalStack) -> None:
 
 def _flags() -> tuple[argparse.Namespace, list[str]]:
     given = {name: os.environ.get(name, "") for name in ("CATALOG", "ITEMS", "PORT", "DETACH")}
-    parser = argparse.ArgumentParser(prog="python -m deployments.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Every other flag is the pipeline's: python -m flows.pipeline --help",
+    )  # fmt: skip
     parser.add_argument("--catalog", default=given["CATALOG"], help="ABO folder or csv/tsv/parquet/jsonl; path or URI")
     parser.add_argument(
         "--items", type=int, default=int(given["ITEMS"] or SAMPLE_ITEMS), help="size of the sample shop"
@@ -172,6 +175,7 @@ def _flags() -> tuple[argparse.Namespace, list[str]]:
 def main() -> None:
     """Run the demo; exit code 0 only if the pipeline completed."""
     arguments, flags = _flags()
+    check_flags(flags)
     arguments.catalog = check_catalog(arguments.catalog)
     settings = StackSettings()
     if arguments.port:

@@ -1,6 +1,6 @@
 """Every step once, then the figures; no service keeps running: `make pipeline`.
 
-python -m deployments.run_pipeline --catalog path/to/products.csv
+CATALOG=path/to/products.csv python -m deployments.run_pipeline
 python -m deployments.run_pipeline --index.kind flat        # any flag of `python -m flows.pipeline`
 """
 
@@ -14,7 +14,7 @@ from rich.markup import escape
 from deployments.environment import api_url, stack_environment
 from deployments.processes import Running, ServiceFailed
 from deployments.settings import StackSettings
-from deployments.shop import SAMPLE_ITEMS, check_catalog, pipeline_config, sample_shop
+from deployments.shop import SAMPLE_ITEMS, check_catalog, check_flags, pipeline_config, sample_shop
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
 
@@ -97,6 +97,7 @@ def _run(stages: Stages, settings: StackSettings, source: str, flags: list[str])
 
 def main() -> None:
     """Run the pipeline; exit code 0 only if every step completed."""
+    check_flags(sys.argv[1:])
     catalog = check_catalog(os.environ.get("CATALOG", ""))
     items = int(os.environ.get("ITEMS") or SAMPLE_ITEMS)
     try:

@@ -27,6 +27,18 @@ def check_catalog(catalog: str) -> str:
     return location
 
 
+def check_flags(flags: Sequence[str]) -> None:
+    """End the program where the pipeline's flags are wrong or ask for help, before anything is made or started.
+
+    In a process of its own: this one may not import Prefect yet.
+    """
+    if not flags:
+        return
+    done = subprocess.run([sys.executable, "-m", "deployments.shop", *flags], cwd=ROOT, check=False)
+    if done.returncode or {"-h", "--help"} & set(flags):
+        raise SystemExit(done.returncode)
+
+
 def sample_shop(settings: StackSettings, items: int) -> tuple[str, str]:
     """Make the sample shop unless it is there; returns its folder and one line about it. Raises ServiceFailed."""
     shop = settings.var / "shop"
@@ -48,3 +60,7 @@ def pipeline_config(settings: StackSettings, source: str, flags: Sequence[str]) 
 
     model = [] if any(flag.startswith("--model") for flag in flags) else ["--model.pretrained", settings.model]
     return read_flags(PipelineConfig, "FLAGS", ["--catalog.source", source, *model, *flags])
+
+
+if __name__ == "__main__":
+    pipeline_config(StackSettings(), "SOURCE", sys.argv[1:])

@@ -11,7 +11,8 @@ import torch
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from tasks.clip.download import TOKENIZER_FILES, fetch_hub_folder, fetch_tag
-from tasks.clip.folder import count_parameters, first_line, load_model, require_finite_weights, save_model
+from tasks.clip.folder import CONFIG_FILE, count_parameters, first_line, load_model, require_finite_weights, save_model
+from tasks.clip.layouts import foreign_layout
 from tasks.schema.errors import ModelUnavailable
 
 _SMALL = Path(__file__).parent / "configs" / "small.json"
@@ -45,6 +46,8 @@ def _random_model(seed: int) -> open_clip.CLIP:
 
 
 def _from_folder(folder: Path, out: Path, spec: str, name: str) -> dict[str, Any]:
+    if not (folder / CONFIG_FILE).is_file() and (foreign := foreign_layout(folder)):
+        raise ModelUnavailable(f"{folder} {foreign}")
     model, config = load_model(folder)
     card = _write(model, config, out, name=name, spec=spec, source=str(folder))
     for name in TOKENIZER_FILES:
@@ -65,7 +68,7 @@ def _from_file(spec: str, out: Path) -> dict[str, Any]:
 
 def _from_tag(spec: str, out: Path) -> dict[str, Any]:
     arch, tag = _split_tag(spec)
-    arch = _known_arch(arch)
+    arch = _known_arch(arch, f"; hf-hub:{spec} if it is a repository of the hub" if spec.count("/") == 1 else "")
     settings = open_clip.get_pretrained_cfg(arch, tag)
     if not settings:
         tags = open_clip.list_pretrained_tags_by_model(arch)
@@ -90,14 +93,14 @@ def _split_tag(spec: str) -> tuple[str, str]:
     return arch.replace("/", "-"), tag
 
 
-def _known_arch(arch: str) -> str:
+def _known_arch(arch: str, otherwise: str = "") -> str:
     names = open_clip.list_models()
     if arch in names:
         return arch
     lower = {name.lower(): name for name in names}
     near = [lower[name] for name in difflib.get_close_matches(arch.lower(), lower, n=5, cutoff=0.5)]
     hint = ", ".join(near) or "one that open_clip.list_models() names"
-    raise ModelUnavailable(f"OpenCLIP knows no architecture {arch!r}: did you mean {hint}?")
+    raise ModelUnavailable(f"OpenCLIP knows no architecture {arch!r}: did you mean {hint}{otherwise}?")
 
 
 def _load_into(arch: str, path: Path, settings: dict[str, Any], spec: str) -> open_clip.CLIP:
@@ -112,6 +115,8 @@ def _load_into(arch: str, path: Path, settings: dict[str, Any], spec: str) -> op
             weights_only=True,
         )
     except Exception as error:
+        if foreign := foreign_layout(path):
+            raise ModelUnavailable(f"{path} {foreign}") from error
         raise ModelUnavailable(
             f"{path} does not load into {arch} ({spec!r}): {first_line(error)}. Expected a state dict of that "
             "architecture without pickled code; save other checkpoints as safetensors first"

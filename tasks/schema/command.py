@@ -1,5 +1,6 @@
 """Starts a flow from a terminal, with flags generated from the same pydantic model as the Prefect form."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from tasks.schema.config import Config
 from tasks.schema.errors import ProductSearchError
@@ -47,6 +49,11 @@ def read_flags(model: type[C], program: str, arguments: Sequence[str]) -> C:
         return model(**{name: getattr(flags, name) for name in model.model_fields})
     except ValidationError as error:
         print(f"{program}: {explain(error)}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(_MISUSED) from None
+    except SettingsError as error:  # a whole section that is no JSON
+        found = re.search(r'field "(\w+)"', str(error))
+        section = f"--{found[1] if found else 'section'}"
+        print(f"{program}: {section} is a section: give its fields, as {section}.NAME (see --help)", file=sys.stderr)  # noqa: T201
         raise SystemExit(_MISUSED) from None
 
 

@@ -7,7 +7,8 @@ from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles
 from tasks.sources.folder import FolderRoot
 from tasks.sources.root import Root
-from tasks.sources.web import WebImages
+from tasks.sources.settings import read_source_settings
+from tasks.sources.web import WebImages, WebRoot
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import local_path
 
@@ -24,21 +25,27 @@ class ShopFiles:
 
         Raises SourceMissing, SourceRefused (outside, or more than ``limit_bytes``), SourceUnavailable.
         """
-        if _is_web(uri):
-            return self._web.read(uri, limit_bytes)
+        if address := self._address(uri):
+            return self._web.read(address, limit_bytes)
         root, path = self._place(uri)
         return root.read(path, limit_bytes)
 
     def read_changed(self, uri: str, version: str, limit_bytes: int | None = None) -> Reading:
         """Bytes and version of the file at ``uri``; no bytes where it still has ``version``. Raises as `read`."""
-        if _is_web(uri):
-            return self._web.read_changed(uri, version, limit_bytes)
+        if address := self._address(uri):
+            return self._web.read_changed(address, version, limit_bytes)
         root, path = self._place(uri)
         # Before the bytes: a file that changes in between has an older version noted, and is read again next time.
         found = root.version(path)
         if version and found == version:
             return Reading(None, found)
         return Reading(root.read(path, limit_bytes), found)
+
+    def _address(self, uri: str) -> str:
+        """The URL of what is on the web, "" for other files."""
+        if _is_web(uri):
+            return uri
+        return self._root.address(uri) if isinstance(self._root, WebRoot) and not _is_absolute(uri) else ""
 
     def _place(self, uri: str) -> tuple[Root, str]:
         if not _is_absolute(uri):
@@ -63,18 +70,20 @@ def open_source(
     images_root: str | None = None,
     settings: StoreSettings | None = None,
 ) -> SourceFiles:
-    """Files of the shop at ``uri``: a folder, file:// or s3://bucket/prefix.
+    """Files of the shop at ``uri``: a folder, file://, s3://bucket/prefix, or https://host/path, which lists no files.
 
-    A ``uri`` that names a table file has its folder as root. ``anonymous`` reads a public bucket without credentials,
-    at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows may name images in
-    by absolute path. Raises SourceMissing where the folder does not exist, ConfigError for another scheme.
+    A ``uri`` in a folder or bucket that names a table file has its folder as root. ``anonymous`` reads a public bucket
+    without credentials, at AWS unless SOURCE_ENDPOINT_URL says otherwise. ``images_root`` is a second place that rows
+    may name images in by absolute path. Raises SourceMissing where the folder does not exist, ConfigError for another
+    scheme and for settings of the environment that are not understood.
     """
     settings = StoreSettings() if settings is None else settings
-    root = _open_root(uri, anonymous, settings)
+    web = WebImages(settings=read_source_settings())
+    root = WebRoot(uri, web) if _is_web(uri) else _open_root(uri, anonymous, settings)
     others: tuple[Root, ...] = ()
     if images_root and _is_absolute(images_root) and urlsplit(images_root).scheme.lower() not in ("http", "https"):
         others = (_open_root(images_root, anonymous, settings),)
-    return ShopFiles(root, others, WebImages())
+    return ShopFiles(root, others, web)
 
 
 def _open_root(uri: str, anonymous: bool, settings: StoreSettings) -> Root:

@@ -1,4 +1,4 @@
-"""Images that a shop names by http(s) URL: polite to the shop's server, and bounded in time and size."""
+"""Images and tables that a shop names by http(s) URL: polite to its server, and bounded in time and size."""
 
 import email.utils
 import ipaddress
@@ -15,8 +15,8 @@ import httpx
 
 from tasks.schema.errors import SourceMissing, SourceRefused, SourceUnavailable
 from tasks.schema.files import Reading
+from tasks.sources.settings import SourceSettings
 
-USER_AGENT = "product-search/0.1 (catalogue import)"
 _AT_ONCE = 4  # requests to one host
 _TRIES = 4
 _REDIRECTS = 5
@@ -28,11 +28,23 @@ _GONE = {401, 403, 404, 410, 451}
 class WebImages:
     """Reads URLs. Thread-safe; at most four requests at once to one host, and none while it asked for a pause."""
 
-    def __init__(self, connect: float = 5.0, read: float = 15.0, total: float = 60.0) -> None:
-        self._total = total
+    def __init__(
+        self,
+        connect: float = 5.0,
+        read: float = 15.0,
+        total: float = 60.0,
+        table: float = 1800.0,
+        settings: SourceSettings | None = None,
+    ) -> None:
+        self._seconds = {False: table, True: total}  # by whether there is a limit of bytes: a table has none
+        self._settings = settings or SourceSettings()
         timeout = httpx.Timeout(read, connect=connect, pool=None)
         # identity: an image does not shrink, and a small answer must not unpack to a huge one.
-        headers = {"User-Agent": USER_AGENT, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+        headers = {
+            "User-Agent": self._settings.user_agent,
+            "Accept": "image/*,*/*;q=0.5",
+            "Accept-Encoding": "identity",
+        }
         self._client = httpx.Client(timeout=timeout, headers=headers)
         self._slots: dict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_AT_ONCE))
         self._not_before: dict[str, float] = {}
@@ -79,7 +91,7 @@ class WebImages:
         return SourceUnavailable(f"{url}: {later}; the server may recover, run again later")
 
     def _follow(self, url: str, version: str, limit_bytes: int | None) -> Reading:
-        deadline = time.monotonic() + self._total
+        deadline = time.monotonic() + self._seconds[limit_bytes is not None]
         here = url
         for _ in range(_REDIRECTS + 1):
             found = self._get(here, url, version, limit_bytes, deadline)
@@ -98,8 +110,9 @@ class WebImages:
             raise SourceRefused(f"{named}: leads to {url!r:.120}; only http and https are followed")
         if _is_link_local(parts.hostname, named):
             raise SourceRefused(f"{named}: {parts.hostname} is link-local (a cloud's metadata service), not a shop")
+        headers = self._settings.headers_for(url, named) | _condition(version)
         try:
-            with self._slot(parts.netloc), self._client.stream("GET", url, headers=_condition(version)) as answer:
+            with self._slot(parts.netloc), self._client.stream("GET", url, headers=headers) as answer:
                 if version and answer.status_code == 304:
                     return Reading(None, version)
                 if answer.status_code in (301, 302, 303, 307, 308) and "location" in answer.headers:
@@ -122,6 +135,34 @@ class WebImages:
     def _hold(self, host: str, seconds: float) -> None:
         with self._lock:
             self._not_before[host] = max(self._not_before.get(host, 0.0), time.monotonic() + seconds)
+
+
+class WebRoot:
+    """Files below the address of a folder on the web: those that are named, as a server lists none."""
+
+    def __init__(self, uri: str, web: WebImages) -> None:
+        self.uri, self._web = uri.rstrip("/"), web
+
+    def address(self, path: str) -> str:
+        """The address of a relative path. Raises SourceRefused where it leads to another folder or host."""
+        found = urljoin(f"{self.uri}/", path)
+        if not found.startswith(f"{self.uri}/"):
+            raise SourceRefused(f"{path!r:.200} leads out of {self.uri}; name a file below it, or give its whole URL")
+        return found
+
+    def holds(self, uri: str) -> str | None:
+        return uri.removeprefix(f"{self.uri}/") if uri.startswith(f"{self.uri}/") else None
+
+    def read(self, path: str, limit_bytes: int | None) -> bytes:
+        return self._web.read(self.address(path), limit_bytes)
+
+    def version(self, path: str) -> str:
+        return ""  # asked with the bytes, in one conditional request
+
+    def list(self, folder: str, suffix: str) -> list[str]:
+        raise SourceRefused(
+            f"{self.uri} is a web address, which lists no files; name one table, as {self.uri}/feed.csv"
+        )
 
 
 class _Later(Exception):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import open_clip
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -120,6 +121,77 @@ def test_a_wrong_spec_says_what_is_wrong(spec: str, words: str, tmp_path: Path) 
     with pytest.raises(ModelUnavailable, match=words):
         materialise(spec, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+TRANSFORMERS = ("transformers", "ViT-B-32/openai", "hf-hub:ORG/NAME", "convert")
+
+
+def transformers_tensors(prefix: str = "") -> dict[str, torch.Tensor]:
+    names = ("text_model.embeddings.token_embedding.weight", "vision_model.embeddings.class_embedding", "logit_scale")
+    return {prefix + name: torch.zeros(4) for name in names}
+
+
+@pytest.mark.parametrize("prefix", ["", "clip."])
+@pytest.mark.parametrize("ending", ["safetensors", "bin"])
+def test_a_file_of_transformers_is_recognised(ending: str, prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"model.{ending}"
+    tensors = transformers_tensors(prefix)
+    save_file(tensors, path) if ending == "safetensors" else torch.save(tensors, path)
+    _refused(f"ViT-B-32={path}", tmp_path, (*TRANSFORMERS, "text_model.* and vision_model.*"))
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_a_folder_of_transformers_is_recognised(weights: str, tmp_path: Path) -> None:
+    folder = tmp_path / "siglip"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["SiglipModel"], "model_type": "siglip"}')
+    (folder / weights).write_bytes(b"")
+    _refused(str(folder), tmp_path, (*TRANSFORMERS, "SiglipModel"))
+
+
+def test_a_folder_of_sentence_transformers_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "st").mkdir()
+    (tmp_path / "st" / "modules.json").write_text('[{"idx": 0, "path": "0_CLIPModel"}]')
+    _refused(str(tmp_path / "st"), tmp_path, ("sentence-transformers", "ViT-B-32/openai"))
+
+
+def test_an_adapter_is_recognised(tmp_path: Path) -> None:
+    save_file({"base_model.model.visual.proj.lora_A.weight": torch.zeros(2)}, tmp_path / "adapter_model.safetensors")
+    _refused(f"ViT-B-32={tmp_path / 'adapter_model.safetensors'}", tmp_path, ("adapter", "merge"))
+
+
+class _Scripted(torch.nn.Module):
+    def __init__(self, weights: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.visual = torch.nn.Module()
+        self.visual.proj = torch.nn.Parameter(weights["visual.proj"])
+        self.register_buffer("input_resolution", torch.tensor(224))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels @ self.visual.proj
+
+
+def test_a_torchscript_archive_is_recognised_and_its_conversion_told(tmp_path: Path) -> None:
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.script(_Scripted({"visual.proj": torch.ones(3, 2)})).save(path)
+    told = _refused(f"ViT-B-32={path}", tmp_path, ("TorchScript", "ViT-B-32/openai", "-quickgelu=weights.safetensors"))
+    assert "weights_only" not in told
+    command = told[told.index("safetensors.torch.save_file(") :].replace("FILE", repr(str(path)))
+    command = command.replace("'weights.safetensors'", repr(str(tmp_path / "weights.safetensors")))
+    exec(command, {"safetensors": safetensors, "torch": torch})
+    assert list(load_file(tmp_path / "weights.safetensors")) == ["visual.proj"]
+
+
+def test_a_repository_of_the_hub_without_its_mark_is_told_the_mark(tmp_path: Path) -> None:
+    _refused("laion/CLIP-ViT-B-32", tmp_path, ("hf-hub:laion/CLIP-ViT-B-32",))
+
+
+def _refused(spec: str, folder: Path, words: tuple[str, ...]) -> str:
+    with pytest.raises(ModelUnavailable) as raised:
+        materialise(spec, folder / "out")
+    for word in words:
+        assert word in str(raised.value)
+    return str(raised.value)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:

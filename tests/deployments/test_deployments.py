@@ -368,3 +368,27 @@ class TestRay:
         monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
         (finding,) = check_ray()
         assert finding.verdict == "FAIL" and "nothing answers" in finding.found
+
+
+@pytest.mark.parametrize("command", ["run_pipeline", "demo"])
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--help"], 0, "flows.pipeline"),
+        (["--index.kind", "flt"], 2, "--index.kind"),
+        (["--nonsense", "3"], 2, "nonsense"),
+        (["--training", "x"], 2, "--training.NAME"),
+    ],
+)
+def test_flags_are_answered_before_a_shop_is_made_or_a_server_started(
+    command: str, flags: list[str], code: int, words: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"deployments.{command}", *flags],
+        env=os.environ | {"STACK_VAR": str(tmp_path / "var"), "CATALOG": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == code and (words in done.stdout + done.stderr or "--index.kind" in done.stdout)
+    assert "Traceback" not in done.stderr and not (tmp_path / "var").exists()

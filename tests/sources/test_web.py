@@ -1,6 +1,8 @@
 """Images by URL: patient with a shop's server, and not to be held up by it."""
 
 import contextlib
+import io
+import json
 import socket
 import threading
 import time
@@ -12,9 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tasks.schema.errors import SourceMissing, SourceRefused, SourceUnavailable
+from tasks.catalog.config import CatalogConfig
+from tasks.catalog.prepare import prepare_catalog
+from tasks.schema.errors import ConfigError, SourceMissing, SourceRefused, SourceUnavailable
 from tasks.sources import web
+from tasks.sources.settings import USER_AGENT, SourceSettings
 from tasks.sources.shop import open_source
 from tasks.sources.web import WebImages
 
@@ -27,6 +33,8 @@ class Shop:
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
         self.agents: set[str | None] = set()
+        self.headers: dict[str, dict[str, str]] = {}  # path -> of the last request
+        self.files: dict[str, bytes] = {}
         self.at_once = self.most_at_once = 0
         self._lock = threading.Lock()
         shop = self
@@ -36,6 +44,7 @@ class Shop:
                 with shop._lock:
                     shop.seen[self.path] += 1
                     shop.agents.add(self.headers["user-agent"])
+                    shop.headers[self.path] = {name.lower(): value for name, value in self.headers.items()}
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     shop.answer(self, self.path.strip("/").split("/"), shop.seen[self.path])
 
@@ -49,6 +58,8 @@ class Shop:
 
     def answer(self, request: BaseHTTPRequestHandler, path: list[str], times: int) -> None:
         kind = path[0]
+        if request.path in self.files:
+            return self._send(request, 200, self.files[request.path], {"ETag": f'"{len(self.files)}"'})
         if kind == "status":  # /status/503,429/1: these first, then the image; Retry-After 1
             first = [int(status) for status in path[1].split(",")]
             if times <= len(first):
@@ -109,7 +120,7 @@ def shop() -> Iterator[Shop]:
 
 def test_an_image_is_read_from_any_source(shop: Shop, tmp_path: Path) -> None:
     assert open_source(str(tmp_path)).read(f"{shop.url}/picture?size=2") == b"picture"
-    assert shop.agents == {web.USER_AGENT}
+    assert shop.agents == {USER_AGENT}
 
 
 @pytest.mark.parametrize("path", ['etag/"a"', "etag/unquoted", 'etag/W%22b"', "modified"])
@@ -204,7 +215,7 @@ def test_a_large_answer_is_cut_off(shop: Shop) -> None:
 
 def test_a_slow_server_is_not_waited_for_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "_TRIES", 2)
-    images = WebImages(read=0.3, total=0.6)
+    images = WebImages(read=0.3, total=0.6, table=0.6)
     for path in ("slow/3", "drip"):
         began = time.monotonic()
         with pytest.raises(SourceUnavailable):
@@ -266,3 +277,68 @@ def test_one_image_that_fails_for_ever_does_not_stop_a_shop_that_answers(shop: S
     finally:
         done.set()
         others.join()
+
+
+def test_headers_go_to_the_host_they_are_for_and_to_no_other(shop: Shop) -> None:
+    host = shop.url.removeprefix("http://")
+    headers = {host: {"Authorization": "Bearer t0ken"}, "*": {"Referer": "https://shop.example/"}}
+    images = WebImages(settings=SourceSettings(user_agent="shop-import/2", headers=headers))
+    images.read(f"{shop.url}/picture")
+    assert shop.headers["/picture"]["authorization"] == "Bearer t0ken"
+    assert shop.headers["/picture"]["user-agent"] == "shop-import/2"
+    other = shop.url.replace("127.0.0.1", "localhost")
+    images.read(f"{shop.url}/to/{other}/elsewhere")
+    sent = shop.headers["/elsewhere"]
+    assert "authorization" not in sent and sent["referer"] == "https://shop.example/"
+
+
+def test_a_token_is_not_sent_in_the_clear_after_a_redirect() -> None:
+    settings = SourceSettings(headers={"cdn.example": {"X-Token": "t0ken"}})
+    assert settings.headers_for("https://CDN.example/a.jpg", "https://shop.example/a.jpg") == {"X-Token": "t0ken"}
+    assert settings.headers_for("http://cdn.example/a.jpg", "https://shop.example/a.jpg") == {}
+    assert "t0ken" not in repr(settings)
+
+
+def test_the_environment_says_what_is_sent(monkeypatch: pytest.MonkeyPatch, shop: Shop, tmp_path: Path) -> None:
+    host = shop.url.removeprefix("http://")
+    monkeypatch.setenv("SOURCE_USER_AGENT", "shop-import/3")
+    monkeypatch.setenv("SOURCE_HEADERS", json.dumps({host: {"X-Token": "t0ken"}}))
+    open_source(str(tmp_path)).read_changed(f"{shop.url}/picture", "")
+    assert shop.headers["/picture"]["x-token"] == "t0ken" and shop.agents == {"shop-import/3"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["no json", '["t0ken"]', '{"https://a.b/": {"A": "t0ken"}}', '{"a.b": {"A b": "t0ken"}}', '{"a.b": "t0ken"}'],
+)
+def test_settings_that_are_not_understood_are_named_without_their_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str
+) -> None:
+    monkeypatch.setenv("SOURCE_HEADERS", given)
+    with pytest.raises(ConfigError, match="SOURCE_HEADERS") as raised:
+        open_source(str(tmp_path))
+    assert "t0ken" not in str(raised.value) and "headers by host" in str(raised.value)
+
+
+def test_a_table_by_url_is_a_source_and_its_images_lie_below_it(shop: Shop) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 40), "red").save(picture, "PNG")
+    shop.files["/feeds/img/a.png"] = picture.getvalue()
+    shop.files["/feeds/shop.csv"] = f"id,title,image\n1,Mug,img/a.png\n2,Jug,{shop.url}/feeds/img/a.png\n".encode()
+    config = CatalogConfig(source=f"{shop.url}/feeds/shop.csv")
+    found = prepare_catalog(config, open_source(config.root), write_image=lambda *_: None)
+    assert found.items["item_id"].to_pylist() == ["1", "2"] and found.rejects.num_rows == 0
+    assert set(found.items["source_uri"].to_pylist()) == {f"{shop.url}/feeds/img/a.png"}
+    again = prepare_catalog(config, open_source(config.root), write_image=lambda *_: None, sources=found.sources)
+    assert again.items.equals(found.items)
+
+
+def test_a_web_address_lists_nothing_and_is_not_left_by_a_relative_path(shop: Shop) -> None:
+    files = open_source(f"{shop.url}/feeds")
+    for path in ("../secret", "/picture", "//other.example/x"):
+        with pytest.raises(SourceRefused):
+            files.read(path)
+    with pytest.raises(SourceRefused, match="lists no files"):
+        files.list("")
+    with pytest.raises(SourceMissing, match="404"):
+        open_source(f"{shop.url}/status").read("404")

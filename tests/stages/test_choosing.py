@@ -80,7 +80,7 @@ def test_a_shop_with_enough_leaves_nothing_out(empty_store: TinyShop, stored: St
             ("val",),
             True,
             False,
-            ["not measured on test", "recall@5 and recall@10 not measured: val has 2", "classifier: no test product"],
+            ["not measured on test", "recall@5 and recall@10 not measured: val has 2", "no classifier: no test prod"],
         ),
         (
             rows(40, 0, 1, group_id="handmade-item-1"),
