@@ -56,7 +56,7 @@ def read_abo(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     rejects += repeated
     rejects += [_rejected(line.listing, *line.fault) for line in kept if line.fault[0]]
     whole = [line.listing for line in kept if not line.fault[0]]
-    paths = _image_paths(files, {listing.image for listing in whole})
+    paths = _image_paths(files, {image for listing in whole for image in (listing.image, *listing.further_images)})
     results = [_located(listing, paths, config) for listing in whole]
     listings = [result for result in results if isinstance(result, Listing)]
     rejects += [result for result in results if isinstance(result, Reject)]
@@ -189,6 +189,7 @@ def _understood(row: int, source: str, item_id: str, entry: Mapping[str, Any], l
         item_id=item_id,
         title=text.title(raw_title),
         image=image_id,
+        further_images=tuple(text.word(text.cell_text(other)) for other in _as_list(entry.get("other_image_id"))),
         description=_bullets(entry, languages),
         brand=text.word(_tagged(entry, "brand", languages)[0]),
         category=node_path([node for node in _as_list(entry.get("node")) if isinstance(node, dict)]),
@@ -217,6 +218,10 @@ def _located(listing: Listing, paths: Mapping[str, str], config: CatalogConfig) 
         reason = "picture_outside_root" if path else "picture_not_found"
         return _rejected(listing, reason, f"image_id {listing.image!r} has the path {path!r} in {IMAGES_TABLE}")
     listing.image = f"images/{config.abo_images}/{path.lstrip('/')}"
+    further = (paths.get(image, "") for image in listing.further_images)
+    listing.further_images = tuple(
+        f"images/{config.abo_images}/{path.lstrip('/')}" for path in further if path and ".." not in path.split("/")
+    )
     return listing
 
 

@@ -1,6 +1,7 @@
 """Which column of a shop's table is which of ours: by its name, and where several may be, by their values."""
 
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,10 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 
 #: Numbers that many shops share, or leave empty: an id only where there is no other.
 _SHARED_IDS = {"gtin", "ean", "asin", "handle"}
+_FURTHER_IMAGES = re.compile(
+    r"(additional|other|more|further|extra|gallery|media)(image|picture|photo)s?(link|url|path|src)?s?|mediagallery|gallery|"
+    r"(image|picture|photo|img)(url|link|src|path)?0*[2-9]|(image|picture|photo|img)0*[2-9](url|link|src|path)?"
+)
 #: What shop systems write for the kind of a record, where others have the type of a product.
 RECORD_KINDS = {
     "simple", "variable", "variation", "grouped", "external", "configurable", "virtual", "bundle", "downloadable",
@@ -141,12 +146,12 @@ class Columns:
         return distinct
 
     def _images(self, candidates: Sequence[str]) -> Sequence[str]:
-        """Columns that hold images, those with more of them first; without a name that says so, those with bytes."""
+        """The column of the image and those of further ones; without a name that says so, one with bytes of images."""
         if not candidates:
             return [name for name in self.found if any(isinstance(v, EmbeddedImage) for v in self._values(name))][:1]
-        if len(candidates) < 2 or key(candidates[0]) == "image" or not self._sample:
-            return candidates
-        return sorted(candidates, key=lambda name: not any(map(images_of, self._values(name))))
+        filled = [name for name in candidates if any(map(images_of, self._values(name)))] or candidates
+        further = [name for name in self.found if _FURTHER_IMAGES.fullmatch(key(name)) and name != filled[0]]
+        return [filled[0], *further]
 
     def _code(self, candidates: Sequence[str]) -> Sequence[str]:
         """A category that is a number: read where no product type says it in words."""

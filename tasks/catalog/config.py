@@ -114,6 +114,12 @@ class CatalogConfig(Config):
     test_share: float = Field(0.1, ge=0, le=1, description="Share of the groups that only the final figures see")
     split_seed: str = Field("product-search", description="Another word gives another split")
     max_reject_share: float = Field(0.05, ge=0, le=1, description="More rows refused than this share stop the run")
+    images_per_product: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="Images of one product that are read and embedded; the first that can be used is its own",
+    )
     picture_side: int = Field(320, ge=32, le=4096, description="Longest side of a stored image, pixels")
     picture_max_bytes: int = Field(25_000_000, ge=1, description="Largest image file that is read, bytes")
     picture_max_pixels: int = Field(

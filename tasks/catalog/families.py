@@ -11,6 +11,8 @@ from tasks.catalog.tables.rows import RawRow
 
 Values = Mapping[str, Any]
 GROUP = "(product)"  # made column: what the rows of one product share
+GALLERY = "(further images)"  # made column: the images of rows that hold nothing else
+EXTRA_IMAGE = "extra image"
 
 _MOST_OPTIONS = 10
 #: What options are called in shops, and the field of ours that each is.
@@ -27,12 +29,13 @@ class Families:
 
     ``of`` names a row's product; with ``below`` it names a product, whose further rows follow it. ``kind`` is
     "product", "variant" (an item that takes the cells it leaves empty from its product, except columns like those in
-    ``own``), or anything else, such as "extra image": counted, and no item.
+    ``own``), "extra image" (one more in column ``image``), or anything else: counted, and no item.
     """
 
     of: Callable[[Values], str]
     kind: Callable[[Values], str]
     own: Sequence[str] = ()
+    image: str = ""
     below: bool = False
     also: Callable[[Values], str] | None = None  # a second name by which variants call their product
     named: Callable[[Values], list[str]] | None = None  # products whose group this row is
@@ -52,6 +55,8 @@ class Families:
                 folded["variants"] += kind == "variant"
             else:
                 folded[f"{kind}s".replace(" ", "_")] += 1
+                if kind == EXTRA_IMAGE and head is not None:
+                    head.values.setdefault(GALLERY, []).append(row.values.get(self.image))
         sizes = Counter(group for _, _, group in kept)
         for row, head, group in kept:
             if head is not None and not row.reason:
@@ -85,7 +90,7 @@ class Families:
             _fill(row.values, {name: value for name, value in head.values.items() if not self._is_own(name)})
 
     def _is_own(self, name: str) -> bool:
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.own)
+        return name == GALLERY or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.own)
 
     def _options(self, values: Values, product: Values) -> Iterable[tuple[str, str]]:
         if self.options:

@@ -27,7 +27,7 @@ from tasks.schema.errors import CatalogError
 from tasks.schema.files import SourceFiles
 from tasks.schema.manifest import canonical_json
 from tasks.schema.progress import Progress, silent
-from tasks.schema.tables import ITEMS, REJECTS, SPLITS
+from tasks.schema.tables import FURTHER_IMAGES, ITEMS, REJECTS, SPLITS
 
 _BLOCK = 8_192  # rows that are Python objects at once: each takes two kilobytes
 
@@ -36,10 +36,12 @@ _BLOCK = 8_192  # rows that are Python objects at once: each takes two kilobytes
 class PreparedCatalog:
     """``items`` sorted by item_id (ITEMS schema), ``rejects`` by row (REJECTS schema), ``summary`` is plain JSON.
 
-    ``sources`` (SOURCES schema) is what to hand to the next reading of the same shop.
+    ``further_images`` (FURTHER_IMAGES schema) are sorted by item_id and position. ``sources`` (SOURCES schema) is what
+    to hand to the next reading of the same shop.
     """
 
     items: pa.Table
+    further_images: pa.Table
     rejects: pa.Table
     sources: pa.Table
     summary: dict[str, Any]
@@ -80,21 +82,25 @@ def prepare_catalog(
     forgiving = ForgivingFiles(files, source.embedded)
     reader = ImageReader(forgiving, write_image, limits, config.picture_threads, known_sources(sources))
     first_images = [listing.image for listing in picked]
-    images = _read_images(reader, picked, lambda share, message: progress(0.05 + 0.9 * share, message))
+    images = _read_images(reader, picked, lambda share, message: progress(0.05 + 0.7 * share, message))
     good, refused = _by_image(picked, images)
     rejects = _rejects_table([*source.rejects, *refused])
     _check(config, source, len(picked), len(refused), rejects)
     items = _items_table(good, config, parent)
     placeholders = find_placeholders(items)
     items = _unused(items, placeholders)
+    more = [location for listing, _ in good for location in _further(listing, config)]
+    images |= reader.read_all(more, lambda share, message: progress(0.75 + 0.2 * share, f"further {message}"))
+    further = further_images([listing for listing, _ in good], images, config)
     progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
     summary = _summary(config, source, len(picked), items, rejects) | {
         "pictures_read": reader.images_read,
         "pictures_found_respelled": forgiving.respelled,
+        "further_pictures": further.num_rows,
         "pictures_replaced": sum(listing.image != first for listing, first in zip(picked, first_images, strict=True)),
     }
     summary["warnings"] += [placeholder.warning for placeholder in placeholders]
-    return PreparedCatalog(items, rejects, sources_table(images), summary)
+    return PreparedCatalog(items, further, rejects, sources_table(images), summary)
 
 
 def reads_table(config: CatalogConfig, files: SourceFiles) -> bool:
@@ -113,6 +119,32 @@ def _read_images(reader: ImageReader, listings: Sequence[Listing], progress: Pro
         for one in waiting:
             one.image, one.further_images = one.further_images[0], one.further_images[1:]
     return images
+
+
+def _further(listing: Listing, config: CatalogConfig) -> Sequence[str]:
+    return listing.further_images[: config.images_per_product - 1]
+
+
+def further_images(listings: Sequence[Listing], images: Mapping[str, SourceImage], config: CatalogConfig) -> pa.Table:
+    """The FURTHER_IMAGES table: what else of each listing can be used, each image once."""
+    rows: list[tuple[str, int, str, str]] = []
+    for listing in listings:
+        seen = {_sha256(images[listing.image])}
+        for location in _further(listing, config):
+            sha256 = _sha256(images[location])
+            if sha256 and sha256 not in seen:
+                rows.append((listing.item_id, len(seen), sha256, _uri(location, config.root)))
+                seen.add(sha256)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in FURTHER_IMAGES.names)
+    return pa.table(dict(zip(FURTHER_IMAGES.names, map(list, columns), strict=True)), schema=FURTHER_IMAGES)
+
+
+def _sha256(image: SourceImage) -> str:
+    return image.found.sha256 if isinstance(image.found, StoredImage) else ""
+
+
+def _uri(location: str, root: str) -> str:
+    return location if "://" in location else f"{root.rstrip('/')}/{location}"
 
 
 def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | None) -> list[Listing]:
@@ -237,7 +269,7 @@ def _row(listing: Listing, image: StoredImage, group_id: str, split: str, root: 
         "image_sha256": image.sha256,
         "image_width": image.width,
         "image_height": image.height,
-        "source_uri": listing.image if "://" in listing.image else f"{root.rstrip('/')}/{listing.image}",
+        "source_uri": _uri(listing.image, root),
         "source_sha256": image.source_sha256,
         "text_sha256": hashlib.sha256(canonical_json(texts).encode()).hexdigest(),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.catalog.cells import as_text
-from tasks.catalog.families import GROUP, Families
+from tasks.catalog.families import EXTRA_IMAGE, GALLERY, GROUP, Families
 
 Values = Mapping[str, Any]
 
@@ -47,7 +47,7 @@ def _either(*names: str) -> Callable[[Values], str]:
 def _shopify_kind(values: Values) -> str:
     if _filled(values, "Title"):
         return "product"
-    return "variant" if _filled(values, "Variant SKU", "Option1 Value", "Variant Price") else "extra image"
+    return "variant" if _filled(values, "Variant SKU", "Option1 Value", "Variant Price") else EXTRA_IMAGE
 
 
 def _shopify(values: Values, product: Values) -> dict[str, Any]:
@@ -95,14 +95,15 @@ PROFILES: Sequence[Profile] = (
     Profile(
         "shopify", "Shopify product export", ("Handle", "Title", "Option1 Name", "Variant SKU"),
         columns={
-            "item_id": ("Variant SKU or Handle",), "title": ("Title",), "image": ("Variant Image or Image Src",),
+            "item_id": ("Variant SKU or Handle",), "title": ("Title",),
+            "image": ("Variant Image or Image Src", "Image Src", GALLERY),
             "description": ("Body (HTML)",), "brand": ("Vendor",), "category": ("Product Category",),
             "product_type": ("Type",), "price": ("Variant Price",), "group_id": (GROUP,),
         },
         unread=("Image Src", "Image Position", "Image Alt Text", "Variant Image", "Handle", "Variant SKU", "Option*",
                 "Published", "Status", "Gift Card", "Variant Inventory*", "Variant Fulfillment*", "Variant Taxable"),
         families=Families(
-            of=lambda values: as_text(values.get("Handle")), kind=_shopify_kind,
+            of=lambda values: as_text(values.get("Handle")), kind=_shopify_kind, image="Image Src",
             own=("Variant *", "Image *", "Option? Value"), options=("Option{at} Name", "Option{at} Value"),
             more=_shopify,
         ),
@@ -134,12 +135,12 @@ PROFILES: Sequence[Profile] = (
     Profile(
         "magento", "Magento / Adobe Commerce product export", ("sku", "product_type", "name", "base_image"),
         columns={
-            "item_id": ("sku",), "title": ("name",), "image": ("base_image", "small_image", "thumbnail_image"),
+            "item_id": ("sku",), "title": ("name",), "image": ("base_image", "additional_images"),
             "description": ("description", "short_description"), "category": ("categories",), "product_type": (),
             "price": ("special_price", "price"), "brand": ("brand", "manufacturer"), "group_id": (GROUP,),
         },
         unread=("product_type", "store_view_code", "attribute_set_code", "product_websites", "small_image",
-                "thumbnail_image", "additional_attributes", "configurable_variations"),
+                "thumbnail_image", "additional_images", "additional_attributes", "configurable_variations"),
         families=Families(
             of=lambda values: as_text(values.get("sku")),
             kind=lambda values: "store view" if _filled(values, "store_view_code") else "product",
@@ -151,20 +152,22 @@ PROFILES: Sequence[Profile] = (
         "bigcommerce", "BigCommerce product export", ("Item", "ID", "Name", "SKU", "Image URL (Import)"),
         columns={
             "item_id": ("SKU", "ID"), "title": ("Name",),
-            "image": ("Image URL (Import)", "Internal Image URL (Export)"), "description": ("Description",),
+            "image": ("Image URL (Import)", "Internal Image URL (Export)", GALLERY), "description": ("Description",),
             "category": ("Categories",), "price": ("Sale Price", "Price"),
             "brand": ("Brand Name",), "product_type": (), "group_id": (GROUP,),
         },
         unread=("Item", "Type", "ID"),
         families=Families(of=_either("SKU", "ID"), below=True, kind=_bigcommerce_kind("Item"),
+                          image="Image URL (Import)",
                           own=("Item", "ID", "SKU", "Price", "Sale Price", "Options")),
     ),
     Profile(
         "bigcommerce", "BigCommerce bulk edit export", ("Item Type", "Product ID", "Product Name", "Product Code/SKU"),
         columns={
             "item_id": ("Product Code/SKU", "Product ID"), "title": ("Product Name",),
-            "image": ("Product Image File - 1", "Product Image URL - 1"), "description": ("Product Description",),
-            "category": ("Category",), "price": ("Sale Price", "Price"), "brand": ("Brand Name",),
+            "image": tuple(f"Product Image File - {at}" for at in range(1, 10)),
+            "description": ("Product Description",), "category": ("Category",),
+            "price": ("Sale Price", "Price"), "brand": ("Brand Name",),
             "product_type": (), "group_id": (GROUP,),
         },
         unread=("Item Type", "Product Type", "Product ID"),

@@ -32,6 +32,17 @@ ITEMS = pa.schema(
     ]
 )
 
+#: One row per further image of a product, in the shop's order. A catalogue has this table where a product has some.
+FURTHER_IMAGES = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("position", pa.int32(), nullable=False),  # 1 is the first after the item's own
+        pa.field("image_sha256", pa.string(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),  # where the shop keeps it
+    ]
+)
+FURTHER_IMAGES_FILE = "further_images.parquet"
+
 #: One row per refused row of the source.
 REJECTS = pa.schema(
     [

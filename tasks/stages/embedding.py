@@ -15,11 +15,13 @@ from tasks.cluster.connection import RaySettings, require_ray
 from tasks.schema.errors import ArtifactMissing, ConfigError
 from tasks.schema.manifest import ArtifactRef
 from tasks.schema.progress import Progress, silent
+from tasks.schema.tables import FURTHER_IMAGES, FURTHER_IMAGES_FILE
 from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.claims import claim
 from tasks.store.artifacts.images import image_reader, read_images
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.artifacts.provenance import code_version
 from tasks.store.objects.store import Store, open_store
 
@@ -53,6 +55,12 @@ class RemoteWork(BaseModel):
     code: str | None  # None: the same machine, hence the same
 
 
+def further_images(store: Store, catalog: ArtifactRef) -> pa.Table:
+    """The catalogue's further images (FURTHER_IMAGES schema), none where it has no such table."""
+    held = any(entry.path == FURTHER_IMAGES_FILE for entry in load_manifest(store, catalog).files)
+    return fetch_table(store, catalog, FURTHER_IMAGES_FILE) if held else FURTHER_IMAGES.empty_table()
+
+
 def require_engine(config: EmbedConfig) -> None:
     """Raise ConfigError where the engine that is to embed is not installed: before hours of work, not after them."""
     if config.compute.engine == "ray":
@@ -69,6 +77,8 @@ def plan_shards(
     if splits:
         items = items.filter(pc.is_in(items["split"], value_set=pa.array(splits)))
     wanted = set(items["image_sha256"].to_pylist())
+    if not splits:
+        wanted |= set(further_images(store, catalog)["image_sha256"].to_pylist())
     missing = missing_images(store, model.id, wanted)
     size = shard_size(config) if missing else 1
     shards = -(-len(missing) // size)

@@ -14,6 +14,7 @@ from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import ArtifactRef, artifact_id
 from tasks.schema.progress import Progress
 from tasks.schema.release import Release
+from tasks.schema.tables import FURTHER_IMAGES_FILE
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.claims import IMAGES, claim_artifact, claimed
 from tasks.store.artifacts.commit import commit
@@ -94,6 +95,8 @@ def _store_catalog(
     store: Store, prepared: PreparedCatalog, config: CatalogConfig, parent: ArtifactRef | None
 ) -> ArtifactRef:
     tables = {"items.parquet": prepared.items, "rejects.parquet": prepared.rejects}
+    if prepared.further_images.num_rows:
+        tables[FURTHER_IMAGES_FILE] = prepared.further_images
     with tempfile.TemporaryDirectory() as scratch:
         content = {}
         for name, table in tables.items():

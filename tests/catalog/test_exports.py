@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -102,6 +103,8 @@ def test_shopify(tmp_path: Path) -> None:
     ]
     assert found(catalog, "item_id", "image")[2] == ("bowl", "green.jpg")
     assert catalog.summary["folded_rows"] == {"variants": 1, "extra_images": 1} and not catalog.summary["rejected"]
+    gallery = catalog.further_images.filter(pc.equal(catalog.further_images["item_id"], "HM-R"))["source_uri"]
+    assert [Path(uri).name for uri in gallery.to_pylist()] == ["green.jpg"]
 
 
 def test_shopify_as_json(tmp_path: Path) -> None:

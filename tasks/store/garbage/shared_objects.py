@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from tasks.schema.errors import ArtifactMissing
 from tasks.schema.manifest import FOLDERS
+from tasks.schema.tables import FURTHER_IMAGES_FILE
 from tasks.store.artifacts import embeddings, images
 from tasks.store.garbage.inventory import Inventory
 from tasks.store.objects.interface import ObjectInfo
@@ -65,6 +66,9 @@ class SharedObjects:
                         f"so that the images it needs are unknown: restore it, or delete its folder"
                     )
                 hashes.update(column.to_pylist())
+            further = (f"{path}/{FURTHER_IMAGES_FILE}" for path in sorted(wanted))
+            for column in map_ordered(self._read, further, _READERS):
+                hashes.update(column.to_pylist() if column is not None else ())
             self._needed = (wanted, hashes)
         return self._needed[1]
 
