@@ -37,8 +37,11 @@ def why_none(counts: Counts, config: ClassifierConfig) -> str:
     labels = {label for _, label in counts if label}
     if len(labels) < 2:
         return f"{len(labels)} {'class' if len(labels) == 1 else 'classes'}"
-    if found := faults(counts, config):
-        return found[0]
-    if not any(n for (split, label), n in counts.items() if split == "test" and label):
-        return "no test item has a class to measure it on"
+    classes, least = learnable(counts, config), config.min_items_per_class
+    if len(classes) < 2:
+        return f"{len(classes)} of {len(labels)} classes have {least} or more training products, 2 are needed"
+    if not any(split == "val" and label in classes for split, label in counts):
+        return f"no val product is of a class with {least} or more training products"
+    if not any(split == "test" and label for split, label in counts):
+        return "no test product has a class to measure it on"
     return ""

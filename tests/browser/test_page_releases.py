@@ -87,8 +87,12 @@ def test_there_may_be_nothing_to_compare_with(browser: Browser, tiny_site: Site)
 def test_about_tells_what_the_release_is_and_how_it_came(
     browser: Browser, own_store: TinyShop, tmp_path: Path, width: int
 ) -> None:
-    gates = (Gate(name="recall@10_text", value=0.99, limit=">= 0.98", passed=True, detail="a <b>detail</b>"),)
+    gates = (
+        Gate(name="recall@10_text", value=0.99, limit=">= 0.98", passed=True, detail="a <b>detail</b>"),
+        Gate(name="recall@10_against_baseline", value=-0.1, limit=">= 0", passed=False, warning=True, detail="first"),
+    )
     measured = {"quality": {"recall@10": 0.82, "index_recall_text": 1.0}, "gates": gates}
+    measured |= {"notes": ("no classifier: 1 class", "not measured on val: 1 product, 2 are needed")}
     measured |= {"run": "11111111-2222-3333-4444-555555555555", "id": "measured"}
     write_release(own_store.store, read_release(own_store.store, "first").model_copy(update=measured))
     live = read_live(own_store.store, own_store.channel)
@@ -100,6 +104,9 @@ def test_about_tells_what_the_release_is_and_how_it_came(
         about.wait_for()
         words = about.inner_text()
         assert "promote, says Ada" in words and "less than a minute ago" in words and "a <b>detail</b>" in words
+        assert "no classifier: 1 class; not measured on val: 1 product" in words
+        assert about.locator("p.warn").inner_text().startswith("Warning: recall@10_against_baseline is -0.1")
+        assert about.locator(".badge.bad").inner_text() == "warning"
         assert about.locator(".bars tr").count() == 2
         assert about.locator(".bars tr", has_text="recall@10").locator("td").last.inner_text() == "0.820"
         about.locator("summary", has_text="1 product").click()

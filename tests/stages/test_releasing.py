@@ -8,7 +8,9 @@ from tasks.retrieval.config import GateConfig
 from tasks.schema.errors import ArtifactMissing, ConfigError, PublishConflict
 from tasks.schema.release import Gate, GateReport, Release
 from tasks.stages import gating, preparation, releasing, takedown
+from tasks.store.artifacts.building import building
 from tasks.store.releases.live import read_live
+from tasks.store.releases.releases import read_release, write_release
 from tasks.store.releases.swap import swap_live
 from tests.conftest import TinyShop
 
@@ -70,3 +72,52 @@ def test_parts_that_are_live_are_that_release_and_keep_their_verdicts(own_store:
 def test_nothing_live_says_what_to_run(empty_store: TinyShop) -> None:
     with pytest.raises(ArtifactMissing, match="run the pipeline once"):
         preparation.read_live_shop(empty_store.store, "production", None, False)
+
+
+@pytest.mark.parametrize(("channel", "refuses"), [("nothing-live", False), ("production", True)])
+def test_poor_recall_warns_where_nothing_is_live_and_refuses_beside_a_live_release(
+    own_store: TinyShop, monkeypatch: pytest.MonkeyPatch, channel: str, refuses: bool
+) -> None:
+    store = own_store.store
+    monkeypatch.setenv("STORE_URI", own_store.settings.store_uri)
+    monkeypatch.setenv("STORE_CACHE", str(own_store.settings.store_cache))
+    index_gates = [
+        Gate(name="rows", value=12, limit="= 12 products", passed=True),
+        Gate(name="self_test", value=1, limit=">= 0.98", passed=True),
+        Gate(name="recall@10_text", value=0.9, limit=">= 0.98", passed=False, detail="raise nlist"),
+    ]
+    monkeypatch.setattr(gating, "index_gates", lambda *_: index_gates)
+    with building(store, "evaluation", 1, {}, {}) as build:
+        (build.folder / "report.html").write_text("")
+        build.commit({"difference": {"high": -0.1, "n": 900, "distinct": 300}})
+    shop = preparation.live_release(store, own_store.channel)
+    assert shop is not None
+    parts = shop.parts.model_copy(update={"evaluation": build.ref})
+    report = gating.gate_release(store, parts, channel, GateConfig(), always_compare=True).report
+    failed = {gate.name: gate for gate in report.gates if not gate.passed}
+    assert failed.keys() == {"recall@10_text", "recall@10_against_baseline"}
+    assert [gate.refuses for gate in failed.values()] == [refuses, refuses]
+    if not refuses:
+        assert "nothing is live yet" in str(failed["recall@10_against_baseline"])
+        index_gates[1] = index_gates[1].model_copy(update={"passed": False, "value": 0.1})
+        report = gating.gate_release(store, parts, channel, GateConfig()).report
+        assert [gate.name for gate in report.gates if gate.refuses] == ["self_test"], "a damaged file is never served"
+
+
+def test_releases_without_notes_are_read_and_ids_are_those_of_before(own_store: TinyShop) -> None:
+    assert REPORT.model_dump() == {
+        "parent": "first",
+        "gates": ({"name": "rows", "value": 12, "limit": "= 12 products", "passed": True, "detail": ""},),
+    }
+    written = own_store.store.read_json("releases/first.json")
+    assert Release.model_validate({name: value for name, value in written.items() if name != "notes"}).notes == ()
+
+
+def test_notes_outlive_a_removal(own_store: TinyShop) -> None:
+    noted = read_release(own_store.store, "first").model_copy(
+        update={"id": "noted", "notes": ("no classifier: 1 class",)}
+    )
+    write_release(own_store.store, noted)
+    promote(own_store, "noted")
+    down = takedown.remove_items(own_store.store, ["red-mug"], (), own_store.channel, "recall", None)
+    assert down.release.notes == noted.notes
