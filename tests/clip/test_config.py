@@ -51,7 +51,7 @@ def test_a_contradiction_with_the_recipes_own_values_is_a_config_error() -> None
     with pytest.raises(ConfigError, match="patience 20"):
         FinetuneConfig(patience=20).resolve(LARGE)
     with pytest.raises(ConfigError, match="6 evaluations"):
-        FinetuneConfig(steps=3).resolve(SMALL)
+        FinetuneConfig(steps=3, evaluations=6).resolve(SMALL)
 
 
 def test_caption_shares_may_not_all_be_zero() -> None:
