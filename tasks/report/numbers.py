@@ -1,7 +1,7 @@
 """Parsing and formatting of measured values and their 95 % intervals."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tasks.schema.evaluation import DISTINCT_QUERIES, MULTI_POSITIVE, SINGLE_POSITIVE
@@ -81,6 +81,11 @@ def share(value: float, digits: int = 4) -> str:
 def signed(value: float, digits: int = 4) -> str:
     """A difference with its sign (a typographic minus), or a dash for NaN."""
     return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def interval(found: Estimate, write: Callable[[float, int], str] = share) -> str:
+    """Both ends of a measured interval in three digits, else an empty string."""
+    return f"{write(found.low, 3)} – {write(found.high, 3)}" if found.has_interval else ""
 
 
 def p_words(p: float) -> str:
