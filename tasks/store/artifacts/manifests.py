@@ -11,7 +11,6 @@ from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.store import Store
 
 MANIFEST = "manifest.json"
-_READERS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -60,5 +59,5 @@ def list_artifacts(store: Store, kind: Kind) -> list[Manifest]:
             _log.warning("left out of the list: %s", error)
             return None
 
-    found = [manifest for manifest in map_ordered(load, refs, _READERS) if manifest is not None]
+    found = [manifest for manifest in map_ordered(load, refs) if manifest is not None]
     return sorted(found, key=lambda manifest: (manifest.created_at, manifest.id), reverse=True)

@@ -9,7 +9,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_ordered(call: Callable[[T], R], arguments: Iterable[T], threads: int, ahead: int | None = None) -> Iterator[R]:
+def map_ordered(
+    call: Callable[[T], R], arguments: Iterable[T], threads: int = 8, ahead: int | None = None
+) -> Iterator[R]:
     """Yield ``call(argument)`` in the order of ``arguments``, computed by ``threads`` threads.
 
     At most ``ahead`` (default twice the threads) results wait in memory, unlike ``Executor.map``, which starts all.

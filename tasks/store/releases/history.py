@@ -9,11 +9,10 @@ from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
 from tasks.schema.release import LivePointer, Pin, Release
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.store import Store
-from tasks.store.releases.live import LOG, live_path, read_live
+from tasks.store.releases.live import LOG, read_live
 from tasks.store.releases.pins import list_pins
 from tasks.store.releases.releases import list_releases
 
-_READERS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -31,14 +30,9 @@ def read_history(store: Store, channel: str, last: int = 50) -> list[HistoryEntr
 
     The pointer that is live now is there even if its publisher died before it wrote the log.
     """
-    live_path(channel)
     live = read_live(store, channel)
     paths = [info.path for info in store.list(f"{LOG}/{channel}")][-last:]
-    found = {
-        pointer.generation: pointer
-        for pointer in map_ordered(lambda path: _read(store, path), paths, _READERS)
-        if pointer
-    }
+    found = {pointer.generation: pointer for pointer in map_ordered(lambda path: _read(store, path), paths) if pointer}
     if live is not None:
         found[live.pointer.generation] = live.pointer
     releases = {release.id: release for release in list_releases(store)}

@@ -111,5 +111,5 @@ def list_releases(store: Store) -> list[Release]:
             _log.warning("left out of the list of releases: %s", error)
             return None
 
-    found = [release for release in map_ordered(load, ids, 8) if release is not None]
+    found = [release for release in map_ordered(load, ids) if release is not None]
     return sorted(found, key=lambda release: (release.created_at, release.id), reverse=True)
