@@ -115,6 +115,8 @@ class AllowList:
             raise BadRequest("`session_hash` is up to 64 letters and digits.")
         if not all(_is_upload(path) for path in _paths(call["data"])):
             raise BadRequest("A file that was not uploaded here cannot be used. Upload it first.")
+        if len(call["data"]) < (wanted := len(self._blocks.fns[function].inputs)):
+            raise BadRequest(f"This function takes {wanted} inputs, found in `data`: {len(call['data'])}.")
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:

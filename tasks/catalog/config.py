@@ -179,9 +179,14 @@ class CatalogConfig(Config):
         return self.anchor.table
 
     @property
+    def table_folder(self) -> str:
+        """Folder of the table, relative to ``root``."""
+        return posixpath.dirname(self.table.partition("?")[0] if _is_web(self.source) else self.table)
+
+    @property
     def shop_name(self) -> str:
         """Name of the shop for the run history: its table's, or its folder's where the table is just 'products'."""
-        folder, name = posixpath.split(self.source.rstrip("/"))
+        folder, name = posixpath.split(self.source.partition("?")[0].rstrip("/"))
         table = name.partition(".")[0]
         return (posixpath.basename(folder) or table) if table.lower() in _ANY_SHOPS_TABLE else table
 
@@ -202,7 +207,9 @@ class Anchor(NamedTuple):
 def _anchor(source: str, images_root: str | None, names_table: bool) -> Anchor:
     """The root is the table's folder or, with ``images_root`` elsewhere in the same store, their common parent."""
     source = source.removeprefix("file://")
-    folder, name = posixpath.split(source) if names_table else (source.rstrip("/") or "/", "")
+    path, mark, query = source.partition("?") if _is_web(source) else (source, "", "")
+    folder, name = posixpath.split(path) if names_table else (path.rstrip("/") or "/", "")
+    name += mark + query
     if not images_root:
         return Anchor(folder or ".", name, "")
     images = images_root.removeprefix("file://")

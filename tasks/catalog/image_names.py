@@ -33,7 +33,7 @@ def named_by_id(
         (name for spelling in SPELLINGS["item_id"] for name in found if key(name) == key(spelling)), ""
     )
     ids = {as_text(row.get(column)).strip() for row in sample}
-    base = config.anchor.images if config.images_root else posixpath.dirname(config.table)
+    base = config.anchor.images if config.images_root else config.table_folder
     if column and ids and "://" not in base:
         for folder in _FOLDERS:
             ending = _ending_of(files, posixpath.join(base, folder), ids)

@@ -95,6 +95,8 @@ class Base:
         if scheme == "file":
             return self._absolute(unquote(urlsplit(image).path), image)
         path = image.replace("\\", "/")
+        if path.startswith("/") and store_of(self.root).startswith("http"):
+            return f"{store_of(self.root)}{path}"  # of a table on the web: from the top of its host, as in HTML
         if self.rooted and path.startswith("/") and not self._is_within(path):
             return self._relative(path.lstrip("/"), image)  # the images' own root, as Magento and others write it
         if path.startswith("/") or re.match(r"^[a-zA-Z]:/", path) or scheme:
@@ -130,5 +132,5 @@ class Base:
 
 def images_base(config: CatalogConfig, root: str) -> Base:
     """Where image paths of a table start: ``images_root`` if set, else the table's folder."""
-    folder = config.anchor.images if config.images_root else posixpath.dirname(config.table)
+    folder = config.anchor.images if config.images_root else config.table_folder
     return Base(root, folder, rooted=bool(config.images_root))

@@ -12,7 +12,10 @@ from tasks.schema.errors import ConfigError
 def plan_steps(recipe: Recipe, items: int) -> tuple[int, int]:
     """Batch size (no larger than the data) and number of steps. Raises ConfigError on too few items."""
     if items < 2:
-        raise ConfigError(f"{items} training items: contrastive training needs at least 2, and hundreds to be of use")
+        raise ConfigError(
+            f"{items} training items: contrastive training needs at least 2, and hundreds to be of use. Give a larger "
+            "catalogue, or serve the pretrained model as it is: the pipeline does, also with --no-fine_tune"
+        )
     batch_size = min(recipe.batch_size, items)
     batch_size -= batch_size % recipe.accumulate
     if batch_size < 2 * recipe.accumulate:

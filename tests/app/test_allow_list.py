@@ -83,6 +83,7 @@ def test_no_other_file_is_opened(
         (b'{"data": [], "fn_index": 9999, "session_hash": "a"}', "no such function"),
         (b'{"data": [], "fn_index": true, "session_hash": "a"}', "no such function"),
         (b'{"data": [], "fn_index": 0, "session_hash": "../x"}', "session_hash"),
+        (b'{"data": [], "fn_index": 0, "session_hash": "a"}', "inputs"),
         (b'{"data": ["' + b"x" * 300_000 + b'"], "fn_index": 0, "session_hash": "a"}', "at most"),
     ],
 )

@@ -8,16 +8,23 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageCms
 
 from app.errors import BadImage, Busy
+from app.main import create_app
 from app.query.uploads import Uploads
+from app.serving.snapshot import ReleaseFiles
 from app.settings import AppSettings
 from tasks.catalog.images import ImageLimits, normalise
+
+if TYPE_CHECKING:
+    from tests.conftest import TinyShop
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -210,4 +217,18 @@ def test_where_every_decoder_is_at_work_the_next_is_told_so() -> None:
     for thread in threads:
         thread.join()
     assert {type(fault) for fault in faults} == {BadImage, Busy}
+    uploads.close()
+
+
+def test_the_live_release_says_which_side_its_images_have(tiny_store: TinyShop) -> None:
+    app = create_app(AppSettings(device="cpu", decoders=1), tiny_store.settings)
+    app.state.live.check()
+    snapshot, uploads = app.state.live.pool.current, app.state.search.uploads
+    content = encoded(Image.new("RGB", (900, 600)), "PNG")
+    assert snapshot.picture_side == 320 and uploads.decode(content).width == 320
+    manifests = dict(snapshot.files.manifests)
+    manifests["catalog"] = manifests["catalog"].model_copy(update={"parameters": {"picture_side": 64}})
+    app.state.live.pool.relabel(lambda one: replace(one, files=ReleaseFiles(one.files.folders, manifests)))
+    assert uploads.decode(content).width == 64
+    app.state.live.stop()
     uploads.close()

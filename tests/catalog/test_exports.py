@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tasks.catalog.config import CatalogConfig
+from tasks.catalog.locations import images_base, images_of
 from tasks.catalog.prepare import PreparedCatalog, prepare_catalog
 from tasks.schema.errors import CatalogError
 from tasks.sources.shop import open_source
@@ -306,8 +307,6 @@ def test_file_names_in_another_normal_form(tmp_path: Path) -> None:
      ("http://h/p?x=1&copy=2", "http://h/p?x=1&copy=2")],
 )  # fmt: skip
 def test_addresses_as_feeds_spell_them(cell: str, address: str) -> None:
-    from tasks.catalog.locations import images_of
-
     assert images_of(cell) == [address]
 
 
@@ -362,3 +361,13 @@ def test_a_placeholder_under_many_products_is_named_and_not_trained_on(tmp_path:
         splits["own1"],
     )
     assert any("probably a placeholder" in warning for warning in catalog.summary["warnings"])
+
+
+def test_a_table_by_its_web_address() -> None:
+    config = CatalogConfig(source="https://shop.example/feeds/products.csv.gz?sig=a/b")
+    assert (config.root, config.table) == ("https://shop.example/feeds", "products.csv.gz?sig=a/b")
+    assert config.names_table and config.shop_name == "feeds"
+    base = images_base(config, config.root)
+    assert base.locate("/media/a.jpg") == "https://shop.example/media/a.jpg" and base.locate("a.jpg") == "a.jpg"
+    plain = CatalogConfig(source="https://shop.example/feed?format=csv")
+    assert (plain.root, plain.table) == ("https://shop.example", "feed?format=csv")

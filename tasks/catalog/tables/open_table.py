@@ -57,7 +57,12 @@ def _numbered(tables: list[RawTable]) -> Iterator[RawRow]:
 
 
 def _ending(name: str) -> str:
-    return posixpath.splitext(name.lower().removesuffix(".gz"))[1]
+    return posixpath.splitext(_file(name).removesuffix(".gz"))[1]
+
+
+def _file(name: str) -> str:
+    """The name in lower case, a web address without its query."""
+    return name.partition("?")[0].lower()
 
 
 def _read(name: str, config: CatalogConfig, files: SourceFiles) -> RawTable:
@@ -78,7 +83,7 @@ def _read(name: str, config: CatalogConfig, files: SourceFiles) -> RawTable:
 
 
 def _unpacked(name: str, data: bytes) -> bytes:
-    if not name.lower().endswith(".gz"):
+    if not _file(name).endswith(".gz"):
         return data
     try:
         return gzip.decompress(data)
