@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import yaml
@@ -34,24 +33,16 @@ class ApplyFailed(RuntimeError):
     """`prefect deploy` failed; the message ends with its output."""
 
 
-class _Paused(NamedTuple):
-    """What was paused by hand: the deployment, or some of its schedules."""
-
-    deployment: bool
-    slugs: frozenset[str]
-
-
 def apply(settings: StackSettings, environment: Mapping[str, str], prefect_yaml: Path = PREFECT_YAML) -> list[str]:
     """Bring the server at ``environment["PREFECT_API_URL"]`` up to date; returns one line for each change."""
     with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
         changes = create_pools(client) + set_limits(client, settings)
         before = _deployments(client)
-        paused = {name: _paused_by_hand(deployment) for name, deployment in before.items()}
         _deploy(environment, prefect_yaml)
         after = _deployments(client)
         changes += [f"deployment {name} created" for name in sorted(after.keys() - before.keys())]
         changes += _prune(client, after, wanted_deployments(prefect_yaml))
-        changes += _pause_again(client, after, paused)
+        changes += _pause_again(client, after, before)
         changes += upsert_automations(client, settings)
     return changes
 
@@ -112,25 +103,19 @@ def _prune(client: SyncPrefectClient, found: dict[str, DeploymentResponse], want
     return [f"deployment {name} removed: no longer in prefect.yaml" for name in left]
 
 
-def _paused_by_hand(deployment: DeploymentResponse) -> _Paused:
-    slugs = frozenset(schedule.slug for schedule in deployment.schedules if schedule.slug and not schedule.active)
-    return _Paused(deployment.paused, slugs)
-
-
 def _pause_again(
-    client: SyncPrefectClient, after: dict[str, DeploymentResponse], paused: Mapping[str, _Paused]
+    client: SyncPrefectClient, after: dict[str, DeploymentResponse], before: dict[str, DeploymentResponse]
 ) -> list[str]:
     # A nightly run that was paused during an incident must stay paused when the stack restarts.
     kept = []
-    for name, before in paused.items():
-        deployment = after.get(name)
-        if deployment is None:
-            continue
-        if before.deployment and not deployment.paused:
+    for name in sorted(after.keys() & before.keys()):
+        was, deployment = before[name], after[name]
+        if was.paused and not deployment.paused:
             client.pause_deployment(deployment.id)
             kept.append(f"deployment {name} left paused")
+        paused = {schedule.slug for schedule in was.schedules if schedule.slug and not schedule.active}
         for schedule in deployment.schedules:
-            if schedule.active and schedule.slug in before.slugs:
+            if schedule.active and schedule.slug in paused:
                 client.update_deployment_schedule(deployment.id, schedule.id, active=False)
                 kept.append(f"schedule {schedule.slug} of {name} left paused")
     return kept

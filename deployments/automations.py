@@ -30,7 +30,9 @@ _WEBHOOK = "product-search-alerts"
 def upsert_automations(client: SyncPrefectClient, settings: StackSettings, silence: timedelta = SILENCE) -> list[str]:
     """Make the server's automations ours; returns one line for each change (none when it agreed already)."""
     wanted = {automation.name: automation for automation in _wanted(client, settings, silence)}
-    found = {automation.name: automation for automation in client.read_automations() if _ours(automation.name)}
+    found = {
+        automation.name: automation for automation in client.read_automations() if automation.name.startswith(PREFIX)
+    }
     changes = []
     for name, automation in wanted.items():
         if name not in found:
@@ -98,7 +100,3 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, list):
         return sorted((_sorted(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
     return value
-
-
-def _ours(name: str) -> bool:
-    return name.startswith(PREFIX)

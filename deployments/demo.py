@@ -7,14 +7,14 @@ python -m deployments.demo --catalog path/to/products.csv  # your own
 import argparse
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
-import httpx
 from rich.markup import escape
 
-from deployments.processes import ServiceFailed
+from deployments.processes import Service, ServiceFailed
 from deployments.settings import OPS_POOL, StackSettings
-from deployments.shop import SAMPLE_ITEMS, check_catalog, check_flags, pipeline_config, sample_shop
+from deployments.shop import SAMPLE_ITEMS, check_catalog, check_flags, chosen_shop, pipeline_config
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
 
@@ -55,15 +55,15 @@ def _bring_up(stack: LocalStack, arguments: argparse.Namespace, flags: list[str]
     _say_ports(stack)
     server = stack.start_prefect()
     page = stack.start_app()
-    source = _shop(stages, stack.settings, arguments.catalog, arguments.items)
+    source = chosen_shop(stages, stack.settings, arguments.catalog, arguments.items)
     config = pipeline_config(stack.settings, source, flags)
     with stages.stage("Prefect server") as stage:
-        stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
+        stack.processes.wait_until_ready(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
         stage.note = stack.prefect_url
     _deploy(stages, stack, operations=not arguments.once)
     code = _run_pipeline(stages, stack, config.model_dump(mode="json"))
     if code == 0:
-        _show_page(stages, stack, page.health.replace("healthz", "readyz"))
+        _show_page(stages, stack, replace(page, health=page.health.replace("healthz", "readyz")))
     return code
 
 
@@ -74,16 +74,6 @@ def _say_ports(stack: LocalStack) -> None:
     ):
         if wanted != got:
             console.print(f"Port {wanted} is in use by another program: {what} takes {got}.")
-
-
-def _shop(stages: Stages, settings: StackSettings, catalog: str, items: int) -> str:
-    if catalog:
-        with stages.stage(f"Catalogue {escape(catalog)}"):
-            return catalog
-    with stages.stage("Sample shop") as stage:
-        source, words = sample_shop(settings, items)
-        stage.note = escape(words)
-        return source
 
 
 def _deploy(stages: Stages, stack: LocalStack, operations: bool) -> None:
@@ -129,24 +119,12 @@ def _run_pipeline(stages: Stages, stack: LocalStack, config: dict[str, Any]) -> 
     return 0
 
 
-def _show_page(stages: Stages, stack: LocalStack, ready: str) -> None:
-    with stages.stage("Search page") as stage, httpx.Client(trust_env=False, timeout=5.0) as client:
-        end = time.monotonic() + _SECONDS_FOR_PAGE
-        while not _is_ready(client, ready):
-            if (name := stack.ended()) or time.monotonic() > end:
-                found = f"{name} ended" if name else f"the page did not become ready within {_SECONDS_FOR_PAGE:.0f} s"
-                raise ServiceFailed(f"{found}.\n{stack.processes.tail('app')}")
-            stage.now("loading the release")
-            time.sleep(0.5)
+def _show_page(stages: Stages, stack: LocalStack, page: Service) -> None:
+    with stages.stage("Search page") as stage:
+        stage.now("loading the release")
+        stack.processes.wait_until_ready(page, _SECONDS_FOR_PAGE)
     console.print(f"\n  Search page   [bold]{stack.app_url}[/]")
     console.print(f"  Prefect       [bold]{stack.prefect_url}[/]   (runs, schedules, forms to start a flow)\n")
-
-
-def _is_ready(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(url).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _stay(stack: LocalStack) -> None:

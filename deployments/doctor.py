@@ -6,18 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from deployments.checks import (
-    Finding,
-    check_browser,
-    check_disk,
-    check_faiss,
-    check_packages,
-    check_ports,
-    check_python,
-    check_ray,
-    check_store,
-    check_torch,
-)
+from deployments import checks
 from deployments.environment import absolute
 from deployments.ports import free_port
 from deployments.processes import ServiceFailed
@@ -30,7 +19,7 @@ _SECONDS_TO_SCHEDULE = 70.0
 _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
 
 
-def examine(settings: StackSettings) -> list[Finding]:
+def examine(settings: StackSettings) -> list[checks.Finding]:
     """Every check, with a real Prefect server over an empty folder for the last two."""
     with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
         update = {"var": Path(folder), "prefect_port": free_port(0), "app_port": free_port(0)}
@@ -39,33 +28,33 @@ def examine(settings: StackSettings) -> list[Finding]:
             server = stack.start_prefect()  # first: it takes seconds, and the other checks run meanwhile
             findings = _examine_machine(settings)
             try:
-                seconds = stack.wait(server, _SECONDS_FOR_SERVER)
+                seconds = stack.processes.wait_until_ready(server, _SECONDS_FOR_SERVER)
             except ServiceFailed as error:
                 action = "compare the versions with constraints.txt: make setup"
-                return [*findings, Finding("Prefect server", "FAIL", str(error)[-600:], action)]
-            findings.append(Finding("Prefect server", "OK", f"started {seconds:.0f} s after the other checks"))
+                return [*findings, checks.Finding("Prefect server", "FAIL", str(error)[-600:], action)]
+            findings.append(checks.Finding("Prefect server", "OK", f"started {seconds:.0f} s after the other checks"))
             return [*findings, _check_schedule(stack)]
         finally:
             with undisturbed():
                 stack.stop()
 
 
-def _examine_machine(settings: StackSettings) -> list[Finding]:
+def _examine_machine(settings: StackSettings) -> list[checks.Finding]:
     os.environ["STORE_URI"] = absolute(os.environ.get("STORE_URI") or str(settings.var / "store"))
     return [
-        check_python(),
-        check_packages(),
-        check_faiss(),
-        check_torch(),
-        *check_ports(settings),
-        check_store(),
-        *check_ray(),
-        check_disk(settings),
-        check_browser(),
+        checks.check_python(),
+        checks.check_packages(),
+        checks.check_faiss(),
+        checks.check_torch(),
+        *checks.check_ports(settings),
+        checks.check_store(),
+        *checks.check_ray(),
+        checks.check_disk(settings),
+        checks.check_browser(),
     ]
 
 
-def _check_schedule(stack: LocalStack) -> Finding:
+def _check_schedule(stack: LocalStack) -> checks.Finding:
     os.environ.update(stack.environment)  # before Prefect is imported, which reads its settings once
     from prefect.client.orchestration import get_client
 
@@ -75,8 +64,8 @@ def _check_schedule(stack: LocalStack) -> Finding:
         planned, seconds = probe_schedule(client, _SECONDS_TO_SCHEDULE)
     if planned == 0:
         found = f"a cron schedule gave no run within {seconds:.0f} s: nightly runs would never start"
-        return Finding("Schedules", "FAIL", found, "sqlalchemy must be below 2.1 for prefect 3.8.8: make setup")
-    return Finding("Schedules", "OK", f"a cron schedule planned {planned} runs within {seconds:.0f} s")
+        return checks.Finding("Schedules", "FAIL", found, "sqlalchemy must be below 2.1 for prefect 3.8.8: make setup")
+    return checks.Finding("Schedules", "OK", f"a cron schedule planned {planned} runs within {seconds:.0f} s")
 
 
 def main() -> None:

@@ -7,21 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterKey,
-    ArtifactFilterType,
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterParentFlowRunId,
-    LogFilter,
-    LogFilterFlowRunId,
-    LogFilterLevel,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
+from prefect.client.schemas import filters
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort, LogSort
 
@@ -68,8 +54,8 @@ class Follower:
 
     def summary(self, run: FlowRun) -> list[dict[str, Any]]:
         """Rows of the run's "summary" table artifact; empty where it left none."""
-        wanted = ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]), key=ArtifactFilterKey(any_=["summary"])
+        wanted = filters.ArtifactFilter(
+            flow_run_id=filters.ArtifactFilterFlowRunId(any_=[run.id]), key=filters.ArtifactFilterKey(any_=["summary"])
         )
         found = self._client.read_artifacts(artifact_filter=wanted)
         if not found:
@@ -78,7 +64,7 @@ class Follower:
         return list(json.loads(data) if isinstance(data, str) else data or [])
 
     def _steps(self, parent: UUID) -> list[FlowRun]:
-        wanted = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]))
+        wanted = filters.FlowRunFilter(parent_flow_run_id=filters.FlowRunFilterParentFlowRunId(any_=[parent]))
         return self._client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_ASC)
 
     def _report(self, step: FlowRun) -> None:
@@ -98,11 +84,13 @@ class Follower:
         return " ".join([*words, *self._progress([step.id for step in running] or [run.id])])
 
     def _progress(self, runs: list[UUID]) -> list[str]:
-        owners = FlowRunFilter(id=FlowRunFilterId(any_=runs))
-        running = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING])))
+        owners = filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=runs))
+        running = filters.TaskRunFilter(
+            state=filters.TaskRunFilterState(type=filters.TaskRunFilterStateType(any_=[StateType.RUNNING]))
+        )
         tasks = self._client.read_task_runs(flow_run_filter=owners, task_run_filter=running, limit=3)
-        wanted = ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=runs), type=ArtifactFilterType(any_=["progress"])
+        wanted = filters.ArtifactFilter(
+            flow_run_id=filters.ArtifactFilterFlowRunId(any_=runs), type=filters.ArtifactFilterType(any_=["progress"])
         )
         shares = self._client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.UPDATED_DESC, limit=1)
         words = ["›", tasks[0].name.rpartition("-")[0] or tasks[0].name] if tasks else []
@@ -117,9 +105,9 @@ class Follower:
 
     def _why(self, run: FlowRun, steps: list[FlowRun]) -> str:
         assert run.state is not None
-        wanted = LogFilter(
-            flow_run_id=LogFilterFlowRunId(any_=[run.id, *(step.id for step in steps)]),
-            level=LogFilterLevel(ge_=_ERROR),
+        wanted = filters.LogFilter(
+            flow_run_id=filters.LogFilterFlowRunId(any_=[run.id, *(step.id for step in steps)]),
+            level=filters.LogFilterLevel(ge_=_ERROR),
         )
         errors = self._client.read_logs(wanted, limit=3, sort=LogSort.TIMESTAMP_DESC)
         lines = [f"the run ended as {run.state.name}: {run.state.message}"]

@@ -10,14 +10,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from deployments.environment import MARK
-from deployments.process_table import marked, self_and_ancestors, started
 
 _POLL = 0.2
 
@@ -51,7 +51,7 @@ class Running:
     @property
     def alive(self) -> bool:
         """Whether this process still runs, and not another one with its id."""
-        return self.pid > 0 and started(self.pid) == self.started
+        return self.pid > 0 and _started(self.pid) == self.started
 
 
 class Processes:
@@ -99,7 +99,7 @@ class Processes:
 
     def remember(self, name: str, pid: int, url: str = "") -> Running:
         """Record a process as one of the stack's."""
-        record = Running(name, pid, started(pid), url, self.owner)
+        record = Running(name, pid, _started(pid), url, self.owner)
         path = self._record(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(record)))
@@ -115,7 +115,7 @@ class Processes:
         """Wait for 2xx from ``service.health``; returns the seconds. Raises ServiceFailed with the log's end."""
         begin = time.monotonic()
         with httpx.Client(trust_env=False, timeout=5.0) as client:
-            while not _answers(client, service.health):
+            while not answers(client, service.health):
                 elapsed = time.monotonic() - begin
                 if (code := self.exit_code(service.name)) is not None:
                     raise ServiceFailed(f"{service.name} ended with exit code {code}.\n{self.tail(service.name)}")
@@ -161,8 +161,8 @@ class Processes:
 
     def leftovers(self) -> list[int]:
         """Ids of processes that carry this stack's mark, ourselves and our ancestors excepted."""
-        spared = self_and_ancestors()
-        return [pid for pid in marked(str(self.folder)) if pid not in spared]
+        spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        return [pid for pid in _marked(str(self.folder)) if pid not in spared]
 
     def _record(self, name: str) -> Path:
         return self.folder / "run" / f"{name}.json"
@@ -184,7 +184,32 @@ class Processes:
             time.sleep(0.05)
 
 
-def _answers(client: httpx.Client, url: str) -> bool:
+def _started(pid: int) -> str:
+    """When a process started, in a form that can be compared; empty if there is none, or a zombie.
+
+    In seconds after boot, which stays the same when the system's clock is set.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return ""
+        return f"{process.create_time() - psutil.boot_time():.2f}"
+    except psutil.Error:
+        return ""
+
+
+def _marked(mark: str) -> Iterator[int]:
+    """Ids of the running processes whose environment marks them as of the stack ``mark``."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and _started(process.pid):
+                yield process.pid
+        except psutil.Error:
+            continue  # ended in the meantime, or of another user
+
+
+def answers(client: httpx.Client, url: str) -> bool:
+    """Whether a server answers 2xx at ``url`` now."""
     try:
         return client.get(url).is_success
     except httpx.HTTPError:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from deployments.environment import api_url, stack_environment
 from deployments.processes import Running, ServiceFailed
 from deployments.settings import StackSettings
-from deployments.shop import SAMPLE_ITEMS, check_catalog, check_flags, pipeline_config, sample_shop
+from deployments.shop import SAMPLE_ITEMS, check_catalog, check_flags, chosen_shop, pipeline_config
 from deployments.stack import AlreadyRunning, LocalStack, only_one, stops_are_interrupts, undisturbed
 from deployments.terminal import Stages, console, summary_table
 
@@ -30,7 +30,9 @@ def _own_server(settings: StackSettings, stages: Stages) -> Iterator[dict[str, s
         try:
             with stages.stage("Prefect server") as stage:
                 server = stack.start_prefect()
-                stack.wait(server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s"))
+                stack.processes.wait_until_ready(
+                    server, _SECONDS_FOR_SERVER, lambda elapsed: stage.now(f"{elapsed:.0f} s")
+                )
                 stage.note = "for this run only"
             yield stack.environment
         finally:
@@ -62,9 +64,7 @@ def _demo_server(error: AlreadyRunning) -> Running:
 def run(settings: StackSettings, catalog: str, items: int, flags: list[str]) -> int:
     """Run the pipeline in this process and print what each step made. Returns the exit code."""
     stages = Stages(_STAGES)
-    with stages.stage("Sample shop" if not catalog else f"Catalogue {escape(catalog)}") as stage:
-        source, words = (catalog, "") if catalog else sample_shop(settings, items)
-        stage.note = escape(words)
+    source = chosen_shop(stages, settings, catalog, items)
     with _server(settings, stages) as environment:
         os.environ.update(environment)  # before Prefect is imported, which reads its settings once
         return _run(stages, settings, source, flags)

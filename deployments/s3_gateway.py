@@ -4,7 +4,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +14,8 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from deployments.ports import free_port, port_is_free
 
 BUCKET = "product-search"
 ACCESS_KEY, SECRET_KEY = "product-search", "product-search-local"  # on the loopback only, not a secret
@@ -71,7 +72,9 @@ def start_gateway(folder: Path, port: int | None = None) -> Gateway:
     meta, log = f"sqlite3://{folder / 'meta.db'}", folder / "gateway.log"
     if not (folder / "meta.db").exists():
         _format(program, meta, folder)
-    port = _free_port(port or 0)
+    if port and not port_is_free(port):  # else a server that is already there would be taken for ours
+        raise RuntimeError(f"port {port} is in use; name another, or none")
+    port = port or free_port(0)
     command = [program, "gateway", meta, f"127.0.0.1:{port}", "--no-banner", "--keep-etag", "--multi-buckets"]
     command += ["--no-usage-report", "--backup-meta", "0", "--attr-cache", "0", "--dir-entry-cache", "0"]
     command += ["--cache-dir", str(folder / "cache"), "--cache-size", "256", "--log", str(log)]
@@ -125,16 +128,6 @@ def _wait_until_ready(gateway: Gateway) -> None:
         time.sleep(0.1)
     said = gateway.log.read_text(errors="replace")[-2000:]
     raise RuntimeError(f"the gateway at {gateway.endpoint} did not start ({trouble}); its log ends:\n{said}")
-
-
-def _free_port(wanted: int) -> int:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", wanted))
-        except OSError as error:  # else a server that is already there would be taken for ours
-            raise RuntimeError(f"port {wanted} is in use ({error.strerror}); name another, or none") from error
-        return int(listener.getsockname()[1])
 
 
 def main() -> int:

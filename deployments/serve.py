@@ -13,14 +13,13 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from types import FrameType
 
 import httpx
 
 from deployments.drain import drain
 from deployments.environment import stack_environment
 from deployments.interrupted import settle_runs_of
-from deployments.processes import Service
+from deployments.processes import Service, answers
 from deployments.server import app, prefect_server, worker
 from deployments.settings import FLOW_POOL, OPS_POOL, StackSettings
 
@@ -39,11 +38,8 @@ def wait_for_server(api_url: str, seconds: float = _SECONDS_FOR_SERVER) -> None:
     end = time.monotonic() + seconds
     with httpx.Client(trust_env=False, timeout=5.0) as client:
         while time.monotonic() < end:
-            try:
-                if client.get(f"{api_url}/health").is_success:
-                    return
-            except httpx.HTTPError:
-                pass
+            if answers(client, f"{api_url}/health"):
+                return
             time.sleep(1.0)
     raise SystemExit(f"no Prefect server answered at {api_url} within {seconds:.0f} s: check STACK_PREFECT_URL")
 
@@ -73,11 +69,8 @@ def run_worker(pool: str, environment: dict[str, str], name: str, drain_seconds:
 
 
 def _start(service: Service) -> subprocess.Popen[bytes]:
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
     for kind in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kind, interrupt)
+        signal.signal(kind, signal.default_int_handler)
     # A session of its own, so that Ctrl-C on the terminal reaches the worker only once, through this process.
     return subprocess.Popen(
         list(service.command), env=dict(service.environment), cwd=service.cwd, start_new_session=True

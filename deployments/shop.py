@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from deployments.environment import absolute
 from deployments.processes import ServiceFailed
 from deployments.settings import ROOT, StackSettings
+from deployments.terminal import Stages
 
 if TYPE_CHECKING:
     from flows.pipeline import PipelineConfig
@@ -39,8 +42,16 @@ def check_flags(flags: Sequence[str]) -> None:
         raise SystemExit(done.returncode)
 
 
-def sample_shop(settings: StackSettings, items: int) -> tuple[str, str]:
-    """Make the sample shop unless it is there; returns its folder and one line about it. Raises ServiceFailed."""
+def chosen_shop(stages: Stages, settings: StackSettings, catalog: str, items: int) -> str:
+    """Path or URI of ``catalog``, or of the sample shop, which is made first. Raises ServiceFailed."""
+    with stages.stage(f"Catalogue {escape(catalog)}" if catalog else "Sample shop") as stage:
+        source, words = (catalog, "") if catalog else _sample_shop(settings, items)
+        stage.note = escape(words)
+    return source
+
+
+def _sample_shop(settings: StackSettings, items: int) -> tuple[str, str]:
+    """Make the sample shop unless it is there; returns its folder and one line about it."""
     shop = settings.var / "shop"
     command = [sys.executable, "-m", "infra.sample_shop", "--out", str(shop), "--items", str(items)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -3,8 +3,9 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 import httpx
 from filelock import FileLock, Timeout
@@ -33,7 +34,7 @@ class AlreadyRunning(RuntimeError):
 
 
 class LocalStack:
-    """Starts services one by one; `stop` ends all of them. Ports that are in use are skipped."""
+    """Starts services one by one, for `processes` to wait for; `stop` ends all of them. Ports in use are skipped."""
 
     def __init__(self, settings: StackSettings, owner: str) -> None:
         self.settings = settings
@@ -69,10 +70,6 @@ class LocalStack:
     def start_app(self) -> Service:
         """Start the page and its API. It waits for the first release."""
         return self._start(app(self.settings, self.app_port, self.prefect_url, self.environment))
-
-    def wait(self, service: Service, seconds: float, waiting: Callable[[float], None] = lambda elapsed: None) -> float:
-        """Wait until a service answers; returns the seconds it took. Raises ServiceFailed."""
-        return self.processes.wait_until_ready(service, seconds, waiting)
 
     def ended(self) -> str | None:
         """Name of a service that ended without being stopped."""
@@ -126,29 +123,21 @@ def only_one(settings: StackSettings, owner: str) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def stops_are_interrupts() -> Iterator[None]:
+def stops_are_interrupts() -> AbstractContextManager[None]:
     """Let SIGTERM and a closed terminal end the program as Ctrl-C does: through its `finally` clauses."""
+    return _stops_handled(signal.default_int_handler)
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
 
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {kind: signal.signal(kind, interrupt) for kind in kinds}
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+def undisturbed() -> AbstractContextManager[None]:
+    """Ignore further Ctrl-C while everything is being stopped: an interrupted stop would leave processes behind."""
+    return _stops_handled(signal.SIG_IGN)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ignore further Ctrl-C while everything is being stopped: an interrupted stop would leave processes behind."""
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {kind: signal.signal(kind, signal.SIG_IGN) for kind in kinds}
+def _stops_handled(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+    before = {kind: signal.signal(kind, handler) for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+        for kind, former in before.items():
+            signal.signal(kind, former)

@@ -1,16 +1,12 @@
 """Answers to queries. Each names the one release it was found in."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.query.facets import Facet
 from app.serving.items import Product
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
-
-
-class Hit(_Answer):
+class Hit(BaseModel, frozen=True):
     """One product found: its place (from 1) and the cosine between query and image."""
 
     rank: int
@@ -18,14 +14,14 @@ class Hit(_Answer):
     product: Product
 
 
-class Category(_Answer):
+class Category(BaseModel, frozen=True):
     """A category with the classifier's probability."""
 
     label: str
     probability: float
 
 
-class Answer(_Answer):
+class Answer(BaseModel, frozen=True):
     """What was found, and the one release it was found in. ``total``: products that the filter leaves."""
 
     release: str
@@ -39,7 +35,7 @@ class Answer(_Answer):
     milliseconds: float
 
 
-class Answers(_Answer):
+class Answers(BaseModel, frozen=True):
     """Answers to a batch of queries, in their order, all of one release."""
 
     release: str
@@ -47,7 +43,7 @@ class Answers(_Answer):
     answers: list[Answer]
 
 
-class Categories(_Answer):
+class Categories(BaseModel, frozen=True):
     """Likely categories of an image, best first."""
 
     release: str

@@ -2,30 +2,26 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.query.answers import Answer, Hit
 
 Change = Literal["same", "up", "down", "new", "gone"]
 
 
-class Moved(BaseModel):
+class Moved(BaseModel, frozen=True):
     """One product in one of the two answers. ``by``: places it rose (or fell, below zero) from `before` to `after`."""
-
-    model_config = ConfigDict(frozen=True)
 
     hit: Hit
     change: Change
     by: int = 0
 
 
-class Comparison(BaseModel):
+class Comparison(BaseModel, frozen=True):
     """Two answers side by side: ``before`` of the other release, ``after`` of the live one.
 
     shared: products in both; overlap: their share of the longer answer.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     before: Answer
     after: Answer

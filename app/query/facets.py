@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.errors import BadRequest
 from app.query.filters import And, Filter, In
@@ -19,20 +19,16 @@ _MOST_COLUMNS = 8
 _LEAST_KNOWN = 0.05
 
 
-class FacetValue(BaseModel):
+class FacetValue(BaseModel, frozen=True):
     """One value: ``count`` products would remain if it was added to the other filters; ``chosen``: it is."""
-
-    model_config = ConfigDict(frozen=True)
 
     value: str
     count: int
     chosen: bool = False
 
 
-class Facet(BaseModel):
+class Facet(BaseModel, frozen=True):
     """One column with its most common values among the best results."""
-
-    model_config = ConfigDict(frozen=True)
 
     column: str
     values: list[FacetValue]

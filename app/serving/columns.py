@@ -58,7 +58,7 @@ class Columns:
     def open(cls, path: Path) -> "Columns":
         """Read them from ``items.parquet`` of an index."""
         table = pq.read_table(path, columns=[*TEXT_COLUMNS, PRICE, "attributes"])
-        text = {name: _encoded(table[name]) for name in TEXT_COLUMNS}
+        text = {name: _encoded(table[name].combine_chunks()) for name in TEXT_COLUMNS}
         text |= _attributes(table["attributes"].combine_chunks())
         price = table[PRICE].combine_chunks().to_numpy(zero_copy_only=False).astype(np.float64)
         return cls({name: column for name, column in text.items() if any(column.values)}, price)
@@ -105,12 +105,10 @@ def path_prefixes(path: str) -> list[str]:
     return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
-def _encoded(column: pa.ChunkedArray | pa.Array) -> Column:
-    encoded = pc.dictionary_encode(column)
-    whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    if isinstance(whole, pa.ChunkedArray):  # an empty table has no chunk to combine
-        whole = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
-    return Column(whole.indices.to_numpy(zero_copy_only=False).astype(np.int32), tuple(whole.dictionary.to_pylist()))
+def _encoded(column: pa.Array) -> Column:
+    encoded = column.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    return Column(codes, tuple(encoded.dictionary.to_pylist()))
 
 
 def _attributes(maps: pa.MapArray) -> dict[str, Column]:

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 _SAMPLED = 400  # products that example queries are drawn from
 _CHIP_KINDS = ("color_type", "attributes", "type", "title")
 
 
-class Product(BaseModel):
+class Product(BaseModel, frozen=True):
     """One product as a visitor sees it."""
-
-    model_config = ConfigDict(frozen=True)
 
     item_id: str
     title: str

@@ -3,7 +3,7 @@
 from app.errors import NoReport
 from tasks.schema.release import Release
 from tasks.store.artifacts.cache import fetch
-from tasks.store.artifacts.claims import claim_artifact
+from tasks.store.artifacts.manifests import find_manifest
 from tasks.store.objects.store import Store
 
 _FILE = "report.html"
@@ -18,7 +18,7 @@ class Reports:
     def read(self, release: Release) -> bytes:
         """HTML of the release's report. Raises NoReport, ArtifactCorrupt, StoreUnavailable."""
         ref = release.evaluations.get("report")
-        manifest = claim_artifact(self._store, ref) if ref else None
+        manifest = find_manifest(self._store, ref) if ref else None
         if manifest is None or _FILE not in {entry.path for entry in manifest.files}:
             raise NoReport(f"Release {release.id} was published without an evaluation: only the pipeline makes one.")
         return (fetch(self._store, manifest.ref, only=[_FILE], thorough=True) / _FILE).read_bytes()

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.patches import Patch
 
 from tasks.report.numbers import count
-from tasks.report.style import BANDS, BLUE, FAINT, INK, MUTED, RED, canvas, empty, set_title, shorten, svg
+from tasks.report.style import BANDS, FAINT, INK, MUTED, RED, bars, canvas, empty, set_title, shorten, svg
 
 
-def confusion_matrix(matrix: Any, labels: Sequence[str], *, top: int = 25, title: str = "Confusion") -> bytes:
+def confusion_matrix(matrix: Any, labels: Sequence[str], *, top: int = 25) -> bytes:
     """Confusion matrix: rows are true classes, columns predicted ones, shaded by the share of the row.
 
     ``matrix``: (c, c) counts. Beyond ``top`` classes (by support) the rest is summed into "other".
@@ -38,7 +39,7 @@ def confusion_matrix(matrix: Any, labels: Sequence[str], *, top: int = 25, title
             spine.set_visible(False)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true class and its number of products")
-        set_title(figure, f"{title} · % of each true class")
+        set_title(figure, "Confusion · % of each true class")
         return svg(figure)
 
 
@@ -61,33 +62,21 @@ def _write_cells(axes: Any, shares: np.ndarray) -> None:
 
 
 def top_confusions(confusions: Sequence[Mapping[str, Any]], *, top: int = 15) -> bytes:
-    """Bars of the most frequent mistakes. ``confusions``: ``{"truth", "predicted", "n", "share_of_truth"?}``."""
-    rows = sorted(confusions, key=lambda row: -row["n"])[:top]
-    if not rows:
+    """Bars of the most frequent mistakes. ``confusions``: ``{"truth", "predicted", "n", "share_of_truth"}``."""
+    if not confusions:
         return empty("No class was mistaken for another.")
-    with canvas(7.6, 0.9 + 0.3 * len(rows)) as (figure, axes):
-        places = range(len(rows))
-        axes.barh(places, [row["n"] for row in rows], color=RED, height=0.66)
-        axes.set_yticks(places, [f"{shorten(row['truth'], 22)} → {shorten(row['predicted'], 22)}" for row in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.xaxis.set_visible(False)
-        axes.spines["bottom"].set_visible(False)
-        longest = max(row["n"] for row in rows)
-        for place, row in enumerate(rows):
-            part = (
-                f"  ({100 * row['share_of_truth']:.0f} % of its class)" if row.get("share_of_truth") is not None else ""
-            )
-            axes.text(
-                row["n"] + longest * 0.012,
-                place,
-                f"{count(row['n'])}{part}",
-                va="center",
-                fontsize=9,
-                color=MUTED,
-            )
-        axes.set_xlim(0, longest * 1.35)
-        set_title(figure, "Most frequent mistakes · true → predicted")
-        return svg(figure)
+    rows = pd.DataFrame(confusions).nlargest(top, "n")
+    pairs = zip(rows["truth"], rows["predicted"], strict=True)
+    shares = zip(rows["n"], 100 * rows["share_of_truth"], strict=True)
+    table = pd.DataFrame(
+        {
+            "label": [f"{shorten(truth, 22)} → {shorten(predicted, 22)}" for truth, predicted in pairs],
+            "value": rows["n"],
+            "color": RED,
+            "text": [f"{count(n)}  ({share:.0f} % of its class)" for n, share in shares],
+        }
+    )
+    return bars(table, "Most frequent mistakes · true → predicted", room=1.35)
 
 
 def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
@@ -96,30 +85,25 @@ def per_class_f1(table: Sequence[Mapping[str, Any]], *, top: int = 40) -> bytes:
     ``table``: ``{"label", "f1", "n_test", "bucket"}`` with bucket head, middle, tail or unseen.
     Lines without f1 are left out.
     """
-    measured = [row for row in table if row["f1"] is not None]
-    rows = sorted(measured, key=lambda row: (-row.get("n_test", 0), str(row["label"])))[:top]
-    if not rows:
+    measured = pd.DataFrame(table, columns=["label", "f1", "n_test", "bucket"]).dropna(subset="f1")
+    rows = measured.sort_values(["n_test", "label"], ascending=[False, True])[:top]
+    if rows.empty:
         return empty("No class was measured.")
+    places, colors = range(len(rows)), rows["bucket"].map(BANDS)
     with canvas(7.2, 1.2 + 0.24 * len(rows)) as (figure, axes):
-        colors = [BANDS.get(str(row.get("bucket")), BLUE) for row in rows]
-        for place, (row, color) in enumerate(zip(rows, colors, strict=True)):
-            axes.hlines(place, 0, row["f1"], color=color, linewidth=2.2)
-            axes.plot(row["f1"], place, "o", color=color, markersize=6)
-            axes.text(row["f1"] + 0.02, place, f"{row['f1']:.2f}", va="center", fontsize=8.5, color=MUTED)
-        names = [f"{shorten(row['label'], 26)}  {count(row.get('n_test', 0))}" for row in rows]
-        axes.set_yticks(range(len(rows)), names, fontsize=8.5)
+        axes.hlines(places, 0, rows["f1"], color=colors, linewidth=2.2)
+        axes.scatter(rows["f1"], places, s=36, color=colors)
+        for place, f1 in enumerate(rows["f1"]):
+            axes.text(f1 + 0.02, place, f"{f1:.2f}", va="center", fontsize=8.5, color=MUTED)
+        named = zip(rows["label"], rows["n_test"], strict=True)
+        axes.set_yticks(places, [f"{shorten(label, 26)}  {count(tested)}" for label, tested in named], fontsize=8.5)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 1.08)
         axes.set_xticks([0, 0.5, 1.0])
         axes.axvline(1.0, color=FAINT, linewidth=0.8)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        used = [band for band in BANDS if any(row.get("bucket") == band for row in rows)]
-        if used:
-            handles = [Patch(color=BANDS[band], label=band) for band in used]
-            axes.legend(
-                handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, handlelength=0.9
-            )
-        mean = sum(row["f1"] for row in measured) / len(measured)
-        set_title(figure, f"F1 by class · mean {mean:.2f}")
+        handles = [Patch(color=color, label=band) for band, color in BANDS.items() if band in set(rows["bucket"])]
+        axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, handlelength=0.9)
+        set_title(figure, f"F1 by class · mean {measured['f1'].mean():.2f}")
         return svg(figure)

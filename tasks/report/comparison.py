@@ -8,6 +8,7 @@ from tasks.report.numbers import (
     QUERY_TYPES,
     Estimate,
     estimate,
+    interval,
     metric_names,
     p_words,
     share,
@@ -70,15 +71,14 @@ def comparison(
         if not block:
             continue
         names = names or metric_names(block)
+        before = (baseline or {}).get(direction, {}).get(setting, {})
         if baseline is not None:
-            before = baseline.get(direction, {}).get(setting, {})
             lines.append(Line(DIRECTIONS[direction], other, "baseline", _values(before, names)))
-            lines.append(Line(DIRECTIONS[direction], own, "model", _values(block, names)))
-            keys = [f"{direction}/{setting}/{name}" for name in names]
-            cells = _differences(block, before, names, [(difference or {}).get(key) for key in keys])
+        lines.append(Line(DIRECTIONS[direction], own, "model", _values(block, names)))
+        if baseline is not None:
+            tested = [(difference or {}).get(f"{direction}/{setting}/{name}") for name in names]
+            cells = _differences(block, before, names, tested)
             lines.append(Line(DIRECTIONS[direction], "Δ (fine-tuned − baseline)", "difference", cells))
-        else:
-            lines.append(Line(DIRECTIONS[direction], own, "model", _values(block, names)))
     return names, lines
 
 
@@ -104,7 +104,7 @@ def _values(block: Mapping[str, Any], names: Sequence[str]) -> tuple[Cell, ...]:
 
 def _value(cell: Any) -> Cell:
     found = estimate(cell)
-    return Cell(share(found.value), f"{share(found.low, 3)} – {share(found.high, 3)}" if found.has_interval else "")
+    return Cell(share(found.value), interval(found))
 
 
 def _differences(
@@ -113,6 +113,5 @@ def _differences(
     cells = []
     for name, test in zip(names, tested, strict=True):
         found = estimate(test) if test else Estimate(estimate(block.get(name)).value - estimate(before.get(name)).value)
-        interval = f"{signed(found.low, 3)} – {signed(found.high, 3)}" if found.has_interval else ""
-        cells.append(Cell(signed(found.value), interval, stars(found.p), p_words(found.p)))
+        cells.append(Cell(signed(found.value), interval(found, signed), stars(found.p), p_words(found.p)))
     return tuple(cells)

@@ -15,6 +15,7 @@ from tasks.report.numbers import (
     SPLITS,
     count,
     estimate,
+    interval,
     metric_label,
     p_words,
     share,
@@ -31,6 +32,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.globals["label"] = metric_label
+_ENVIRONMENT.filters["thumbnail"] = thumbnail
 _HEADLINE = ("recall@1", "recall@10", "mrr")
 
 
@@ -43,31 +45,27 @@ def render_report(
     facts: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     gallery: Sequence[Mapping[str, Any]] = (),
-    figures: Mapping[str, bytes] | None = None,
-    made_at: datetime | None = None,
 ) -> str:
     """Report of one model, or of a model and its baseline, as one self-contained HTML file.
 
     model, baseline: stored metrics, one mapping a split: ``split``, ``n``, ``untrained`` (weights are random),
     ``model_name``, direction -> setting -> metric -> ``{"value", "low", "high"}``, ``queries`` (type -> metrics).
     differences: split -> "direction/setting/metric" -> ``{"difference", "low", "high", "p_value"}``.
-    training: the training log. figures: further SVGs, heading -> bytes. facts: shown under the title.
+    training: the training log. facts: shown under the title.
     gallery: ``{"query", "rank", "answer": {"title", "image"}, "hits": [{"title", "image", "correct"}],
-    "kind"?, "baseline_rank"?}``, images as encoded bytes.
+    "baseline_rank"?}``, images as encoded bytes.
     """
     before = {metrics["split"]: metrics for metrics in baseline}
     context = {
         "title": title,
         "facts": dict(facts or {}),
-        "made_at": (made_at or datetime.now(UTC)).strftime("%d %B %Y, %H:%M UTC"),
+        "made_at": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
         "untrained_baseline": any(metrics.get("untrained") for metrics in baseline),
         "untrained_model": any(metrics.get("untrained") for metrics in model),
-        "pair": bool(baseline),
         "headline": _headline(model, before, differences or {}),
         "splits": [_split(m, before.get(m["split"]), (differences or {}).get(m["split"])) for m in model],
         "training": data_uri(training_curves(training)) if training else None,
-        "figures": {name: data_uri(content) for name, content in (figures or {}).items()},
-        "examples": [_example(example) for example in gallery],
+        "examples": gallery,
     }
     return _ENVIRONMENT.get_template("evaluation.html.j2").render(context)
 
@@ -85,7 +83,7 @@ def _headline(
         tile = {
             "name": metric_label(name),
             "value": share(value.value, 3),
-            "interval": _interval(value),
+            "interval": interval(value),
             "delta": "",
             "p": "",
         }
@@ -97,10 +95,6 @@ def _headline(
             tile["sure"] = "even" if chance else "up" if test.low > 0 else "down" if test.high < 0 else "even"
         tiles.append(tile)
     return {"split": SPLITS.get(split, split), "n": count(metrics.get("n", 0)), "tiles": tiles}
-
-
-def _interval(value: Any) -> str:
-    return f"{share(value.low, 3)} – {share(value.high, 3)}" if value.has_interval else ""
 
 
 def _split(metrics: Metrics, baseline: Metrics | None, difference: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -124,19 +118,4 @@ def _split(metrics: Metrics, baseline: Metrics | None, difference: Mapping[str, 
         "types": [{**row, "words": QUERY_TYPES.get(row["kind"], row["kind"])} for row in types],
         "type_metrics": list(dict.fromkeys(name for row in types for name in row["cells"])),
         "chance": share(1 / metrics["n"], 4) if metrics.get("n") else "–",
-    }
-
-
-def _example(example: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "query": example["query"],
-        "kind": example.get("kind", ""),
-        "rank": example["rank"],
-        "baseline_rank": example.get("baseline_rank"),
-        "missed": example["rank"] != 1,
-        "answer": {"title": example["answer"]["title"], "image": thumbnail(example["answer"]["image"])},
-        "hits": [
-            {"title": hit["title"], "correct": bool(hit["correct"]), "image": thumbnail(hit["image"])}
-            for hit in example["hits"]
-        ],
     }

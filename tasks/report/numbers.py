@@ -1,7 +1,7 @@
 """Parsing and formatting of measured values and their 95 % intervals."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tasks.schema.evaluation import DISTINCT_QUERIES, MULTI_POSITIVE, SINGLE_POSITIVE
@@ -49,17 +49,10 @@ class Estimate(NamedTuple):
 
 def estimate(cell: Any) -> Estimate:
     """Read a bare number or ``{"value", "low", "high", "p"}`` (also ``p_value``, ``difference``); NaN for None."""
-    if cell is None:
-        return Estimate(math.nan)
-    if isinstance(cell, Mapping):
-        value = cell.get("value", cell.get("difference", math.nan))
-        p = cell.get("p", cell.get("p_value", math.nan))
-        return Estimate(*(_float(part) for part in (value, cell.get("low"), cell.get("high"), p)))
-    return Estimate(_float(cell))
-
-
-def _float(value: Any) -> float:
-    return math.nan if value is None else float(value)
+    found = cell if isinstance(cell, Mapping) else {"value": cell}
+    value, p = found.get("value", found.get("difference")), found.get("p", found.get("p_value"))
+    parts = (value, found.get("low"), found.get("high"), p)
+    return Estimate(*(math.nan if part is None else float(part) for part in parts))
 
 
 def metric_names(block: Mapping[str, Any]) -> list[str]:
@@ -81,6 +74,11 @@ def share(value: float, digits: int = 4) -> str:
 def signed(value: float, digits: int = 4) -> str:
     """A difference with its sign (a typographic minus), or a dash for NaN."""
     return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def interval(found: Estimate, write: Callable[[float, int], str] = share) -> str:
+    """Both ends of a measured interval in three digits, else an empty string."""
+    return f"{write(found.low, 3)} – {write(found.high, 3)}" if found.has_interval else ""
 
 
 def p_words(p: float) -> str:

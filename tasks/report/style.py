@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -75,16 +75,6 @@ def svg(figure: Figure) -> bytes:
     return text.replace("'DejaVu Sans'", _FONTS).encode()
 
 
-def png(figure: Figure, dpi: int = 120) -> bytes:
-    """Figure as PNG, for the places that take no SVG. Call it inside `canvas`."""
-    buffer = io.BytesIO()
-    figure.set_dpi(dpi)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
-
-
 def data_uri(content: bytes, mime: str = "image/svg+xml") -> str:
     """Content as a ``data:`` URI, for reports and Prefect image artifacts."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
@@ -101,4 +91,21 @@ def empty(message: str, width: float = 7.0) -> bytes:
     with canvas(width, 1.4) as (figure, axes):
         axes.set_axis_off()
         axes.text(0.5, 0.5, message, ha="center", va="center", color=MUTED, transform=axes.transAxes)
+        return svg(figure)
+
+
+def bars(table: pd.DataFrame, title: str, room: float = 1.12) -> bytes:
+    """Horizontal bars, the first row on top. Columns: label, value, color, and the text beside the bar.
+
+    ``room``: width of the figure in lengths of the longest bar, so that the texts fit.
+    """
+    with canvas(7.2, 0.9 + 0.27 * len(table)) as (figure, axes):
+        drawn = axes.barh(range(len(table)), table["value"], color=table["color"], height=0.7)
+        axes.bar_label(drawn, table["text"], padding=4, fontsize=9, color=MUTED)
+        axes.set_yticks(range(len(table)), table["label"])
+        axes.set_ylim(len(table) - 0.4, -0.6)
+        axes.set_xlim(0, room * (table["value"].max() or 1))
+        axes.xaxis.set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+        set_title(figure, title)
         return svg(figure)

@@ -34,8 +34,6 @@ def metrics_table(
     model: Sequence[Metrics],
     baseline: Sequence[Metrics] = (),
     differences: Mapping[str, Mapping[str, Any]] | None = None,
-    *,
-    setting: str = SINGLE_POSITIVE,
 ) -> str:
     """Recall and MRR by split and direction: baseline, fine-tuned and difference with its significance.
 
@@ -46,7 +44,7 @@ def metrics_table(
     parts = []
     for metrics in model:
         split = metrics["split"]
-        names, lines = comparison(metrics, known.get(split), (differences or {}).get(split), setting=setting)
+        names, lines = comparison(metrics, known.get(split), (differences or {}).get(split))
         rows = [
             [
                 line.direction,
@@ -55,7 +53,7 @@ def metrics_table(
             ]
             for line in lines
         ]
-        title = f"### {SPLITS.get(split, split)} (n={metrics.get('n', '?')}), {SETTINGS.get(setting, setting)}"
+        title = f"### {SPLITS.get(split, split)} (n={metrics.get('n', '?')}), {SETTINGS[SINGLE_POSITIVE]}"
         parts.append(title + "\n\n" + table(["Direction", "Setting", *map(metric_label, names)], rows, len(names)))
     if any(metrics.get("untrained") for metrics in baseline):
         parts.append("**The baseline is untrained**: its weights are random, so its figures are chance.")

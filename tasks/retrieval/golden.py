@@ -1,16 +1,15 @@
 """Golden queries: a text file of queries whose answers the owner of a shop watches."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from tasks.schema.errors import ConfigError
 
 _MAX_QUERIES, _MAX_CHARACTERS, _MAX_EXPECTED = 1_000, 300, 10
 
 
-class GoldenQuery(BaseModel):
+class GoldenQuery(BaseModel, frozen=True):
     """One query, and ids of the products that must be among its first 10 answers."""
 
-    model_config = ConfigDict(frozen=True)
     text: str
     expected: tuple[str, ...] = ()
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 #: The file of queries and right answers beside the index.
 FILE = "self_test.parquet"
@@ -25,10 +25,9 @@ _QUERIES = 32  # of each kind
 _TOP_K = 10
 
 
-class SelfTestResult(BaseModel):
+class SelfTestResult(BaseModel, frozen=True):
     """Figures of a self-test, or the ``fault`` that ended it."""
 
-    model_config = ConfigDict(frozen=True)
     rows: int = 0
     items: int = 0
     own_row: float = 0.0  # share of stored vectors that find their own image

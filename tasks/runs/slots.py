@@ -4,7 +4,6 @@ A slot is freed when its run ends or its lease expires. A server that keeps leas
 restarts: the slot is then taken for ever, and a nightly run that yields to a running one cancels itself every night.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,13 +18,13 @@ class Freed:
     slots: int
 
 
-def free_leaked_slots(server: Orchestrator, settled: timedelta, tags: Sequence[str] = ()) -> list[Freed]:
+def free_leaked_slots(server: Orchestrator, settled: timedelta) -> list[Freed]:
     """Free the slots that no run holds, of deployments where no run ended within ``settled``.
 
     ``settled`` must exceed the lifetime of a lease (5 minutes): a slot that a lease will free has not leaked.
     """
     freed = []
-    for deployment in server.deployments(tags):
+    for deployment in server.deployments():
         if deployment.limit and (leaked := _leaked(server, deployment, settled)):
             server.free_slots(deployment.limit, leaked)
             freed.append(Freed(deployment.name, leaked))

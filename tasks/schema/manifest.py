@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -63,6 +64,13 @@ class FileEntry(_Record):
     size: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     rows: int | None = None
+
+    def matches(self, file: Path) -> bool:
+        """Whether a local file has this size and, byte for byte, this sha256."""
+        if not file.is_file() or file.stat().st_size != self.size:
+            return False
+        with file.open("rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest() == self.sha256
 
 
 class Manifest(_Record):

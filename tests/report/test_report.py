@@ -71,12 +71,8 @@ def drawn() -> dict[str, bytes]:
     }
     return {
         "labels": figures.label_distribution({label: 40 - i for i, label in enumerate(labels)}),
-        "rejects": figures.reject_reasons({"picture_not_found": 3, "missing_title": 1}),
         "recall": figures.recall_comparison(metrics(), metrics(shift=0.1)),
         "training": figures.training_curves(log),
-        "index": figures.index_recall_latency(
-            [{"name": HOSTILE, "recall": 0.9, "milliseconds": 0.1, "chosen": True}], target=0.98
-        ),
         "confusion": classes.confusion_matrix(np.eye(40) * 5 + 1, labels),
         "top": classes.top_confusions([{"truth": HOSTILE, "predicted": "b", "n": 3, "share_of_truth": 0.3}]),
         "f1": classes.per_class_f1(table),
@@ -121,10 +117,8 @@ def test_confusions_beyond_the_cap_are_summed_not_lost() -> None:
     "draw",
     [
         lambda: figures.label_distribution({}),
-        lambda: figures.reject_reasons({"missing_title": 0}),
         lambda: figures.recall_comparison({}),
         lambda: figures.training_curves({}),
-        lambda: figures.index_recall_latency([]),
         lambda: classes.confusion_matrix(np.zeros((2, 2)), ["a", "b"]),
         lambda: classes.top_confusions([]),
         lambda: classes.per_class_f1([{"label": "a", "f1": None, "n_test": 0}]),

@@ -179,7 +179,7 @@ def memory_store(clock: Clock, cache: Path) -> Store:
     return store
 
 
-def serial(call: Callable[[Any], Any], arguments: Any, threads: int, ahead: int | None = None) -> Iterator[Any]:
+def serial(call: Callable[[Any], Any], arguments: Any, threads: int = 1, ahead: int | None = None) -> Iterator[Any]:
     """`map_ordered` without threads, which an actor cannot have."""
     return map(call, arguments)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, BeingCollected, StoreUnavailable
 from tasks.schema.release import Pin
-from tasks.store.artifacts import claims, embeddings, manifests
+from tasks.store.artifacts import claims, embeddings
 from tasks.store.artifacts import commit as committing
 from tasks.store.artifacts.claims import claim, claim_artifact, claim_if_old, claimed, deletion_path
 from tasks.store.artifacts.commit import commit
@@ -18,6 +18,7 @@ from tasks.store.garbage.config import GarbageConfig
 from tasks.store.garbage.inventory import Inventory
 from tasks.store.garbage.inventory_reader import InventoryReader
 from tasks.store.garbage.report import Collected
+from tasks.store.objects import parallel
 from tasks.store.objects.store import Store
 from tasks.store.releases import conditional_writes, pins, releases
 from tasks.store.releases.pins import delete_pin, write_pin
@@ -34,7 +35,7 @@ def use_clock(patch: pytest.MonkeyPatch, clock: Clock) -> None:
     patch.setattr(committing, "datetime", clock)
     for module in (collector, deletion):
         patch.setattr(module, "monotonic", clock.monotonic)
-    for module in (committing, deletion, embeddings, inventory_reader, manifests, pins, releases, shared_objects):
+    for module in (committing, deletion, embeddings, inventory_reader, parallel, pins, shared_objects):
         patch.setattr(module, "map_ordered", serial)
     conditional_writes._probed.clear()
 

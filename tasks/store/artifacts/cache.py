@@ -106,7 +106,7 @@ def _fetch(store: Store, manifest: Manifest, wanted: list[FileEntry], thorough: 
 
 def _fetch_file(store: Store, ref: ArtifactRef, folder: Path, entry: FileEntry) -> FileEntry:
     target = folder / entry.path
-    if target.is_file() and target.stat().st_size == entry.size and _sha256(target) == entry.sha256:
+    if entry.matches(target):
         return entry  # intact, only the stamp was lost
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
@@ -153,11 +153,6 @@ def _is_verified(folder: Path, entry: FileEntry, stamp: Stamp) -> bool:
         return stamp.get(entry.path) == _stamp_of(folder / entry.path, entry)
     except OSError:
         return False
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def fetch_table(store: Store, ref: ArtifactRef, path: str, columns: Sequence[str] | None = None) -> pa.Table:

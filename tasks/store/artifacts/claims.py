@@ -28,9 +28,7 @@ DELETION_TIMEOUT = timedelta(minutes=15)
 YOUNG = timedelta(hours=12)
 
 
-def claim(
-    store: Store, paths: Sequence[str], lifetime: timedelta = CLAIM_LIFETIME, check_also: Sequence[str] = ()
-) -> str:
+def claim(store: Store, paths: Sequence[str], check_also: Sequence[str] = ()) -> str:
     """Claim what is stored at ``paths``, and return the claim's own path.
 
     From here on garbage collection keeps it with all that it is made of; whether it still exists must be checked after
@@ -39,7 +37,7 @@ def claim(
     own_path = f"{FOLDER}/{uuid.uuid4().hex}.json"
     for attempt in attempts(store.settings.store_tries, BeingCollected):
         with attempt:
-            store.write_json(own_path, {"paths": list(paths), "lasts": lifetime.total_seconds()})
+            store.write_json(own_path, {"paths": list(paths), "lasts": CLAIM_LIFETIME.total_seconds()})
             try:
                 refuse_if_deleting(store, [*paths, *check_also], since=own_path)
             except BeingCollected:
@@ -49,9 +47,9 @@ def claim(
 
 
 @contextmanager
-def claimed(store: Store, paths: Sequence[str], lifetime: timedelta = CLAIM_LIFETIME) -> Iterator[None]:
-    """Claim for the duration of the block. A claim left by a crash expires after ``lifetime``."""
-    own_path = claim(store, paths, lifetime)
+def claimed(store: Store, paths: Sequence[str]) -> Iterator[None]:
+    """Claim for the duration of the block. A claim left by a crash expires after CLAIM_LIFETIME."""
+    own_path = claim(store, paths)
     try:
         yield
     finally:

@@ -17,7 +17,6 @@ from tasks.store.objects.folder import FolderObjects
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.store import Store
 
-_UPLOADS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -99,7 +98,7 @@ def _upload(store: Store, ref: ArtifactRef, folder: Path, files: list[str], rows
         size, sha256 = store.upload(f"{ref.folder}/{path}", folder / path)
         return FileEntry(path=path, size=size, sha256=sha256, rows=rows.get(path))
 
-    return list(map_ordered(one, files, _UPLOADS))
+    return list(map_ordered(one, files))
 
 
 def _drop_leftovers(store: Store, ref: ArtifactRef, files: set[str]) -> None:

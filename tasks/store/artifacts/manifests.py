@@ -1,34 +1,26 @@
 """Manifests: what makes a folder in the store an artifact. Read, found, listed."""
 
-import logging
-
-from pydantic import ValidationError
+from functools import partial
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing
 from tasks.schema.manifest import FOLDERS, ArtifactRef, Kind, Manifest
-from tasks.store.objects.checksum import verify_checksum
-from tasks.store.objects.parallel import map_ordered
+from tasks.store.objects.checksum import verify_record
+from tasks.store.objects.parallel import map_readable
 from tasks.store.objects.store import Store
 
 MANIFEST = "manifest.json"
-_READERS = 8
-_log = logging.getLogger(__name__)
 
 
 def load_manifest(store: Store, ref: ArtifactRef) -> Manifest:
     """The manifest of an artifact. Raises ArtifactMissing, ArtifactCorrupt."""
     path = f"{ref.folder}/{MANIFEST}"
     try:
-        manifest = Manifest.model_validate(verify_checksum(store.read_bytes(path), store.url(path)))
+        data = store.read_bytes(path)
     except ArtifactMissing as error:
         raise ArtifactMissing(
             f"no {ref.kind} {ref.id} in {store.root}; list what is there, or run the flow that makes it"
         ) from error
-    except ValidationError as error:
-        raise ArtifactCorrupt(
-            f"{store.url(path)} is not a manifest of this version ({error.error_count()} faults, first: "
-            f"{error.errors()[0]['msg']}); make the artifact again with refresh"
-        ) from error
+    manifest = verify_record(data, store.url(path), Manifest, "make the artifact again with refresh")
     if manifest.ref != ref:
         raise ArtifactCorrupt(f"{store.url(path)} describes {manifest.ref}, expected {ref}; make the artifact again")
     return manifest
@@ -52,13 +44,5 @@ def list_artifacts(store: Store, kind: Kind) -> list[Manifest]:
         parts = info.path.split("/")
         if len(parts) == 3 and parts[2] == MANIFEST:
             refs.append(ArtifactRef(kind=kind, id=parts[1]))
-
-    def load(ref: ArtifactRef) -> Manifest | None:
-        try:
-            return find_manifest(store, ref)
-        except ArtifactCorrupt as error:
-            _log.warning("left out of the list: %s", error)
-            return None
-
-    found = [manifest for manifest in map_ordered(load, refs, _READERS) if manifest is not None]
+    found = map_readable(partial(load_manifest, store), refs, f"list of {FOLDERS[kind]}")
     return sorted(found, key=lambda manifest: (manifest.created_at, manifest.id), reverse=True)

@@ -13,7 +13,6 @@ from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.store import Store, dump_json
 
-_DELETERS = 8
 _TIME_LIMIT = DELETION_TIMEOUT.total_seconds() / 3  # the rest is for a last call that hangs
 
 
@@ -39,7 +38,7 @@ class Deleter:
             return info.size
 
         done = [delete_one(info) for info in allowed[:1]]  # the manifest, if there is one
-        done += map_ordered(delete_one, allowed[1:], _DELETERS)
+        done += map_ordered(delete_one, allowed[1:])
         sizes = [size for size in done if size is not None]
         self.deleted += len(sizes)
         self.freed += sum(sizes)

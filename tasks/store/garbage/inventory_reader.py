@@ -3,10 +3,10 @@
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,9 +22,10 @@ from tasks.store.objects.store import Store
 from tasks.store.releases import pins, reader_leases, releases
 from tasks.store.releases.live import list_channels, read_live
 
+T = TypeVar("T")
+
 #: Role of a parent that says where something came from, and is not needed to use or to explain it.
 LINEAGE = "previous"
-_READERS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +34,7 @@ class InventoryReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._records: dict[tuple[str, datetime], Release | Manifest | None] = {}
+        self._records: dict[tuple[str, datetime], Any] = {}
 
     def read(self) -> Inventory:
         """What is stored now. Raises ArtifactCorrupt where a record that decides over others cannot be read."""
@@ -66,7 +67,7 @@ class InventoryReader:
     def _expiring(self, folder: str) -> Iterator[Hold]:
         """Reader leases or claims: records that expire by themselves."""
         infos = self._store.list(folder)
-        for info, record in zip(infos, map_ordered(self._read_json, infos, _READERS), strict=True):
+        for info, record in zip(infos, map_ordered(self._read_json, infos), strict=True):
             if record is None:  # released between listing and reading
                 continue
             ends = info.modified + timedelta(seconds=record["lasts"])
@@ -82,21 +83,16 @@ class InventoryReader:
 
     def _releases(self) -> Iterator[Node]:
         infos = self._store.list(releases.FOLDER)
-        for info, release in zip(infos, map_ordered(self._release, infos, _READERS), strict=True):
+        for info, release in zip(infos, map_ordered(self._release, infos), strict=True):
             if release is not None:
                 yield Node(info.path.removesuffix(".json"), (info,), frozenset(map(str, release.refs)))
 
     def _release(self, info: ObjectInfo) -> Release | None:
-        key = (info.path, info.modified)
-        if key not in self._records:
-            try:
-                name = info.path.removeprefix(f"{releases.FOLDER}/").removesuffix(".json")
-                self._records[key] = releases.read_release(self._store, name)
-            except ArtifactMissing:
-                return None
-        found = self._records[key]
-        assert isinstance(found, Release)
-        return found
+        name = info.path.removeprefix(f"{releases.FOLDER}/").removesuffix(".json")
+        try:
+            return self._once(info, lambda: releases.read_release(self._store, name))
+        except ArtifactMissing:
+            return None
 
     def _artifacts(self) -> Iterator[Node]:
         for kind, folder in FOLDERS.items():
@@ -105,7 +101,7 @@ class InventoryReader:
                 parts = info.path.split("/")
                 if len(parts) > 2:
                     files[parts[1]].append(info)
-            yield from map_ordered(partial(self._artifact, kind), files.items(), _READERS)
+            yield from map_ordered(partial(self._artifact, kind), files.items())
 
     def _artifact(self, kind: str, entry: tuple[str, list[ObjectInfo]]) -> Node:
         name, files = entry
@@ -113,7 +109,7 @@ class InventoryReader:
         ordered = sorted(files, key=lambda info: (info.path != f"{path}/{MANIFEST}", info.path))
         if ordered[0].path != f"{path}/{MANIFEST}":
             return Node(path, tuple(ordered), complete=False)
-        manifest = self._manifest(ordered[0], kind, name)
+        manifest = self._once(ordered[0], lambda: self._manifest(path, kind, name))
         if manifest is None:
             return Node(path, tuple(ordered))
         references = {str(ref) for role, ref in manifest.parents.items() if role != LINEAGE}
@@ -122,16 +118,20 @@ class InventoryReader:
         model = manifest.parameters.get("model") if kind == "checkpoint" else None
         return Node(path, tuple(ordered), frozenset(references), trains=model and f"{FOLDERS['model']}/{model}")
 
-    def _manifest(self, info: ObjectInfo, kind: str, name: str) -> Manifest | None:
+    def _manifest(self, path: str, kind: str, name: str) -> Manifest | None:
+        try:
+            return load_manifest(self._store, ArtifactRef.model_validate({"kind": kind, "id": name}))
+        except (ArtifactCorrupt, ArtifactMissing, ValidationError) as error:
+            _log.warning("what %s is made of is unknown: %s", path, error)
+            return None
+
+    def _once(self, info: ObjectInfo, read: Callable[[], T]) -> T:
+        """What ``read`` gave for this version of an object, kept from the first time on."""
         key = (info.path, info.modified)
         if key not in self._records:
-            try:
-                self._records[key] = load_manifest(self._store, ArtifactRef.model_validate({"kind": kind, "id": name}))
-            except (ArtifactCorrupt, ArtifactMissing, ValidationError) as error:
-                _log.warning("what %s is made of is unknown: %s", info.path, error)
-                self._records[key] = None
-        found = self._records[key]
-        return found if isinstance(found, Manifest) else None
+            self._records[key] = read()
+        found: T = self._records[key]
+        return found
 
     def _embeddings(self) -> Iterator[Node]:
         files: dict[str, list[ObjectInfo]] = defaultdict(list)

@@ -14,8 +14,6 @@ from tasks.store.objects.interface import ObjectInfo
 from tasks.store.objects.parallel import map_ordered
 from tasks.store.objects.store import Store
 
-_READERS = 8
-
 
 def shared_folder(path: str) -> str:
     """Folder that is announced when the shared object at ``path`` is deleted: all images, or a model's embeddings."""
@@ -59,7 +57,7 @@ class SharedObjects:
         wanted = frozenset(catalogs)
         if wanted != self._needed[0]:
             hashes: set[str] = set()
-            for column in map_ordered(self._read, (f"{path}/items.parquet" for path in sorted(wanted)), _READERS):
+            for column in map_ordered(self._read, (f"{path}/items.parquet" for path in sorted(wanted))):
                 if column is None:
                     raise ArtifactMissing(
                         f"a catalogue of {sorted(wanted)} in {self._store.root} has a manifest but no items.parquet, "
@@ -67,7 +65,7 @@ class SharedObjects:
                     )
                 hashes.update(column.to_pylist())
             further = (f"{path}/{FURTHER_IMAGES_FILE}" for path in sorted(wanted))
-            for column in map_ordered(self._read, further, _READERS):
+            for column in map_ordered(self._read, further):
                 hashes.update(column.to_pylist() if column is not None else ())
             self._needed = (wanted, hashes)
         return self._needed[1]

@@ -20,9 +20,8 @@ import s3fs
 from botocore.exceptions import ClientError
 
 from tasks.schema.errors import StoreUnavailable, TerminalError
-from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported, ObjectInfo
+from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported, ObjectInfo, is_internal, is_scratch
 from tasks.store.objects.parquet import read_parquet
-from tasks.store.objects.paths import is_internal, is_scratch
 from tasks.store.objects.retries import attempts
 from tasks.store.objects.s3_clients import open_boto3, open_s3fs
 from tasks.store.objects.s3_errors import status_of, translated

@@ -7,11 +7,14 @@ digit is still valid JSON.
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from tasks.schema.errors import ArtifactCorrupt
 from tasks.store.objects.store import dump_json, parse_json
 
+M = TypeVar("M", bound=BaseModel)
 _END = b"\n}\n"
 _CHECKSUM = re.compile(rb',\n  "seal": "([0-9a-f]{64})"\n\}\n\Z')
 
@@ -40,3 +43,14 @@ def verify_checksum(data: bytes, url: str) -> Any:
             f"{url} does not match its checksum: it was changed; restore it, or make it again with refresh"
         )
     return parse_json(record, url)
+
+
+def verify_record(data: bytes, url: str, schema: type[M], remedy: str) -> M:
+    """The record in ``data`` as a ``schema``. Raises ArtifactCorrupt naming ``url``, the fault and the ``remedy``."""
+    try:
+        return schema.model_validate(verify_checksum(data, url))
+    except ValidationError as error:
+        raise ArtifactCorrupt(
+            f"{url} is not a {schema.__name__} of this version ({error.error_count()} faults, first: "
+            f"{error.errors()[0]['msg']}); {remedy}"
+        ) from error

@@ -16,9 +16,8 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from tasks.schema.errors import ArtifactMissing, ProductSearchError, StoreUnavailable, TerminalError
-from tasks.store.objects.interface import ConditionFailed, ObjectInfo
+from tasks.store.objects.interface import ConditionFailed, ObjectInfo, is_internal, is_scratch
 from tasks.store.objects.parquet import read_parquet
-from tasks.store.objects.paths import is_internal, is_scratch
 
 _CHUNK = 1 << 20
 _PERMANENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}

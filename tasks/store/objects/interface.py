@@ -8,6 +8,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+#: Path segments with these prefixes are internal to the store and never listed.
+_INTERNAL = (".tmp-", ".lock-", ".probe-")
+_SCRATCH = (".tmp-", ".probe-")  # a lock may be held at any age
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -89,3 +93,13 @@ class Objects(Protocol):
     def replace(self, path: str, data: bytes, etag: str) -> str:
         """Overwrite the object that has ``etag``; one attempt. Returns the new etag. Raises ConditionFailed."""
         ...
+
+
+def is_internal(path: str) -> bool:
+    """Whether ``path`` is internal to the store: scratch or a lock."""
+    return any(part.startswith(_INTERNAL) for part in path.split("/"))
+
+
+def is_scratch(path: str) -> bool:
+    """Whether ``path`` belongs to a write or a probe, which last minutes at most."""
+    return path.rsplit("/", 1)[-1].startswith(_SCRATCH)

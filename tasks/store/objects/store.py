@@ -14,7 +14,6 @@ from tasks.schema.errors import ArtifactCorrupt, ConfigError
 from tasks.store.objects.folder import FolderObjects
 from tasks.store.objects.interface import ObjectInfo, Objects
 from tasks.store.objects.parquet import table_bytes
-from tasks.store.objects.paths import check_path
 from tasks.store.objects.settings import StoreSettings
 
 _opened: dict[tuple[Any, ...], "Store"] = {}
@@ -96,6 +95,14 @@ class Store:
     def write_table(self, path: str, table: pa.Table) -> None:
         """Write a parquet table (zstd, with a checksum in every page, so that a flipped byte is found on reading)."""
         self.write_bytes(path, table_bytes(table))
+
+
+def check_path(path: str) -> str:
+    """``path`` if it stays below a root. Raises ConfigError: paths come from code, so a bad one is a bug."""
+    parts = path.split("/")
+    if not path or "\\" in path or "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise ConfigError(f"{path!r} is not a path in the store; expected names with single '/' between, without '..'")
+    return path
 
 
 def open_store(settings: StoreSettings | None = None) -> Store:

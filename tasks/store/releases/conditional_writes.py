@@ -68,5 +68,5 @@ def _refuses(write: Callable[[], str]) -> bool:
     except ConditionFailed:
         return True
     except ConditionsUnsupported:
-        return False
+        pass
     return False

@@ -4,11 +4,9 @@ import logging
 import re
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from tasks.schema.release import CHANNEL, LivePointer, Release
-from tasks.store.objects.checksum import verify_checksum
+from tasks.store.objects.checksum import verify_record
 from tasks.store.objects.store import Store
 from tasks.store.releases.releases import read_release
 
@@ -46,13 +44,7 @@ def read_live(store: Store, channel: str, known: LiveState | None = None) -> Liv
     if found is None:
         return known
     data, etag = found
-    try:
-        return LiveState(LivePointer.model_validate(verify_checksum(data, store.url(path))), etag)
-    except ValidationError as error:
-        raise ArtifactCorrupt(
-            f"{store.url(path)} is not a live pointer of this version: {error.errors()[0]['msg']}; "
-            f"delete it and publish"
-        ) from error
+    return LiveState(verify_record(data, store.url(path), LivePointer, "delete it and publish"), etag)
 
 
 def log_path(channel: str, generation: int) -> str:

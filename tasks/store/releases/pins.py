@@ -52,4 +52,4 @@ def list_pins(store: Store) -> list[Pin]:
             _log.warning("the pin of release %s cannot be read: %s", release_id, error)
             return Pin(release=release_id, reason="cannot be read")
 
-    return [pin for pin in map_ordered(load, releases, 8) if pin is not None]
+    return [pin for pin in map_ordered(load, releases) if pin is not None]

@@ -1,23 +1,20 @@
 """Releases: written once, read by every reader."""
 
-import logging
 import re
-
-from pydantic import ValidationError
+from functools import partial
 
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, PublishConflict, StoreUnavailable
 from tasks.schema.release import RELEASE_ID, Release
 from tasks.store.artifacts.claims import claim
 from tasks.store.artifacts.manifests import MANIFEST
-from tasks.store.objects.checksum import add_checksum, verify_checksum
+from tasks.store.objects.checksum import add_checksum, verify_record
 from tasks.store.objects.interface import ConditionFailed, ConditionsUnsupported
-from tasks.store.objects.parallel import map_ordered
+from tasks.store.objects.parallel import map_readable
 from tasks.store.objects.retries import attempts
 from tasks.store.objects.store import Store
 
 FOLDER = "releases"
 _MAY_DIFFER = {"created_at", "run", "why", "schema_version"}
-_log = logging.getLogger(__name__)
 
 
 def release_path(release_id: str) -> str:
@@ -64,13 +61,10 @@ def read_release(store: Store, release_id: str) -> Release:
     """A release by id. Raises ArtifactMissing, ArtifactCorrupt."""
     path = release_path(release_id)
     try:
-        release = Release.model_validate(verify_checksum(store.read_bytes(path), store.url(path)))
+        data = store.read_bytes(path)
     except ArtifactMissing as error:
         raise ArtifactMissing(f"no release {release_id} in {store.root}; list the releases and choose one") from error
-    except ValidationError as error:
-        raise ArtifactCorrupt(
-            f"{store.url(path)} is not a release of this version: {error.errors()[0]['msg']}"
-        ) from error
+    release = verify_record(data, store.url(path), Release, "restore the file or publish again")
     if release.id != release_id:
         raise ArtifactCorrupt(f"{store.url(path)} describes release {release.id}; restore the file or publish again")
     return release
@@ -103,13 +97,5 @@ def check_complete(store: Store, release: Release) -> None:
 def list_releases(store: Store) -> list[Release]:
     """Every release, newest first. A damaged record is logged and left out."""
     ids = [info.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for info in store.list(FOLDER)]
-
-    def load(release_id: str) -> Release | None:
-        try:
-            return read_release(store, release_id)
-        except (ArtifactCorrupt, ArtifactMissing, ConfigError) as error:
-            _log.warning("left out of the list of releases: %s", error)
-            return None
-
-    found = [release for release in map_ordered(load, ids, 8) if release is not None]
+    found = map_readable(partial(read_release, store), ids, "list of releases")
     return sorted(found, key=lambda release: (release.created_at, release.id), reverse=True)

@@ -1,19 +1,16 @@
 """Products taken down by hand: a list that a channel's live release refers to, and every later release inherits."""
 
 import hashlib
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.schema.manifest import ArtifactRef, artifact_id
+from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import GateReport, LivePointer, Release
 from tasks.schema.tables import REMOVALS
+from tasks.store.artifacts.building import building
 from tasks.store.artifacts.cache import fetch_table
-from tasks.store.artifacts.claims import claim_artifact
-from tasks.store.artifacts.commit import commit
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.parquet import table_bytes
 from tasks.store.objects.store import Store
@@ -31,18 +28,11 @@ def read_removals(store: Store, ref: ArtifactRef | None) -> pa.Table:
 def store_removals(store: Store, removals: pa.Table) -> ArtifactRef:
     """Store the complete list, also an empty one, which brings back whatever was on an older list."""
     data = table_bytes(removals.sort_by("item_id").cast(REMOVALS))
-    parameters = {"sha256": hashlib.sha256(data).hexdigest()}
-    ref = ArtifactRef(kind="removals", id=artifact_id("removals", {}, parameters, RECIPE))
-    if claim_artifact(store, ref) is None:
-        with tempfile.TemporaryDirectory() as scratch:
-            (Path(scratch) / FILE).write_bytes(data)
-            rows = removals.num_rows
-            summary = {"items": rows}
-            commit(
-                store, "removals", ref.id, Path(scratch), recipe=RECIPE, parameters=parameters, summary=summary,
-                rows={FILE: rows},
-            )  # fmt: skip
-    return ref
+    with building(store, "removals", RECIPE, {}, {"sha256": hashlib.sha256(data).hexdigest()}) as build:
+        if build.reused is None:
+            (build.folder / FILE).write_bytes(data)
+            build.commit({"items": removals.num_rows}, {FILE: removals.num_rows})
+        return build.ref
 
 
 def carry_removals(store: Store, release: Release, live: LivePointer | None, run: str | None) -> Release:
