@@ -50,8 +50,9 @@ def test_contradictions_are_refused_together() -> None:
 def test_a_contradiction_with_the_recipes_own_values_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="patience 20"):
         FinetuneConfig(patience=20).resolve(LARGE)
-    with pytest.raises(ConfigError, match="6 evaluations"):
-        FinetuneConfig(steps=3, evaluations=6).resolve(SMALL)
+    with pytest.raises(ConfigError, match="1000 evaluations do not fit"):
+        FinetuneConfig(evaluations=1000).resolve(SMALL)
+    assert FinetuneConfig(steps=3).resolve(SMALL).evaluations == 3, "what is blank gives way"
 
 
 def test_caption_shares_may_not_all_be_zero() -> None:

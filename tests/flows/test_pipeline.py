@@ -23,6 +23,7 @@ from tasks.catalog.config import CatalogConfig
 from tasks.schema.errors import ArtifactMissing, CatalogError
 from tasks.schema.manifest import FOLDERS
 from tasks.sources.shop import FolderRoot
+from tasks.stages.embedding import further_images
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.cache import fetch, fetch_table
 from tasks.store.artifacts.manifests import list_artifacts, load_manifest
@@ -185,7 +186,9 @@ def test_nightly_reindex_follows_the_shop_and_rolls_back(
     assert {row["item_id"] for row in listed.to_pylist() if row["change"] == "new"} == after - before
     assert listed.num_rows == sum(changes.values()) - changes["unchanged"]
     fresh = embeddings.covered(store, first.model.id) - images
-    assert 0 < len(fresh) <= changes["new"] + changes["image_changed"], "only new images are embedded"
+    further = set(further_images(store, second.catalog)["image_sha256"].to_pylist())
+    assert fresh <= further | set(fetch_table(store, second.catalog, "items.parquet")["image_sha256"].to_pylist())
+    assert 0 < len(fresh - further) <= changes["new"] + changes["image_changed"], "only new images are embedded"
 
     assert roll_back(RollBackConfig()).release == first.id
     assert promote(PromoteConfig(release=second.id)).generation == 4
