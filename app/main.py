@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.api.routes import add_api
 from app.http.admission import Admission, ApiKey
-from app.http.allow_list import add_allow_list
+from app.http.allow_list import AT_ONCE, add_allow_list
 from app.http.guards import BodyLimit, SafeHeaders
 from app.http.origins import Origins
 from app.http.request_metrics import RequestMetrics
@@ -29,7 +29,6 @@ from app.settings import AppSettings
 from tasks.store.objects.settings import StoreSettings
 from tasks.store.objects.store import open_store
 
-_SPARE_THREADS = 16
 _SESSIONS = 2000  # open pages that have state, some 70 kB each; Gradio's own limit is 10 000
 
 
@@ -47,8 +46,8 @@ def create_app(settings: AppSettings | None = None, store_settings: StoreSetting
 
     @asynccontextmanager
     async def follow(app: FastAPI) -> AsyncIterator[None]:
-        # a thread for each search that is let in, and some for images
-        to_thread.current_default_thread_limiter().total_tokens = settings.max_in_flight + _SPARE_THREADS
+        # a thread for each search that is let in, and for each call of the page; images take what is free
+        to_thread.current_default_thread_limiter().total_tokens = settings.max_in_flight + AT_ONCE
         live.start()
         yield
         live.stop()

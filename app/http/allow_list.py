@@ -30,7 +30,7 @@ _READ = (
 _READ_BELOW = ("/static/", "/assets/", f"{_GRADIO}/heartbeat/", _FILE)
 _LONGEST_NAME = 255  # of a file, in bytes
 _CALL_BYTES = 200_000
-_AT_ONCE = 16  # calls of all open pages that are answered at a time, `_SPARE_THREADS` of `app.main`
+AT_ONCE = 16  # calls of all open pages that are answered at a time
 _MOST_WAITING = 256  # calls of all open pages; Gradio itself sets no limit
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -55,7 +55,7 @@ class AllowList:
 
     def __init__(self, gradio: ASGIApp, blocks: gr.Blocks, others: Sequence[BaseRoute]) -> None:
         self._gradio, self._blocks, self._others = gradio, blocks, others
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._calls = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +96,7 @@ class AllowList:
         """Answer a call of the page, when its turn comes."""
         call = _parsed(await read_whole(receive, _CALL_BYTES))
         self._check_call(call)
-        if self._calls >= _AT_ONCE + _MOST_WAITING:
+        if self._calls >= AT_ONCE + _MOST_WAITING:
             raise _Busy(f"{self._calls} calls of the page are under way. Ask again in a moment.")
         self._calls += 1
         try:

@@ -86,7 +86,7 @@ class Columns:
             if field not in explicit:
                 free = [name for name in self.found if name not in taken]
                 known = self._of_profile(field, profile) if profile and field in profile.columns else None
-                chosen = self._judged(field, _candidates(field, free)) if known is None else known
+                chosen = self._judged(field, candidates_for(field, free)) if known is None else known
                 if chosen:
                     columns[field] = Source(*chosen)
                 elif field in REQUIRED_FIELDS:
@@ -155,7 +155,7 @@ class Columns:
 
     def _code(self, candidates: Sequence[str]) -> Sequence[str]:
         """A category that is a number: read where no product type says it in words."""
-        types = _candidates("product_type", self.found)
+        types = candidates_for("product_type", self.found)
         if candidates and all(self._is_code(name) or self._is_kind(name) for name in types):
             self._suspect("category", "digits only")
             return candidates[:1]
@@ -194,7 +194,7 @@ def further_columns(found: Sequence[str], columns: Mapping[str, Source], profile
     ]
 
 
-def _candidates(field: str, found: Sequence[str]) -> list[str]:
+def candidates_for(field: str, found: Sequence[str]) -> list[str]:
     """Columns that may be ``field``, in the order of its spellings."""
     names: dict[str, list[str]] = {}
     for name in found:

@@ -1,6 +1,7 @@
 """Images that a table does not name as they are: files called like the ids, and other spellings of a file's name."""
 
 import posixpath
+import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from tasks.catalog.cells import as_text
-from tasks.catalog.columns import SPELLINGS
+from tasks.catalog.columns import candidates_for
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.profiles import key
 from tasks.catalog.tables.rows import EmbeddedImage
 from tasks.schema.errors import SourceMissing, SourceRefused
-from tasks.schema.files import Reading, SourceFiles
+from tasks.schema.files import Reading, SourceFiles, within
 
 _FOLDERS = ("images", "img", "imgs", "pictures", "photos", "image", "")
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
@@ -25,13 +25,10 @@ def named_by_id(
     config: CatalogConfig, files: SourceFiles, found: Sequence[str], sample: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
     """The pattern of images where no column names them and files beside the table are called like the ids; else {}."""
-    names = {key(name) for name in found}
     holds_bytes = any(isinstance(value, EmbeddedImage) for row in sample[:1] for value in row.values())
-    if config.columns.get("image") or holds_bytes or names & {key(name) for name in SPELLINGS["image"]}:
+    if config.columns.get("image") or holds_bytes or candidates_for("image", found):
         return {}
-    column = config.columns.get("item_id") or next(
-        (name for spelling in SPELLINGS["item_id"] for name in found if key(name) == key(spelling)), ""
-    )
+    column = config.columns.get("item_id") or next(iter(candidates_for("item_id", found)), "")
     ids = {as_text(row.get(column)).strip() for row in sample}
     base = config.anchor.images if config.images_root else config.table_folder
     if column and ids and "://" not in base:
@@ -63,6 +60,7 @@ class ForgivingFiles:
         self.root, self._files, self._embedded = files.root, files, embedded
         self.respelled = 0
         self._names = lru_cache(maxsize=256)(self._listed)
+        self._lock = threading.Lock()  # images are read by several threads: one lists a folder, and all are counted
 
     def read(self, uri: str, limit_bytes: int | None = None) -> bytes:
         """As `SourceFiles.read`."""
@@ -72,15 +70,17 @@ class ForgivingFiles:
         """As `SourceFiles.read_changed`."""
         if image := self._embedded.get(uri):
             found = image.version()
-            return Reading(None if found == version else _within(image.data(), limit_bytes, uri), found)
+            return Reading(None if found == version else within(image.data(), limit_bytes, uri), found)
         try:
             return self._files.read_changed(uri, version, limit_bytes)
         except SourceMissing:
-            other = self._other(uri)
+            with self._lock:
+                other = self._other(uri)
             if not other:
                 raise
             reading = self._files.read_changed(other, version, limit_bytes)
-            self.respelled += 1
+            with self._lock:
+                self.respelled += 1
             return reading
 
     def list(self, folder: str, suffix: str = "") -> list[str]:
@@ -103,9 +103,3 @@ class ForgivingFiles:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _within(data: bytes, limit_bytes: int | None, uri: str) -> bytes:
-    if limit_bytes is not None and len(data) > limit_bytes:
-        raise SourceRefused(f"{uri} has {len(data):,} bytes, which is over the limit of {limit_bytes:,}")
-    return data

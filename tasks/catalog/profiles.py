@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.catalog.cells import as_text
-from tasks.catalog.families import EXTRA_IMAGE, GALLERY, GROUP, Families
-
-Values = Mapping[str, Any]
+from tasks.catalog.families import EXTRA_IMAGE, GALLERY, GROUP, Families, Values
 
 
 def key(name: str) -> str:
@@ -82,7 +80,7 @@ _BIGCOMMERCE_KINDS = {
     "product": "product",
     "variant": "variant",
     "sku": "variant",
-    "image": "extra image",
+    "image": EXTRA_IMAGE,
     "rule": "rule",
 }
 
@@ -194,7 +192,6 @@ PROFILES: Sequence[Profile] = (
         unread=("average_rating", "rating_number", "videos", "bought_together", "author", "details"),
     ),
 )  # fmt: skip
-FORMATS = tuple(dict.fromkeys(profile.name for profile in PROFILES))
 
 
 def profile_of(found: Sequence[str], wanted: str = "auto") -> Profile | None:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
+from tasks.schema.errors import SourceRefused
+
 
 class Reading(NamedTuple):
     """What a look at a file found.
@@ -33,3 +35,10 @@ class SourceFiles(Protocol):
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """Names relative to the root of the files directly in ``folder``, sorted."""
         ...
+
+
+def within(data: bytes, limit_bytes: int | None, name: str) -> bytes:
+    """``data`` if it keeps the limit. Raises SourceRefused naming the file."""
+    if limit_bytes is not None and len(data) > limit_bytes:
+        raise SourceRefused(f"{name} is larger than the limit of {limit_bytes} bytes; raise it or shrink the file")
+    return data

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tasks.schema.errors import ArtifactMissing, SourceMissing, SourceUnavailable, StoreUnavailable
-from tasks.sources.root import within
+from tasks.schema.files import within
 from tasks.store.objects.retries import attempts
 from tasks.store.objects.s3_clients import open_s3fs
 from tasks.store.objects.s3_errors import status_of, translated

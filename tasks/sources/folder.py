@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tasks.schema.errors import SourceMissing, SourceRefused, SourceUnavailable
-from tasks.sources.root import within
+from tasks.schema.files import within
 
 _CLOCK_TICK = 2.0  # seconds; two writes within one tick of a file system's clock have the same time
 

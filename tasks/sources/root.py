@@ -2,8 +2,6 @@
 
 from typing import Protocol
 
-from tasks.schema.errors import SourceRefused
-
 
 class Root(Protocol):
     """One place that files may be read from."""
@@ -25,10 +23,3 @@ class Root(Protocol):
     def list(self, folder: str, suffix: str) -> list[str]:
         """Sorted paths of the files directly in ``folder`` whose names end with ``suffix``. Raises SourceMissing."""
         ...
-
-
-def within(data: bytes, limit_bytes: int | None, name: str) -> bytes:
-    """``data`` if it keeps the limit. Raises SourceRefused naming the file."""
-    if limit_bytes is not None and len(data) > limit_bytes:
-        raise SourceRefused(f"{name} is larger than the limit of {limit_bytes} bytes; raise it or shrink the file")
-    return data

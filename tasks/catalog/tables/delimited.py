@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.catalog import text
-from tasks.catalog.tables.rows import RawRow, RawTable
+from tasks.catalog.tables.rows import RawRow, RawTable, by_column
 from tasks.schema.errors import CatalogError
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -64,11 +64,8 @@ def read_delimited(name: str, data: bytes, suffix: str, encoding: str, delimiter
 
 
 def _raw_row(index: int, source: str, record: Record, names: list[str]) -> RawRow:
-    values: dict[str, object] = {}
-    for name, cell in zip(names, record.cells, strict=False):
-        values[name] = values.get(name) or cell  # of two columns of one name, the first that says something
     reason = "malformed_row" if record.fault else ""
-    return RawRow(index, source, values, reason, record.fault, record.short)
+    return RawRow(index, source, by_column(names, record.cells), reason, record.fault, record.short)
 
 
 def _decoded(data: bytes, encoding: str) -> str:

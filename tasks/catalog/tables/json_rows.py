@@ -7,6 +7,8 @@ from tasks.catalog import text
 from tasks.catalog.tables.rows import RawRow, RawTable
 from tasks.schema.errors import CatalogError
 
+_FEW_KEYS = 6  # of an object that holds a list of products beside a count, a page, a shop's name
+
 
 def read_json(name: str, data: bytes) -> RawTable:
     """A .json or .jsonl file. Raises CatalogError where it is JSON of a shape that holds no rows."""
@@ -24,10 +26,9 @@ def _entries(name: str, data: bytes) -> list[Any] | None:
     """The entries of one JSON document; None where each line is one of its own."""
     if data.startswith(b"["):
         try:
-            found = json.loads(data)
+            return list(json.loads(data))
         except (ValueError, RecursionError) as error:
             raise CatalogError(f"{name} starts like a JSON array but is not one ({error}).") from error
-        return found if isinstance(found, list) else [found]
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -52,17 +53,17 @@ def _rows_of(name: str, document: Any) -> list[Any]:
             "DataFrame.to_json(orient='records', lines=True)."
         )
     flat = any(not isinstance(value, (list, dict)) for value in document.values())
-    if len(lists) == 1 and (not flat or len(document) <= len(lists) + 5) and "title" not in document:
+    if len(lists) == 1 and (not flat or len(document) <= _FEW_KEYS) and "title" not in document:
         return next(iter(lists.values()))
     if len(lists) > 1 and not flat:
         raise CatalogError(
             f"{name} holds several lists of objects ({', '.join(lists)}): expected one list of products. Write that "
             "list to a file of its own."
         )
-    for inner in inside:  # {"data": {"products": [...]}}
-        if isinstance(inner, dict) and not flat and not lists:
-            return _rows_of(name, inner)
-    return [document]
+    within = next((value for value in inside if isinstance(value, dict)), None)
+    return (
+        _rows_of(name, within) if within is not None and not flat and not lists else [document]
+    )  # {"data": {"products": [...]}}
 
 
 def _json_line(index: int, source: str, line: bytes) -> RawRow:

@@ -1,14 +1,13 @@
 """Rows of a parquet file, images that are in it included."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.catalog.tables.rows import EmbeddedImage, RawRow, RawTable
+from tasks.catalog.tables.rows import EmbeddedImage, RawRow, RawTable, by_column
 from tasks.schema.errors import CatalogError
 
 #: How the files of each kind of image begin, beside a box `ftyp` (AVIF).
@@ -29,21 +28,18 @@ def read_parquet(name: str, data: bytes) -> RawTable:
 def _rows(name: str, names: Sequence[str], batches: Sequence[pa.RecordBatch]) -> Iterator[RawRow]:
     first = 0
     for batch in batches:
-        columns = [_values(column, f"{name}#{{row}}/{at}", first) for at, column in enumerate(batch.columns)]
-        for at in range(batch.num_rows):
-            values: dict[str, Any] = {}
-            for column, found in zip(names, columns, strict=True):
-                if values.get(column) is None:  # of two columns of one name, the first that says something
-                    values[column] = found[at]
-            yield RawRow(first + at, f"{name}#{first + at}", values)
+        rows = [f"{name}#{first + at}" for at in range(batch.num_rows)]
+        columns = [_values(column, [f"{row}/{at}" for row in rows]) for at, column in enumerate(batch.columns)]
+        for at, row in enumerate(rows):
+            yield RawRow(first + at, row, by_column(names, (cells[at] for cells in columns)))
         first += batch.num_rows
 
 
-def _values(column: pa.Array, place: str, first: int) -> list[Any]:
+def _values(column: pa.Array, places: Sequence[str]) -> list[Any]:
     """Python values; images stay in the table until they are asked for."""
     images = _image_bytes(column)
     if images is not None:
-        return [_image(column, images, at, place.format(row=first + at)) for at in range(len(column))]
+        return [_image(column, images, at, place) for at, place in enumerate(places)]
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:  # arrow does not check its strings
@@ -53,8 +49,7 @@ def _values(column: pa.Array, place: str, first: int) -> list[Any]:
 
 def _image(column: pa.Array, images: pa.Array, at: int, place: str) -> Any:
     if images[at].is_valid:
-        bytes_of: Callable[[], bytes] = partial(lambda cell: cell.as_py(), images[at])
-        return EmbeddedImage(f"embedded://{place}", bytes_of)
+        return EmbeddedImage(f"embedded://{place}", images[at].as_py)
     return column[at].as_py()  # a struct of data sets may name a path instead
 
 

@@ -33,6 +33,16 @@ class EmbeddedImage(NamedTuple):
         return hashlib.sha256(self.data()).hexdigest()[:32]
 
 
+def by_column(names: Iterable[str], cells: Iterable[Any]) -> dict[str, Any]:
+    """Cells by their columns' names; of two columns of one name, the first that says something."""
+    values: dict[str, Any] = {}
+    for name, cell in zip(names, cells, strict=False):
+        found = values.get(name)
+        if found is None or found == "":
+            values[name] = cell
+    return values
+
+
 @dataclass(frozen=True)
 class RawTable:
     """``columns`` in the table's order; ``rows`` may be read once."""

@@ -2,9 +2,8 @@
 
 import io
 import zipfile
-from typing import Any
 
-from tasks.catalog.tables.rows import RawRow, RawTable
+from tasks.catalog.tables.rows import RawRow, RawTable, by_column
 from tasks.schema.errors import CatalogError
 
 
@@ -30,13 +29,5 @@ def read_workbook(name: str, data: bytes) -> RawTable:
     filled = [
         (at, row) for at, row in enumerate(cells[header + 1 :], header + 2) if any(cell is not None for cell in row)
     ]
-    rows = [RawRow(index, f"{name}:{at}", _named(names, row)) for index, (at, row) in enumerate(filled)]
+    rows = [RawRow(index, f"{name}:{at}", by_column(names, row)) for index, (at, row) in enumerate(filled)]
     return RawTable(list(dict.fromkeys(name for name in names if name)), rows)
-
-
-def _named(names: list[str], cells: list[Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, cell in zip(names, cells, strict=False):
-        if name and values.get(name) is None:
-            values[name] = cell
-    return values
