@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.catalog.abo import is_abo, read_abo
 from tasks.catalog.captions import captions_of
+from tasks.catalog.catalog_summary import summary_of
 from tasks.catalog.categories import class_of
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.image_names import ForgivingFiles
@@ -18,6 +19,7 @@ from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
 from tasks.catalog.images import ImageFault, ImageLimits
 from tasks.catalog.listing import Listing, Reject, SourceRows
 from tasks.catalog.placeholders import Placeholder, find_placeholders
+from tasks.catalog.product_images import further_images, read_further_images, read_images, uri_of
 from tasks.catalog.sources import known_sources, sources_table
 from tasks.catalog.splits import Known, Member, designs_and_splits
 from tasks.catalog.subset import choose_subset
@@ -27,7 +29,7 @@ from tasks.schema.errors import CatalogError
 from tasks.schema.files import SourceFiles
 from tasks.schema.manifest import canonical_json
 from tasks.schema.progress import Progress, silent
-from tasks.schema.tables import FURTHER_IMAGES, ITEMS, REJECTS, SPLITS
+from tasks.schema.tables import ITEMS, REJECTS
 
 _BLOCK = 8_192  # rows that are Python objects at once: each takes two kilobytes
 
@@ -82,18 +84,20 @@ def prepare_catalog(
     forgiving = ForgivingFiles(files, source.embedded)
     reader = ImageReader(forgiving, write_image, limits, config.picture_threads, known_sources(sources))
     first_images = [listing.image for listing in picked]
-    images = _read_images(reader, picked, lambda share, message: progress(0.05 + 0.7 * share, message))
+    images = read_images(reader, picked, lambda share, message: progress(0.05 + 0.7 * share, message))
     good, refused = _by_image(picked, images)
     rejects = _rejects_table([*source.rejects, *refused])
     _check(config, source, len(picked), len(refused), rejects)
     items = _items_table(good, config, parent)
     placeholders = find_placeholders(items)
     items = _unused(items, placeholders)
-    more = [location for listing, _ in good for location in _further(listing, config)]
-    images |= reader.read_all(more, lambda share, message: progress(0.75 + 0.2 * share, f"further {message}"))
-    further = further_images([listing for listing, _ in good], images, config)
+    kept = [listing for listing, _ in good]
+    images |= read_further_images(
+        reader, kept, config, lambda share, message: progress(0.75 + 0.2 * share, f"further {message}")
+    )
+    further = further_images(kept, images, config)
     progress(1.0, f"{items.num_rows:,} items, {rejects.num_rows:,} rows refused")
-    summary = _summary(config, source, len(picked), items, rejects) | {
+    summary = summary_of(config, source, len(picked), items, rejects) | {
         "pictures_read": reader.images_read,
         "pictures_found_respelled": forgiving.respelled,
         "further_pictures": further.num_rows,
@@ -108,43 +112,6 @@ def reads_table(config: CatalogConfig, files: SourceFiles) -> bool:
     if config.names_table or config.format == "abo":
         return config.names_table
     return config.format != "auto" or (not is_abo(files) and bool(table_shards(files, config.table)))
-
-
-def _read_images(reader: ImageReader, listings: Sequence[Listing], progress: Progress) -> dict[str, SourceImage]:
-    """What is at each location. A listing whose image cannot be used takes the next that can."""
-    images = reader.read_all([listing.image for listing in listings], progress)
-    waiting = [listing for listing in listings if listing.further_images]
-    while waiting := [one for one in waiting if one.further_images and isinstance(images[one.image].found, ImageFault)]:
-        images |= reader.read_all([one.further_images[0] for one in waiting], silent)
-        for one in waiting:
-            one.image, one.further_images = one.further_images[0], one.further_images[1:]
-    return images
-
-
-def _further(listing: Listing, config: CatalogConfig) -> Sequence[str]:
-    return listing.further_images[: config.images_per_product - 1]
-
-
-def further_images(listings: Sequence[Listing], images: Mapping[str, SourceImage], config: CatalogConfig) -> pa.Table:
-    """The FURTHER_IMAGES table: what else of each listing can be used, each image once."""
-    rows: list[tuple[str, int, str, str]] = []
-    for listing in listings:
-        seen = {_sha256(images[listing.image])}
-        for location in _further(listing, config):
-            sha256 = _sha256(images[location])
-            if sha256 and sha256 not in seen:
-                rows.append((listing.item_id, len(seen), sha256, _uri(location, config.root)))
-                seen.add(sha256)
-    columns = zip(*rows, strict=True) if rows else ([] for _ in FURTHER_IMAGES.names)
-    return pa.table(dict(zip(FURTHER_IMAGES.names, map(list, columns), strict=True)), schema=FURTHER_IMAGES)
-
-
-def _sha256(image: SourceImage) -> str:
-    return image.found.sha256 if isinstance(image.found, StoredImage) else ""
-
-
-def _uri(location: str, root: str) -> str:
-    return location if "://" in location else f"{root.rstrip('/')}/{location}"
 
 
 def _picked(config: CatalogConfig, listings: list[Listing], parent: pa.Table | None) -> list[Listing]:
@@ -269,53 +236,7 @@ def _row(listing: Listing, image: StoredImage, group_id: str, split: str, root: 
         "image_sha256": image.sha256,
         "image_width": image.width,
         "image_height": image.height,
-        "source_uri": _uri(listing.image, root),
+        "source_uri": uri_of(listing.image, root),
         "source_sha256": image.source_sha256,
         "text_sha256": hashlib.sha256(canonical_json(texts).encode()).hexdigest(),
     }
-
-
-def _summary(
-    config: CatalogConfig, source: SourceRows, picked: int, items: pa.Table, rejects: pa.Table
-) -> dict[str, Any]:
-    splits = Counter(items.column("split").to_pylist())
-    groups = Counter(items.column("group_id").to_pylist())
-    reasons = Counter(rejects.column("reason").to_pylist())
-    summary = {
-        "source": config.source,
-        "format": "table" if "columns" in source.facts else "abo",
-        "rows": source.rows,
-        "items": items.num_rows,
-        "rejected": rejects.num_rows,
-        "left_out": len(source.listings) - picked,
-        "groups": len(groups),
-        "largest_group": max(groups.values(), default=0),
-        "pictures": len(set(items.column("image_sha256").to_pylist())),
-        "splits": {split: splits[split] for split in SPLITS},
-        "rejects": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
-        "categories": _counted(items, "category_l1"),
-        "languages": _counted(items, "language"),
-        **source.facts,
-    }
-    return summary | {"warnings": _warnings(summary)}
-
-
-def _counted(items: pa.Table, column: str) -> dict[str, int]:
-    counts = Counter(items.column(column).to_pylist())
-    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def _warnings(summary: Mapping[str, Any]) -> list[str]:
-    """What a careful reader would notice in the figures."""
-    warnings = []
-    for split in ("train", "val", "test"):
-        if not summary["splits"][split]:
-            warnings.append(f"No item is in {split}: the shop has too few groups ({summary['groups']}) for its shares.")
-    if summary["largest_group"] > max(20, summary["items"] * 0.05):
-        warnings.append(
-            f"One group has {summary['largest_group']} of {summary['items']} items: "
-            "titles may be too alike to tell designs apart; map group_id."
-        )
-    if len(summary["categories"]) == 1 and summary["items"] > 1:
-        warnings.append("Every item has the same category: a classifier has nothing to learn; see category_level.")
-    return warnings
