@@ -213,16 +213,19 @@ def _understood(row: int, source: str, item_id: str, entry: Mapping[str, Any], l
 
 def _located(listing: Listing, paths: Mapping[str, str], config: CatalogConfig) -> Listing | Reject:
     """The listing with the path of its image in the place of the image_id."""
-    path = paths.get(listing.image, "")
-    if not path or ".." in path.split("/"):
+    own = _image_path(path := paths.get(listing.image, ""), config)
+    if not own:
         reason = "picture_outside_root" if path else "picture_not_found"
         return _rejected(listing, reason, f"image_id {listing.image!r} has the path {path!r} in {IMAGES_TABLE}")
-    listing.image = f"images/{config.abo_images}/{path.lstrip('/')}"
-    further = (paths.get(image, "") for image in listing.further_images)
-    listing.further_images = tuple(
-        f"images/{config.abo_images}/{path.lstrip('/')}" for path in further if path and ".." not in path.split("/")
-    )
+    listing.image = own
+    further = (_image_path(paths.get(image, ""), config) for image in listing.further_images)
+    listing.further_images = tuple(filter(None, further))
     return listing
+
+
+def _image_path(path: str, config: CatalogConfig) -> str:
+    """A path of the table of images, relative to the export; "" where there is none, or it leads elsewhere."""
+    return f"images/{config.abo_images}/{path.lstrip('/')}" if path and ".." not in path.split("/") else ""
 
 
 def _settle_classes(listings: Sequence[Listing], config: CatalogConfig) -> None:

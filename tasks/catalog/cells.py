@@ -106,11 +106,12 @@ def is_pattern(column: str) -> bool:
 
 
 def pattern_columns(pattern: str) -> list[str]:
-    """Columns that a pattern names; [] where it is none, or no valid one."""
+    """Columns that a pattern names; [] where it is none, or asks for what text cannot be: ``{id:d}``."""
     try:
-        fields = [name for _, name, _, _ in Formatter().parse(pattern) if name is not None]
+        parts = [(name, format("", form or "")) for _, name, form, _ in Formatter().parse(pattern) if name is not None]
     except ValueError:
         return []
+    fields = [name for name, _ in parts]
     return [] if any(not name for name in fields) else fields
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.catalog.splits import FEWEST
 from tasks.classifier.classes import why_none
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import FinetuneConfig
@@ -15,7 +16,6 @@ from tasks.store.objects.store import Store
 
 Split = Literal["val", "test"]
 _MEASURED: tuple[Split, ...] = ("val", "test")
-FEWEST = 2  # of one item, every answer is the right one
 CUT_OFFS = (1, 5, 10)  # of recall, in the headline
 
 

@@ -179,6 +179,8 @@ def test_images_called_like_the_ids(tmp_path: Path) -> None:
     assert found(named, "image") == [("red.jpg",)]
     with pytest.raises(CatalogError, match="'image' is made of 'nr', which is not a column"):
         prepared(tmp_path, "id,title\n1,Mug\n", columns={"image": "img/{nr}.jpg"})
+    with pytest.raises(CatalogError, match=r"'image' is mapped to 'img/\{id:d\}\.jpg', which is not a column"):
+        prepared(tmp_path, "id,title\n1,Mug\n", columns={"image": "img/{id:d}.jpg"})
 
 
 def test_amazon_reviews(tmp_path: Path) -> None:
