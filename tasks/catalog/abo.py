@@ -213,7 +213,8 @@ def _understood(row: int, source: str, item_id: str, entry: Mapping[str, Any], l
 
 def _located(listing: Listing, paths: Mapping[str, str], config: CatalogConfig) -> Listing | Reject:
     """The listing with the path of its image in the place of the image_id."""
-    own = _image_path(path := paths.get(listing.image, ""), config)
+    path = paths.get(listing.image, "")
+    own = _image_path(path, config)
     if not own:
         reason = "picture_outside_root" if path else "picture_not_found"
         return _rejected(listing, reason, f"image_id {listing.image!r} has the path {path!r} in {IMAGES_TABLE}")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from tasks.catalog.splits import FEWEST
 from tasks.retrieval.config import EvaluationConfig
 from tasks.schema.errors import ConfigError
 from tasks.schema.evaluation import SINGLE_POSITIVE
 from tasks.schema.manifest import ArtifactRef, Manifest, canonical_json
 from tasks.schema.tables import CAPTION_KINDS
-from tasks.stages.choosing import FEWEST, too_few_to_measure
+from tasks.stages.choosing import too_few_to_measure
 from tasks.stages.encoders import load_encoder
 from tasks.store.artifacts import embeddings
 from tasks.store.artifacts.building import Build
