@@ -28,9 +28,9 @@ _TAGS = ["open_clip", "clip", "product-search", "image-text-retrieval"]
 class CardFacts:
     """What a card tells: counts and figures of the product's own, never the shop's texts, names or images.
 
-    model: the stored card (name, parameters, embed_dim, image_size, context_length, random_weights). base: hub id of
-    the weights it started from. training: {"items", "batch_size", "steps", "best_step"} and "groups" where known, empty
-    where nothing was trained. metrics, baseline, differences: as `metrics_table` takes them.
+    model: the stored card (name, spec, parameters, embed_dim, image_size, context_length, random_weights). base: hub
+    id of the weights it started from. training: {"items", "batch_size", "steps", "best_step"} and "groups" where known,
+    empty where nothing was trained. metrics, baseline, differences: as `metrics_table` takes them.
     """
 
     release: str
@@ -43,6 +43,11 @@ class CardFacts:
     differences: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gates: Sequence[Gate] = ()
     notes: Sequence[str] = ()
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether it started from random weights, and so knows nothing but the catalogue."""
+        return self.model.get("spec") == "small"
 
 
 def render_model_card(facts: CardFacts) -> str:

@@ -1,6 +1,10 @@
 """Models for others: a hub's folder, and a checkpoint in one file."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import open_clip
@@ -17,15 +21,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     materialise("small", folder)
     (folder / "training_log.json").write_text("{}")
-    (folder / "tokenizer_config.json").write_text("{}")
     return folder
 
 
 def test_a_hub_s_folder_has_what_open_clip_reads_and_nothing_of_this_machine(small: Path, tmp_path: Path) -> None:
-    write_hub_folder(small, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, "tokenizer_config.json"}
-    assert json.loads((tmp_path / CONFIG_FILE).read_text()).keys() == {"model_cfg", "preprocess_cfg"}
-    assert (tmp_path / WEIGHTS_FILE).read_bytes() == (small / WEIGHTS_FILE).read_bytes()
+    source = tmp_path / "source"
+    shutil.copytree(small, source)
+    (source / "merges.txt").write_text("a tokenizer's own file")
+    out = tmp_path / "out"
+    out.mkdir()
+    write_hub_folder(source, out)
+    assert {path.name for path in out.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, "merges.txt"}
+    assert json.loads((out / CONFIG_FILE).read_text()).keys() == {"model_cfg", "preprocess_cfg"}
+    assert (out / WEIGHTS_FILE).read_bytes() == (small / WEIGHTS_FILE).read_bytes()
 
 
 def test_a_checkpoint_is_read_without_code_by_both_its_names(small: Path, tmp_path: Path) -> None:
@@ -41,6 +49,27 @@ def test_a_checkpoint_is_read_without_code_by_both_its_names(small: Path, tmp_pa
     torch.nn.init.zeros_(model.logit_scale)
     open_clip.load_checkpoint(model, str(path))
     assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+
+
+def test_once_it_is_on_a_hub_it_loads_by_its_name(small: Path, tmp_path: Path) -> None:
+    """As far as that goes without a network: from the hub's own cache, in a process that reads its settings anew."""
+    repository = tmp_path / "hub/models--shop--tiny"
+    snapshot = repository / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("a" * 40)
+    write_hub_folder(small, snapshot)
+    code = (
+        "import open_clip\nmodel, _, preprocess = open_clip.create_model_and_transforms('hf-hub:shop/tiny')\n"
+        "tokens = open_clip.get_tokenizer('hf-hub:shop/tiny')(['red mug'])\n"
+        "print(model.eval().encode_text(tokens)[0].tolist())"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    model = open_clip.create_model(f"local-dir:{small}").eval()
+    expected = model.encode_text(open_clip.get_tokenizer(f"local-dir:{small}")(["red mug"]))[0].tolist()
+    assert json.loads(ran.stdout.strip().splitlines()[-1]) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,9 @@ def test_weights_that_were_not_trained_here_are_called_so(
     text = card(model=model, base=base, training={})
     assert expected in text and "no step of training" in text and "base_model_relation" not in text
     assert ModelCard(text).data.base_model == base
+
+
+def test_a_model_trained_from_random_weights_has_no_base_to_speak_of() -> None:
+    text = card(model={**MODEL, "spec": "small", "random_weights": False}, base=None)
+    assert "from random weights" in text and "base weights learned" not in text
+    assert "base weights learned" in card()

@@ -20,7 +20,7 @@ from tasks.clip.encoder import Encoder
 from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactMissing, ConfigError, StoreUnavailable, TerminalError
 from tasks.schema.progress import silent
-from tasks.stages import exporting, original_layout
+from tasks.stages import exporting, model_cards, original_layout
 from tasks.stages.exporting import Exported
 from tasks.store.artifacts.cache import fetch, fetch_table
 from tasks.store.artifacts.manifests import load_manifest
@@ -130,6 +130,17 @@ def test_figures_are_those_of_the_evaluation_also_for_a_night(store: Store, expo
     assert figures(LIVE, "metrics_val_baseline.json")["ckpt"] is None
     assert figures(NIGHT, "metrics_test.json") == figures(FIRST, "metrics_test.json"), "a night keeps the model"
     assert not (exported(FIRST) / RETRIEVAL / "metrics_test_baseline.json").exists()
+
+
+def test_figures_whose_release_was_collected_are_named_as_missing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collected(_: Store, release: str) -> None:
+        raise ArtifactMissing(f"no release {release}")
+
+    monkeypatch.setattr(model_cards, "read_release", collected)
+    assert export(store, NIGHT, tmp_path / "out").lacks == ("no metrics: its model was not measured",)
+    assert "Not measured." in (tmp_path / "out/hub/README.md").read_text()
 
 
 def test_classes_are_ranked_as_by_the_stored_head(store: Store, exported: Callable[[str], Path]) -> None:
