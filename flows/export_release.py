@@ -1,7 +1,7 @@
 """Write a release into a folder: the files of the original project, and the model with its card for a hub.
 
-python -m flows.export --folder out/release
-python -m flows.export --folder out/release --release 0123456789abcdef --license apache-2.0 --images
+python -m flows.export_release --folder out/release
+python -m flows.export_release --folder out/release --release 0123456789abcdef --license apache-2.0 --images
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.run_names import run_name
-from tasks.export import export_release as export_release_task
+from tasks.export_release import export_release as export_release_task
 from tasks.schema.command import run_from_terminal
 from tasks.schema.config import Config
 from tasks.schema.release import CHANNEL, RELEASE_ID

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.export import ExportConfig, export_release
+from flows.export_release import ExportConfig, export_release
 from tasks.schema.errors import ConfigError
 from tests.conftest import TinyShop
 
@@ -44,7 +44,7 @@ def test_wrong_parameters_are_refused(wrong: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_it_runs_from_a_terminal(shop: TinyShop, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flows.export", "--folder", str(tmp_path / "out"), "--release", "first"]
+    command = [sys.executable, "-m", "flows.export_release", "--folder", str(tmp_path / "out"), "--release", "first"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/hub/README.md").is_file() and "abo_images.index" in done.stdout
