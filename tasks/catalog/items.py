@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tasks.catalog.captions import captions_of
 from tasks.catalog.config import CatalogConfig
+from tasks.catalog.placeholders import Placeholder
 from tasks.catalog.product_images import ImageLists, found_at, uris_of
 from tasks.catalog.splits import KNOWN, designs_and_splits
 from tasks.schema.tables import ITEMS
@@ -22,16 +23,16 @@ _TEXTS = ("brand", "category", "color", "description", "material", "pattern", "p
 
 def items_table(
     listings: pa.Table, lists: ImageLists, images: pa.Table, config: CatalogConfig, parent: pa.Table | None
-) -> pa.Table:
+) -> tuple[pa.Table, list[Placeholder]]:
     """The items (ITEMS) of these listings (LISTINGS), whose own images (SOURCES) are good, in their order.
 
-    ``parent`` is the previous catalogue's items: they keep their splits.
+    ``parent`` is the previous catalogue's items: they keep their splits. Beside them, the images that stand for none.
     """
     found = found_at(images, lists.own)
     known = None if parent is None else parent.select(KNOWN.names).cast(KNOWN)
     shares = config.train_share, config.val_share
     sha256 = found["image_sha256"].combine_chunks()
-    designs, splits = designs_and_splits(listings, sha256, config.split_seed, *shares, known)
+    designs, splits, placeholders = designs_and_splits(listings, sha256, config.split_seed, *shares, known)
     columns: dict[str, Any] = {name: listings[name] for name in _AS_LISTED} | {
         "group_id": pa.array(designs, pa.string()),
         "split": pa.array(splits, pa.string()),
@@ -44,7 +45,7 @@ def items_table(
     blocks = [listings.slice(start, _BLOCK) for start in range(0, len(listings), _BLOCK)]
     columns["captions"] = pa.chunked_array(map(captions_of, blocks), ITEMS.field("captions").type)
     columns["text_sha256"] = pa.chunked_array(map(_text_sha256, blocks), pa.string())
-    return pa.table([columns[name] for name in ITEMS.names], schema=ITEMS).combine_chunks()
+    return pa.table([columns[name] for name in ITEMS.names], schema=ITEMS).combine_chunks(), placeholders
 
 
 def _text_sha256(listings: pa.Table) -> pa.Array:

@@ -17,7 +17,6 @@ from tasks.catalog.image_reader import ImageReader
 from tasks.catalog.images import ImageLimits
 from tasks.catalog.items import items_table
 from tasks.catalog.listing import Reject, SourceRows
-from tasks.catalog.placeholders import Placeholder, find_placeholders
 from tasks.catalog.product_images import ImageLists, Numbers, found_at, further_images, read_images, read_more
 from tasks.catalog.sources import sources_table
 from tasks.catalog.subset import choose_subset
@@ -26,7 +25,7 @@ from tasks.catalog.tables.open_table import table_shards
 from tasks.schema.errors import CatalogError
 from tasks.schema.files import SourceFiles
 from tasks.schema.progress import Progress, silent
-from tasks.schema.tables import ITEMS, REJECTS
+from tasks.schema.tables import REJECTS
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,7 @@ def prepare_catalog(
     _check(config, source, len(picked), len(refused), rejects)
     order = pc.take(pa.array(is_good), pc.sort_indices(picked["item_id"].take(pa.array(is_good)))).to_numpy()
     good, kept = picked.take(pa.array(order)), lists.take(order)
-    items = items_table(good, kept, images, config, parent)
-    placeholders = find_placeholders(items)
-    items = _unused(items, placeholders)
+    items, placeholders = items_table(good, kept, images, config, parent)
     most = config.images_per_product - 1
     images = read_more(
         reader, images, kept.further(most)[1], lambda share, message: progress(0.75 + 0.2 * share, f"further {message}")
@@ -189,12 +186,3 @@ def _commonest(rejects: pa.Table) -> list[str]:
         f"{first[reason]['detail']})"
         for reason, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
     ]
-
-
-def _unused(items: pa.Table, placeholders: Sequence[Placeholder]) -> pa.Table:
-    """The items, those with a placeholder for an image neither trained nor measured on."""
-    if not placeholders:
-        return items
-    shown = pc.is_in(items["image_sha256"], pa.array([placeholder.image_sha256 for placeholder in placeholders]))
-    split = pc.if_else(shown, "unused", items["split"]).combine_chunks()
-    return items.set_column(ITEMS.get_field_index("split"), ITEMS.field("split"), split)

@@ -8,7 +8,7 @@ move, by rank, into the split that lacks them.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.catalog.groups import designs_of
+from tasks.catalog.placeholders import Placeholder, find_placeholders
 
 #: Who keeps an item or an image that two splits claim. Test first: it is the smallest and the figures rest on it.
 PRECEDENCE = ("test", "val", "train")
@@ -43,14 +44,21 @@ def split_of_group(group_id: str, seed: str, train: float, val: float) -> str:
     return "train" if place < train else "val" if place < train + val else "test"
 
 
-def assign_splits(members: pa.Table, seed: str, train: float, val: float, known: pa.Table | None = None) -> list[str]:
-    """The split of each member (MEMBERS), in their order.
+def assign_splits(
+    members: pa.Table,
+    seed: str,
+    train: float,
+    val: float,
+    known: pa.Table | None = None,
+    idle: Collection[str] = (),
+) -> list[str]:
+    """The split of each member (MEMBERS), in their order; one whose image is among ``idle`` is unused.
 
     An item of the previous catalogue (``known``: KNOWN) keeps its split as long as no group or image straddles. A new
     item takes the split its group already has, else the one its group's hash falls in, unless a split would be left
     with fewer than ``FEWEST`` items: then new groups move there, see `_fill`.
     """
-    coded = _Members.of(members, KNOWN.empty_table() if known is None else known)
+    coded = _Members.of(members, KNOWN.empty_table() if known is None else known, idle)
     of_group = _group_splits(coded, seed, train, val)
     splits = _item_splits(coded, of_group)
     if moved := _fill(coded, splits, _shares(train, val), seed):
@@ -63,21 +71,24 @@ def assign_splits(members: pa.Table, seed: str, train: float, val: float, known:
 
 def designs_and_splits(
     listings: pa.Table, images: pa.Array, seed: str, train: float, val: float, known: pa.Table | None = None
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], list[Placeholder]]:
     """The design and the split of each listing (LISTINGS), whose image has the sha256 beside it; ``known`` is of KNOWN.
 
     Where designs by title leave a split with fewer than ``FEWEST`` items, those that hold too many are taken apart, see
-    `designs_of`.
+    `designs_of`. Items with an image that stands for none (the placeholders) are unused.
     """
     before = KNOWN.empty_table() if known is None else known
     settled = set(before.filter(pc.is_in(before["split"], pa.array(PRECEDENCE)))["group_id"].unique().to_pylist())
     for trust_titles in (True, False):
         designs = designs_of(listings, settled, trust_titles)
         columns = [listings["item_id"], pa.array(designs, pa.string()), images]
-        splits = assign_splits(pa.table(columns, schema=MEMBERS), seed, train, val, known)
+        members = pa.table(columns, schema=MEMBERS)
+        placeholders = find_placeholders(members.append_column("title", listings["title"]))
+        idle = {placeholder.image_sha256 for placeholder in placeholders}
+        splits = assign_splits(members, seed, train, val, known, idle)
         if not _lacking(Counter(splits), _shares(train, val)):
             break
-    return designs, splits
+    return designs, splits, placeholders
 
 
 def _shares(train: float, val: float) -> dict[str, float]:
@@ -93,7 +104,7 @@ class _Members:
     """Members by number: ``group`` and ``image`` are places in ``groups`` and ``images``.
 
     ``before``, ``group_before``, ``image_before``: the code of the split that the previous catalogue gave each member,
-    group and image. There _NONE stands for one that it did not have.
+    group and image. There _NONE stands for one that it did not have. ``idle``: whether a member is unused anyway.
     """
 
     groups: list[str]
@@ -103,9 +114,10 @@ class _Members:
     before: Codes
     group_before: Codes
     image_before: Codes
+    idle: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, members: pa.Table, known: pa.Table) -> "_Members":
+    def of(cls, members: pa.Table, known: pa.Table, idle: Collection[str]) -> "_Members":
         codes = pc.index_in(known["split"], pa.array(list(_NAMES))).to_numpy()
         newest_first = np.flatnonzero(codes != _UNUSED)[::-1]  # of several splits of one group the last counts
         group, image = (members[name].combine_chunks().dictionary_encode() for name in ("group_id", "image_sha256"))
@@ -115,6 +127,7 @@ class _Members:
             _numbers(image.indices), _looked_up(members["item_id"], known["item_id"], codes),
             _looked_up(group.dictionary, settled["group_id"], settled_codes),
             _looked_up(image.dictionary, settled["image_sha256"], settled_codes),
+            pc.is_in(members["image_sha256"], value_set=pa.array(list(idle), pa.string())).to_numpy(),
         )  # fmt: skip
 
 
@@ -131,7 +144,8 @@ def _looked_up(names: pa.Array, known: pa.ChunkedArray, codes: Codes) -> Codes:
 def _item_splits(members: _Members, of_group: Codes) -> list[str]:
     """The split of each member, from those of the groups: unused where it, or its image, was elsewhere before."""
     wanted = of_group[members.group]
-    splits = np.where((members.before == _NONE) | (members.before == wanted), wanted, _UNUSED)
+    stays = ~members.idle & ((members.before == _NONE) | (members.before == wanted))
+    splits = np.where(stays, wanted, _UNUSED)
     splits = np.where(splits == _keepers(members, splits)[members.image], splits, _UNUSED)
     return list(_NAMES[splits])
 
@@ -227,14 +241,15 @@ def _movable(members: _Members, splits: Sequence[str]) -> list[_Cluster]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    used = np.flatnonzero(~members.idle)
+    group, image = members.group[used], members.image[used]
     nodes = len(members.groups) + len(members.images)
-    ends = members.group, len(members.groups) + members.image
-    graph = coo_array((np.ones(len(splits), np.int8), ends), shape=(nodes, nodes))
-    joined = connected_components(graph, directed=False)[1][members.group].tolist()
-    known = np.stack([members.before, members.group_before[members.group], members.image_before[members.image]])
+    graph = coo_array((np.ones(len(used), np.int8), (group, len(members.groups) + image)), shape=(nodes, nodes))
+    joined = connected_components(graph, directed=False)[1][group].tolist()
+    known = np.stack([members.before[used], members.group_before[group], members.image_before[image]])
     fixed = {name for name, was_there in zip(joined, (known != _NONE).any(axis=0), strict=True) if was_there}
     clusters: dict[int, _Cluster] = defaultdict(_Cluster)
-    for group, split, name in zip(members.group, splits, joined, strict=True):
-        clusters[name].groups.add(members.groups[group])
-        clusters[name].splits[split] += 1
+    for at, name in zip(used.tolist(), joined, strict=True):
+        clusters[name].groups.add(members.groups[members.group[at]])
+        clusters[name].splits[splits[at]] += 1
     return [cluster for name, cluster in clusters.items() if name not in fixed]

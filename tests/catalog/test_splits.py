@@ -39,8 +39,10 @@ def members_table(members: Sequence[Member]) -> pa.Table:
     return pa.Table.from_pylist([member._asdict() for member in members], schema=MEMBERS)
 
 
-def assign_splits(shop: Shop, seed: str, train: float, val: float, known: pa.Table | None = None) -> list[str]:
-    return product.assign_splits(members_table(shop), seed, train, val, known)
+def assign_splits(
+    shop: Shop, seed: str, train: float, val: float, known: pa.Table | None = None, idle: Sequence[str] = ()
+) -> list[str]:
+    return product.assign_splits(members_table(shop), seed, train, val, known, idle)
 
 
 def straddling(members: Sequence[Member], splits: Sequence[str], key: Callable[[Member], Hashable]) -> int:
@@ -230,9 +232,22 @@ def test_designs_that_share_an_image_move_together() -> None:
         assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
 
 
+def test_items_of_a_placeholder_fill_no_split() -> None:
+    """They are unused, and neither join what shows them nor stand for what a split lacks."""
+    shop = [Member(f"i{n}", f"g{n}", "no image yet" if n % 2 else f"p{n}") for n in range(24)]
+    for seed in map(str, range(50)):
+        splits = assign_splits(shop, seed, 0.8, 0.1, idle=["no image yet"])
+        assert {split for member, split in zip(shop, splits, strict=True) if member.image_sha256[0] == "n"} == {
+            "unused"
+        }
+        assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
+        later = assign_splits(shop, seed, 0.8, 0.1, known_of(shop, splits), ["no image yet"])
+        assert later == splits
+
+
 def settled(shop: Sequence[Listing], known: pa.Table | None = None) -> tuple[list[str], list[str]]:
     images = pa.array([f"p-{one.item_id}" for one in shop])
-    return designs_and_splits(listings_table(shop), images, "s", 0.8, 0.1, known)
+    return designs_and_splits(listings_table(shop), images, "s", 0.8, 0.1, known)[:2]
 
 
 def titled(*titles: str, **more: object) -> list[Listing]:
