@@ -1,0 +1,184 @@
+"""Search a word index: a query's words, mended where the shop has no such word, against every product."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.lexical.documents import VALUE, VALUE_WORDS, phrase_of
+from tasks.lexical.index import LexicalIndex, open_index
+from tasks.lexical.spelling import Speller
+from tasks.lexical.words import Run, joined, normalise, spoken, stem, stopwords_of
+from tasks.schema.errors import ConfigError
+
+_OF_ALL = 0.01  # how much a product counts for a correction that has none of the query's other words
+_WORDS_READ = 32  # of a longer query the rest is left unread
+
+
+@dataclass(frozen=True)
+class LexicalAnswer:
+    """Rows of the index's items, best first, and how the query was read.
+
+    rows: (k,) int64. scores: (k,) float32, above 0; comparable within one answer only. corrected: the query with its
+    typos mended, None where it was taken as it is. unknown: its words that the shop does not have.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    corrected: str | None = None
+    unknown: tuple[str, ...] = ()
+
+
+class _Slot(NamedTuple):
+    """One word of a query: its other forms, each with the share of its score that counts here."""
+
+    forms: tuple[tuple[str, float], ...]
+
+
+class LexicalSearcher:
+    """One open index, immutable: searches may run in any number of threads."""
+
+    def __init__(self, index: LexicalIndex) -> None:
+        self._index = index
+        self._ids: dict[str, int] = index.bm25.vocab_dict
+        self._values: dict[str, list[int]] = {}
+        for token, code in self._ids.items():
+            if VALUE in token:
+                self._values.setdefault(token.partition(VALUE)[2], []).append(code)
+        self._speller = Speller(index.vocabulary)
+        self._stopwords = frozenset[str]().union(*map(stopwords_of, index.languages))
+
+    @classmethod
+    def open(cls, folder: Path) -> "LexicalSearcher":
+        """Memory-map the index in ``folder``. Raises ArtifactMissing, ArtifactCorrupt."""
+        return cls(open_index(folder))
+
+    @property
+    def rows(self) -> int:
+        """Products in the index."""
+        return self._index.rows
+
+    def search(self, text: str, top_k: int, allowed: np.ndarray | None = None) -> LexicalAnswer:
+        """The products that have most of a query's words, where these count most.
+
+        allowed: (n,) bool, rows that may be returned; None allows all. A product whose id, SKU or GTIN is ``text``
+        comes first, with an infinite score. Raises ConfigError.
+        """
+        if top_k < 1:
+            raise ConfigError(f"top_k={top_k}: expected 1 or more")
+        if allowed is not None and (allowed.shape != (self.rows,) or allowed.dtype != np.bool_):
+            raise ConfigError(f"allowed: found {allowed.dtype} of {allowed.shape}, expected bool of ({self.rows},)")
+        named = self._named(text)
+        text, corrected = normalise(text), None
+        if not len(named):
+            mended = self._mended(text)
+            text, corrected = mended, mended if mended != text else None
+        read = self._read(text)
+        scores = self._scores(read)
+        scores[named] = np.inf
+        if allowed is not None:
+            scores[~allowed] = 0
+        unknown = () if len(named) else tuple(joined(run) for run in read if not self._known(run))
+        return LexicalAnswer(*_best(scores, top_k), corrected, unknown)
+
+    def _named(self, text: str) -> np.ndarray:
+        """Rows that the whole text is the id, SKU or GTIN of."""
+        found = self._index.rows_named(text) if any(map(str.isalnum, text)) else ()
+        return np.unique(np.array(found, np.int64))
+
+    def _read(self, text: str) -> list[Run]:
+        read = self._index.vocabulary.read(text)[:_WORDS_READ]
+        return [run for run in read if joined(run) not in self._stopwords] or read
+
+    def _mended(self, text: str) -> str:
+        """The normalised text with its unknown words corrected."""
+        read = self._read(text)
+        mended = text
+        for run in reversed(read):  # from the end, so that places before it stay
+            word = joined(run)
+            if self._known(run) and not (len(run.parts) == 1 and self._speller.is_suspect(word)):
+                continue
+            others = [joined(other) for other in read if other is not run and self._known(other)]
+            found = self._speller.correct(word, partial(self._support, others))
+            if found != (word,):
+                mended = mended[: run.start] + " ".join(found) + mended[run.end :]
+        return mended
+
+    def _support(self, others: Sequence[str], words: tuple[str, ...]) -> float:
+        own = self._having_all(words)
+        return float((own & self._having_all(others)).sum() + _OF_ALL * own.sum())
+
+    def _having_all(self, words: Sequence[str]) -> np.ndarray:
+        having = np.ones(self.rows, np.bool_)
+        for word in words:
+            having &= self._form(word) > 0
+        return having
+
+    def _known(self, run: Run) -> bool:
+        return any(self._codes(word) for word in (joined(run), *spoken(run)))
+
+    def _codes(self, word: str) -> list[int]:
+        stems = {stem(word, language) for language in self._index.languages}
+        return sorted(self._ids[one] for one in stems if one in self._ids)
+
+    def _form(self, word: str) -> np.ndarray:
+        """(n,) scores of one word, by whichever of the shop's languages has it."""
+        return self._highest([[code] for code in self._codes(word)])
+
+    def _highest(self, alternatives: Sequence[list[int]]) -> np.ndarray:
+        scores = np.zeros(self.rows, np.float32)
+        for codes in alternatives:
+            np.maximum(scores, self._index.bm25.get_scores(codes), out=scores)
+        return scores
+
+    def _scores(self, read: Sequence[Run]) -> np.ndarray:
+        """(n,) BM25 of words and whole values, times the share of the query's words that a product has."""
+        total, matched = np.zeros(self.rows, np.float32), np.zeros(self.rows, np.float32)
+        slots = [slot for run in read for slot in _slots(run)]
+        for slot in slots:
+            score = np.zeros(self.rows, np.float32)
+            for word, share in slot.forms:
+                np.maximum(score, share * self._form(word), out=score)
+            total += score
+            matched += score > 0
+        total *= matched / max(1, len(slots))
+        for codes in self._whole_values(read):
+            total += self._highest([[code] for code in codes]) * (total > 0)
+        return total
+
+    def _whole_values(self, read: Sequence[Run]) -> list[list[int]]:
+        """Values of the shop's columns that the query names in full, the longest first, no word in two of them."""
+        for language in self._index.languages:
+            stems = [phrase_of([run], language) for run in read]
+            found, at = [], 0
+            while at < len(stems):
+                lengths = range(min(VALUE_WORDS, len(stems) - at), 0, -1)
+                length = next((n for n in lengths if " ".join(stems[at : at + n]) in self._values), 0)
+                if length:
+                    found.append(self._values[" ".join(stems[at : at + length])])
+                at += length or 1
+            if found:
+                return found
+        return []
+
+
+def _slots(run: Run) -> list[_Slot]:
+    """A slot for each word by which a run can be found; its joined form counts for all of them together."""
+    parts = spoken(run)
+    if not parts:
+        return [_Slot(((joined(run), 1.0),))]
+    return [_Slot(((part, 1.0), (joined(run), 1 / len(parts)))) for part in parts]
+
+
+def _best(scores: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and scores of the ``top_k`` highest above 0, equal ones by row."""
+    rows = np.flatnonzero(scores > 0)
+    found = scores[rows]
+    if len(rows) > top_k:
+        least = np.partition(found, len(found) - top_k)[len(found) - top_k]
+        rows, found = rows[found >= least], found[found >= least]
+    order = np.lexsort((rows, -found))[:top_k]
+    return rows[order], found[order]

@@ -1,0 +1,68 @@
+"""A mistyped word becomes one of the shop's own: a noisy channel (Kernighan, Church and Gale 1990).
+
+A candidate is worth its frequency among the products that have the query's other words, times a price for each edit.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from tasks.lexical.documents import Vocabulary
+
+_EDIT = 0.01  # one edit is as likely as a word a hundred times rarer
+_FIRST_LETTER = 0.1  # the first letter is seldom wrong
+_LETTERS = range(3, 41)  # of a word that is spelled; a longer one is none
+_TWO_EDITS_FROM = 6  # letters; shorter words have too many neighbours
+_RARE = 3  # products: so rare a word may be a title's own typo
+_CONSIDERED = 25
+
+#: How many products have all of these words, and how much that counts.
+Support = Callable[[tuple[str, ...]], float]
+
+
+class Candidate(NamedTuple):
+    """What a word may stand for, and the price of its edits (1: none)."""
+
+    words: tuple[str, ...]
+    price: float
+
+
+class Speller:
+    """Neighbours of words in a shop's vocabulary. Immutable."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._rows = vocabulary.rows
+        self._words = sorted(word for word, rows in self._rows.items() if rows > 1 and _spelled(word))
+
+    def is_suspect(self, word: str) -> bool:
+        """Whether a word may be a typo: one of letters alone that hardly any product has."""
+        return _spelled(word) and self._rows[word] <= _RARE
+
+    def correct(self, word: str, support: Support) -> tuple[str, ...]:
+        """The word or words that ``word`` most likely stands for, itself where nothing is likelier."""
+        candidates = [*self._neighbours(word), *self._splits(word)]
+        candidates.sort(key=lambda one: -one.price * min(self._rows[part] for part in one.words))
+        worth = {one.words: one.price * support(one.words) for one in candidates[:_CONSIDERED]}
+        if self._rows[word]:
+            worth[word,] = support((word,))
+        best = max(worth, key=lambda words: worth[words], default=(word,))
+        return best if worth.get(best, 0) > 0 else (word,)
+
+    def _neighbours(self, word: str) -> list[Candidate]:
+        most = 1 if len(word) < _TWO_EDITS_FROM else 2
+        found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=None)
+        return [
+            Candidate((other,), _EDIT**edits * (1 if other[0] == word[0] else _FIRST_LETTER))
+            for other, edits, _ in found
+            if edits
+        ]
+
+    def _splits(self, word: str) -> list[Candidate]:
+        pairs = [(word[:at], word[at:]) for at in range(2, len(word) - 1)]
+        return [Candidate(pair, _EDIT) for pair in pairs if all(self._rows[part] > _RARE for part in pair)]
+
+
+def _spelled(word: str) -> bool:
+    return len(word) in _LETTERS and word.isalpha()
