@@ -24,6 +24,7 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import open_clip
+import pyarrow as pa
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import TaskRun
@@ -36,7 +37,7 @@ from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from flows.reindex import ReindexConfig, reindex
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
+from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage, sources_of
 from tasks.catalog.images import ImageLimits
 from tasks.catalog.sources import sources_id, sources_table
 from tasks.clip.config import SHARD_SIZE, EmbedConfig
@@ -122,7 +123,7 @@ def remember_images(shop: Shop) -> list[str]:
         synthetic.placeholder(top / image_path(sha256), YESTERDAY)
         known[location] = SourceImage(files.read_changed(location, "").version, StoredImage(sha256, 256, 256, sha256))
         hashes.append(sha256)
-    write_sources(store, sources_id(config, files.root), sources_table(known))
+    write_sources(store, sources_id(config, files.root), sources_table(sources_of(list(known), list(known.values()))))
     return hashes
 
 
@@ -211,9 +212,9 @@ def seconds_per_image(model: ArtifactRef, sample: int) -> tuple[float, float]:
         with image_writer(store) as write:
             config = CatalogConfig(source="unused.csv")
             reader = ImageReader(open_source(scratch), write, ImageLimits(), config.picture_threads)
-            found = reader.read_all(locations, lambda *_: None)
+            found = reader.read_all(pa.array(locations), lambda *_: None)
         reading = (time.perf_counter() - began) / sample
-    hashes = [image.found.sha256 for image in found.values() if isinstance(image.found, StoredImage)]
+    hashes = [sha256 for sha256 in found["image_sha256"].to_pylist() if sha256]
     encoder = load_encoder(model, EMBED.precision)
     list(encoder.embed(zip(hashes[:64], read_images(store, hashes[:64]), strict=True), EMBED.batch_size))  # warm
     began = time.perf_counter()

@@ -17,7 +17,7 @@ from typing import Any
 from tasks.catalog import text
 from tasks.catalog.categories import class_of, node_path, type_words
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.listing import Listing, Reject, SourceRows
+from tasks.catalog.listing import Listing, Reject, SourceRows, listings_table
 from tasks.schema.errors import CatalogError, SourceMissing
 from tasks.schema.files import SourceFiles
 
@@ -62,7 +62,7 @@ def read_abo(config: CatalogConfig, files: SourceFiles) -> SourceRows:
     rejects += [result for result in results if isinstance(result, Reject)]
     _settle_classes(listings, config)
     facts: dict[str, object] = {"listing_files": len(names), "folded_marketplaces": folded}
-    return SourceRows(listings, rejects, rows, facts)
+    return SourceRows(listings_table(listings), rejects, rows, facts)
 
 
 def _rejected(listing: Listing, reason: str, detail: str) -> Reject:

@@ -1,8 +1,13 @@
 """The short texts a product may be searched by, made from what the shop says of it."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
-from tasks.catalog.listing import Listing
+import pyarrow as pa
+
+from tasks.catalog.cells import each, each_row
+from tasks.catalog.maps import map_array
 from tasks.catalog.text import first_sentence
 
 _CAPTION_CHARACTERS = 300
@@ -13,8 +18,8 @@ _EMPTY_VALUES = {"other", "various", "assorted", "multiple", "unknown", "no colo
 _PLAIN_PATTERNS = {"solid", "plain", "solid color", "solid colour", "none", "no pattern", "uni", "unifarben"}
 
 
-def captions_of(listing: Listing) -> dict[str, str]:
-    """Caption kind -> text, in the order of CAPTION_KINDS; a kind is absent where its words are.
+def captions_of(listings: pa.Table) -> pa.MapArray:
+    """Caption kind -> text of each listing (LISTINGS), in the order of CAPTION_KINDS; a kind is absent without words.
 
     title                 as the shop has it
     title_without_brand   only where the title names the brand
@@ -23,19 +28,28 @@ def captions_of(listing: Listing) -> dict[str, str]:
     type                  "mug"
     bullet                the first short bullet of the description, else its first sentence
     """
-    product_type = _lower(listing.product_type)
-    spoken = {name: "" if name in listing.unspoken else getattr(listing, name) for name in _SPOKEN}
-    color, pattern, material = (_attribute(spoken[name]) for name in _SPOKEN)
-    pattern = "" if pattern in _PLAIN_PATTERNS else pattern
+    columns = {name: listings[name].to_pylist() for name in ("title", "brand", "product_type", "description", *_SPOKEN)}
+    types = each(_lower, columns["product_type"])
+    unspoken = listings["unspoken"].to_pylist()
+    color, pattern, material = (each(_attribute, _without(columns[name], name, unspoken)) for name in _SPOKEN)
+    pattern = ["" if found in _PLAIN_PATTERNS else found for found in pattern]
     captions = {
-        "title": _cut(listing.title),
-        "title_without_brand": without_brand(listing.title, listing.brand),
-        "attributes": _joined(color, pattern, material, product_type) if pattern or material else "",
-        "color_type": _joined(color, product_type) if color else "",
-        "type": product_type,
-        "bullet": bullet_of(listing.description),
+        "title": each(_cut, columns["title"]),
+        "title_without_brand": list(map(without_brand, columns["title"], columns["brand"])),
+        "attributes": each_row(_attributes, color, pattern, material, types),
+        "color_type": each_row(lambda name, kind: _joined(name, kind) if name else "", color, types),
+        "type": types,
+        "bullet": each(bullet_of, columns["description"]),
     }
-    return {kind: text for kind, text in captions.items() if text}
+    return map_array(captions, len(listings))
+
+
+def _without(cells: Sequence[str], field: str, unspoken: Sequence[Sequence[str]]) -> list[str]:
+    return ["" if others and field in others else cell for cell, others in zip(cells, unspoken, strict=True)]
+
+
+def _attributes(color: str, pattern: str, material: str, product_type: str) -> str:
+    return _joined(color, pattern, material, product_type) if pattern or material else ""
 
 
 def _lower(text: str) -> str:
@@ -66,16 +80,21 @@ def without_brand(title: str, brand: str) -> str:
     """The title without its brand and the marks around it; "" where it does not name the brand or says nothing else."""
     if not brand:
         return ""
-    name = re.escape(brand)
-    found = re.compile(
-        rf"(?:\bamazon brand\s*[-–—:]\s*)?(?:\s*\b(?:by|von|par|de|di)\s+)?(?<!\w){name}(?!\w)(?:['’]s\b|[®™])*", re.I
-    )
-    rest, count = found.subn(" ", title)
+    rest, count = _naming(brand).subn(" ", title)
     if not count:
         return ""
     rest = re.sub(r"\(\s*\)|\[\s*\]", " ", rest)
     rest = re.sub(r"\s+", " ", rest).replace(" ,", ",").strip(" -–—|:,;/•")
     return _cut(rest) if any(map(str.isalpha, rest)) else ""
+
+
+@lru_cache(maxsize=4096)
+def _naming(brand: str) -> re.Pattern[str]:
+    return re.compile(
+        r"(?:\bamazon brand\s*[-–—:]\s*)?(?:\s*\b(?:by|von|par|de|di)\s+)?"
+        rf"(?<!\w){re.escape(brand)}(?!\w)(?:['’]s\b|[®™])*",
+        re.I,
+    )
 
 
 def bullet_of(description: str) -> str:

@@ -1,10 +1,10 @@
 """The figures of a catalogue, and what a careful reader would notice in them."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.listing import SourceRows
@@ -15,9 +15,8 @@ def summary_of(
     config: CatalogConfig, source: SourceRows, picked: int, items: pa.Table, rejects: pa.Table
 ) -> dict[str, Any]:
     """Plain JSON: what came in, what went out, what was refused; ``picked`` listings were looked at."""
-    splits = Counter(items.column("split").to_pylist())
-    groups = Counter(items.column("group_id").to_pylist())
-    reasons = Counter(rejects.column("reason").to_pylist())
+    splits = _counts(items, "split")
+    sizes = items["group_id"].value_counts().field("counts")
     summary = {
         "source": config.source,
         "format": "table" if "columns" in source.facts else "abo",
@@ -25,20 +24,21 @@ def summary_of(
         "items": items.num_rows,
         "rejected": rejects.num_rows,
         "left_out": len(source.listings) - picked,
-        "groups": len(groups),
-        "largest_group": max(groups.values(), default=0),
-        "pictures": len(set(items.column("image_sha256").to_pylist())),
-        "splits": {split: splits[split] for split in SPLITS},
-        "rejects": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
-        "categories": _counted(items, "category_l1"),
-        "languages": _counted(items, "language"),
+        "groups": len(sizes),
+        "largest_group": pc.max(sizes).as_py() or 0,
+        "pictures": pc.count_distinct(items["image_sha256"]).as_py(),
+        "splits": {split: splits.get(split, 0) for split in SPLITS},
+        "rejects": _counts(rejects, "reason"),
+        "categories": _counts(items, "category_l1"),
+        "languages": _counts(items, "language"),
         **source.facts,
     }
     return summary | {"warnings": _warnings(summary)}
 
 
-def _counted(items: pa.Table, column: str) -> dict[str, int]:
-    counts = Counter(items.column(column).to_pylist())
+def _counts(table: pa.Table, column: str) -> dict[str, int]:
+    """Value -> number of rows, the commonest first."""
+    counts = {str(one["values"]): one["counts"] for one in table[column].value_counts().to_pylist()}
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 

@@ -135,14 +135,21 @@ def type_from_category(level: str, title: str) -> str:
 
     Of several alternatives the one the title names; if it names none, all of them: "bra or tank".
     """
-    parts = re.split(r"\s*(?:&|,|\+|\band\b|\bund\b|\bet\b)\s*", level.lower())
-    alternatives = [singular(part.strip()) for part in parts if part.strip()]
+    alternatives = _alternatives(level)
+    if len(alternatives) == 1:
+        return alternatives[0]
     in_title = set(re.findall(r"\w+", title.lower()))
     for alternative in alternatives:
         last = alternative.split()[-1]
         if last in in_title or f"{last}s" in in_title or f"{last}es" in in_title:
             return alternative
     return " or ".join(alternatives[:3])
+
+
+@lru_cache(maxsize=4096)
+def _alternatives(level: str) -> list[str]:
+    parts = re.split(r"\s*(?:&|,|\+|\band\b|\bund\b|\bet\b)\s*", level.lower())
+    return [singular(part.strip()) for part in parts if part.strip()]
 
 
 def singular(phrase: str) -> str:

@@ -3,13 +3,15 @@
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from string import Formatter
-from typing import Any
+from typing import Any, TypeVar
 
 from tasks.catalog import text
-from tasks.catalog.tables.rows import EmbeddedImage
+from tasks.catalog.tables.rows import Block, EmbeddedImage
+
+T = TypeVar("T")
 
 _LONGEST_LITERAL = 200_000  # characters
 _LONGEST_NOTHING = 12  # characters; what exports write where there is nothing is shorter
@@ -19,6 +21,19 @@ _TEXT_OF = ("name", "value", "title", "label", "text", "en", "en_US")  # what an
 _NUMPY_LIST = re.compile(r"""^\[\s*(?:(?:'[^']*'|"[^"]*")\s*)+\]$""")
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 _ARRAY = re.compile(r"^array\((\[.*\])(?:,\s*dtype=\w+)?\)$", re.DOTALL)
+
+
+def each(function: Callable[[Any], T], cells: Sequence[Any]) -> list[T]:
+    """``function`` of each cell, of equal texts once. Other values may be equal and not the same: 1 and True."""
+    of_text = {cell: function(cell) for cell in {cell for cell in cells if type(cell) is str}}
+    return [of_text[cell] if type(cell) is str else function(cell) for cell in cells]
+
+
+def each_row(function: Callable[..., T], *columns: Sequence[Any]) -> list[T]:
+    """``function`` of the texts of each row, of equal ones once."""
+    rows = list(zip(*columns, strict=True))
+    of_row = {row: function(*row) for row in set(rows)}
+    return [of_row[row] for row in rows]
 
 
 def parsed(value: Any) -> Any:
@@ -88,16 +103,22 @@ class Source:
         """Every column that is read for it."""
         return {name for column in self.columns for name in (pattern_columns(column) or [column])}
 
-    def value(self, row: Mapping[str, Any]) -> Any:
-        """The value of the column, or of the first filled one; None where there is none."""
-        return row.get(self._only) if self._only else next(self.values(row), None)
+    def cells(self, block: Block) -> list[Any]:
+        """For each row the value of the column, or of the first filled one; None where there is none."""
+        if self._only:
+            return block.column(self._only)
+        cells: list[Any] = [None] * len(block.sources)
+        for column in reversed(self._columns(block)):
+            filled = each(is_filled, column)
+            cells = [new if is_new else old for new, is_new, old in zip(column, filled, cells, strict=True)]
+        return cells
 
-    def values(self, row: Mapping[str, Any]) -> Iterator[Any]:
-        """The values of all filled columns."""
-        for column in self.columns:
-            value = row[column] if column in row else _patterned(column, row)
-            if is_filled(value):
-                yield value
+    def all_cells(self, block: Block) -> list[list[Any]]:
+        """The cells of every column, one list for each."""
+        return self._columns(block)
+
+    def _columns(self, block: Block) -> list[list[Any]]:
+        return [block.columns[name] if name in block.columns else _patterned(name, block) for name in self.columns]
 
 
 def is_pattern(column: str) -> bool:
@@ -115,16 +136,17 @@ def pattern_columns(pattern: str) -> list[str]:
     return [] if any(not name for name in fields) else fields
 
 
-def _patterned(pattern: str, row: Mapping[str, Any]) -> str:
-    """The pattern with its columns' text; "" where one of them is empty, or it is no pattern."""
+def _patterned(pattern: str, block: Block) -> list[Any]:
+    """The pattern with its columns' text; "" in rows where one of them is empty, or it is no pattern."""
     if not is_pattern(pattern):
+        return [""] * len(block.sources)
+    parts = list(Formatter().parse(pattern))
+    texts = [[found.strip() for found in each(as_text, block.column(name))] for _, name, _, _ in parts if name]
+    return [_filled_in(parts, row) for row in zip(*texts, strict=True)]
+
+
+def _filled_in(parts: Sequence[tuple[str, str | None, str | None, str | None]], found: Sequence[str]) -> str:
+    if not all(found):
         return ""
-    pieces = []
-    for literal, name, form, _ in Formatter().parse(pattern):
-        pieces.append(literal)
-        if name is not None:
-            found = as_text(row.get(name)).strip()
-            if not found:
-                return ""
-            pieces.append(format(found, form or ""))
-    return "".join(pieces)
+    values = iter(found)
+    return "".join(literal + (format(next(values), form or "") if name else "") for literal, name, form, _ in parts)

@@ -22,15 +22,15 @@ class ColumnReport:
         self._filled: Counter[str] = Counter()
         self._values: dict[str, Counter[str]] = {field: Counter() for field in columns}
 
-    def add(self, texts: Mapping[str, str]) -> None:
-        """Count one accepted row: field -> its cell's text."""
-        self._rows += 1
-        for field, found in texts.items():
-            if found:
-                self._filled[field] += 1
-                values = self._values[field]
+    def add(self, texts: Mapping[str, Sequence[str]]) -> None:
+        """Count accepted rows: field -> the text of each one's cell."""
+        self._rows += len(next(iter(texts.values())))
+        for field, cells in texts.items():
+            counts, values = Counter(filter(None, cells)), self._values[field]
+            self._filled[field] += counts.total()
+            for found, count in counts.items():
                 if found in values or len(values) < _COUNTED:
-                    values[found] += 1
+                    values[found] += count
 
     def rows(self, suspicions: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         """One row for each field: its column, the share filled, distinct values, examples, and what looks wrong."""

@@ -2,15 +2,15 @@
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.catalog import text
-from tasks.catalog.cells import Source, as_text, is_pattern, pattern_columns
+from tasks.catalog.cells import Source, as_text, each, is_pattern, pattern_columns
 from tasks.catalog.config import REQUIRED_FIELDS, TABLE_FIELDS
 from tasks.catalog.locations import images_of
 from tasks.catalog.profiles import Profile, key
-from tasks.catalog.tables.rows import EmbeddedImage
+from tasks.catalog.tables.rows import Block, EmbeddedImage
 from tasks.schema.errors import CatalogError
 
 #: Spellings of each field, the likelier first; compared without case, spaces and punctuation.
@@ -62,14 +62,12 @@ RECORD_KINDS = {
     "standard", "variant", "sku", "parent", "child", "p", "simple product", "configurable product",
 }  # fmt: skip
 
-Sample = Sequence[Mapping[str, Any]]
-
 
 class Columns:
     """The columns of one table, judged by a sample of its rows."""
 
-    def __init__(self, found: Sequence[str], sample: Sample = ()) -> None:
-        self.found, self._sample = found, sample
+    def __init__(self, found: Sequence[str], sample: Block | None = None) -> None:
+        self.found, self._sample = found, sample or Block([], [], {})
         self.suspicions: dict[str, list[str]] = {}  # field -> what a person should look at
 
     def matched(self, explicit: Mapping[str, str], table: str, profile: Profile | None = None) -> dict[str, Source]:
@@ -149,7 +147,7 @@ class Columns:
         """The column of the image and those of further ones; without a name that says so, one with bytes of images."""
         if not candidates:
             return [name for name in self.found if any(isinstance(v, EmbeddedImage) for v in self._values(name))][:1]
-        filled = [name for name in candidates if any(map(images_of, self._values(name)))] or candidates
+        filled = [name for name in candidates if any(each(images_of, self._values(name)))] or candidates
         further = [name for name in self.found if _FURTHER_IMAGES.fullmatch(key(name)) and name != filled[0]]
         return [filled[0], *further]
 
@@ -171,13 +169,13 @@ class Columns:
 
     def _is_distinct(self, name: str) -> bool:
         texts = self._texts(name)
-        return len(texts) == len(self._sample) == len(set(texts))
+        return len(texts) == len(self._sample.sources) == len(set(texts))
 
-    def _values(self, name: str) -> Iterable[Any]:
-        return (row.get(name) for row in self._sample)
+    def _values(self, name: str) -> Sequence[Any]:
+        return self._sample.column(name)
 
     def _texts(self, name: str) -> list[str]:
-        return [found for value in self._values(name) if (found := text.word(as_text(value), 500))]
+        return list(filter(None, each(lambda value: text.word(as_text(value), 500), self._values(name))))
 
     def _suspect(self, field: str, words: str) -> None:
         self.suspicions.setdefault(field, []).append(words)

@@ -4,10 +4,12 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 
-from tasks.catalog.listing import Listing
+import pyarrow as pa
+
+from tasks.catalog.cells import each_row
 
 #: Colour words of shop titles, in the languages of the larger marketplaces. Compared without accents.
 _COLORS = """
@@ -38,68 +40,75 @@ ct pc pcs w h d x
 COLOR_WORDS = frozenset(_COLORS.split())
 _SIZE_WORDS = frozenset(_SIZES.split())
 _UNIT_WORDS = frozenset(_UNITS.split())
+_EVERY_SHOPS_WORDS = COLOR_WORDS | _SIZE_WORDS
+_WORD = re.compile(r"[^\W_]+")
+#: Columns of LISTINGS that make a design.
+_DECIDING = ("group", "design", "brand", "product_type", "title", "color", "color_name")
 
 
-def group_of(listing: Listing) -> str:
-    """The id of the design a listing belongs to.
+def designs_of(listings: pa.Table, known: Collection[str] = (), trust_titles: bool = True) -> list[str]:
+    """The design of each listing (LISTINGS); without ``trust_titles``, one that holds too many is no design.
 
-    The shop's own group where it has one; else brand + model + type; else brand + the title without colours,
-    sizes and numbers, whatever the order. A title of nothing else is a design of its own.
-    """
-    if listing.group:
-        return listing.group
-    if listing.design:
-        return _identifier(listing.design, (listing.brand, listing.design, listing.product_type))
-    colors = f"{listing.color} {listing.attributes.get('color_name', '')}"
-    words = design_words(listing.title, colors)
-    if not words:
-        return _alone(listing)
-    return _identifier(" ".join(words), (listing.brand, " ".join(sorted(set(words)))))
-
-
-def designs_of(listings: Sequence[Listing], known: Collection[str] = (), trust_titles: bool = True) -> list[str]:
-    """The design of each listing, by `group_of`; without ``trust_titles``, one that holds too many is no design.
+    The shop's own group where it has one; else brand + model + type; else brand + the title without colours, sizes and
+    numbers, whatever the order. A title of nothing else is a design of its own.
 
     Too many is more than a quarter, and more than three. Then the titles are too short to tell designs apart ("Handmade
     item"), and each item is its own. Designs of the previous catalogue (``known``) stay, or stay taken apart, as they
     were there; the shop's own groups and models always stay.
     """
-    designs = [group_of(one) for one in listings]
-    by_title = [not one.group and not one.design for one in listings]
-    size = Counter(design for design, titled in zip(designs, by_title, strict=True) if titled)
-    apart = {design for one, design in zip(listings, designs, strict=True) if _alone(one) in known}
+    columns = {name: listings[name].to_pylist() for name in _DECIDING}
+    alone = [f"item-{item_id}" for item_id in listings["item_id"].to_pylist()]
+    found = each_row(_design, *columns.values())
+    designs = [design or own for design, own in zip(found, alone, strict=True)]
+    by_title = [not group and not model for group, model in zip(columns["group"], columns["design"], strict=True)]
+    apart = {design for design, own in zip(designs, alone, strict=True) if own in known} if known else set()
     if not trust_titles:
-        apart |= {design for design, count in size.items() if count > max(3, len(listings) / 4)}
+        size = Counter(design for design, titled in zip(designs, by_title, strict=True) if titled)
+        apart |= {design for design, count in size.items() if count > max(3, len(designs) / 4)}
     apart -= set(known)
+    if not apart:
+        return designs
     return [
-        _alone(one) if titled and design in apart else design
-        for one, design, titled in zip(listings, designs, by_title, strict=True)
+        own if titled and design in apart else design
+        for design, own, titled in zip(designs, alone, by_title, strict=True)
     ]
 
 
-def _alone(listing: Listing) -> str:
-    return f"item-{listing.item_id}"
+def _design(group: str, model: str, brand: str, product_type: str, title: str, color: str, color_name: str) -> str:
+    """The id of a design, "" where the title says nothing that tells it from others."""
+    if group:
+        return group
+    if model:
+        return _identifier(model, (brand, model, product_type))
+    words = design_words(title, f"{color} {color_name}")
+    return _identifier(" ".join(words), (brand, " ".join(sorted(set(words))))) if words else ""
 
 
 def design_words(title: str, color: str) -> list[str]:
     """Words of a title that all colours and sizes of a design share, in their order."""
-    dropped = COLOR_WORDS | _SIZE_WORDS | set(_words(color))
+    colors = _color_words(color)
     kept, after_number = [], False
     for found in _words(title):
-        is_number = any(map(str.isdigit, found)) or (after_number and found in _UNIT_WORDS)
-        if not is_number and found not in dropped:
+        is_number = (not found.isalpha() and any(map(str.isdigit, found))) or (after_number and found in _UNIT_WORDS)
+        if not is_number and found not in _EVERY_SHOPS_WORDS and found not in colors:
             kept.append(found)
         after_number = is_number
     return kept
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", _fold(text))
-
-
 @lru_cache(maxsize=16_384)  # brands, colours and types come thousands of times
+def _color_words(color: str) -> frozenset[str]:
+    return frozenset(_words(color))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(_fold(text))
+
+
 def _fold(text: str) -> str:
     """Lower case without Latin accents. Marks of other scripts stay: without them Japanese reads differently."""
+    if text.isascii():
+        return text.casefold()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return unicodedata.normalize("NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
 

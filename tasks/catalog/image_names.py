@@ -6,13 +6,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 from urllib.parse import unquote
 
-from tasks.catalog.cells import as_text
+from tasks.catalog.cells import as_text, each
 from tasks.catalog.columns import candidates_for
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.tables.rows import EmbeddedImage
+from tasks.catalog.tables.rows import Block, EmbeddedImage
 from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles, within
 
@@ -21,15 +20,13 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", "
 _ENOUGH = 0.5  # share of ids with a file by their name
 
 
-def named_by_id(
-    config: CatalogConfig, files: SourceFiles, found: Sequence[str], sample: Sequence[Mapping[str, Any]]
-) -> dict[str, str]:
+def named_by_id(config: CatalogConfig, files: SourceFiles, found: Sequence[str], sample: Block) -> dict[str, str]:
     """The pattern of images where no column names them and files beside the table are called like the ids; else {}."""
-    holds_bytes = any(isinstance(value, EmbeddedImage) for row in sample[:1] for value in row.values())
+    holds_bytes = any(isinstance(cell, EmbeddedImage) for cells in sample.columns.values() for cell in cells[:1])
     if config.columns.get("image") or holds_bytes or candidates_for("image", found):
         return {}
     column = config.columns.get("item_id") or next(iter(candidates_for("item_id", found)), "")
-    ids = {as_text(row.get(column)).strip() for row in sample}
+    ids = {found.strip() for found in each(as_text, sample.column(column))}
     base = config.anchor.images if config.images_root else config.table_folder
     if column and ids and "://" not in base:
         for folder in _FOLDERS:

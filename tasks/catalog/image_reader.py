@@ -2,16 +2,23 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.catalog.images import JUDGE, LEAST_SIDE, ImageFault, ImageLimits, normalise
 from tasks.catalog.text import showable
 from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles
 from tasks.schema.progress import Progress
+from tasks.schema.tables import SOURCES
 
+_MOST_AT_ONCE = 64  # locations that one thread looks at in a row: a look alone takes less time than handing it over
+_TOLD = 200  # images between two reports of progress
 _JUDGED = f" judge {JUDGE}"  # ends the version of what was refused: the next judge may accept it
 
 
@@ -36,10 +43,24 @@ class SourceImage:
     found: StoredImage | ImageFault
 
 
+def sources_of(locations: Sequence[str], images: Sequence[SourceImage]) -> pa.Table:
+    """The SOURCES table of what is at each location, in their order."""
+    rows = [_row(location, image) for location, image in zip(locations, images, strict=True)]
+    return pa.table({name: [row[at] for row in rows] for at, name in enumerate(SOURCES.names)}, schema=SOURCES)
+
+
+def _row(location: str, image: SourceImage) -> tuple[object, ...]:
+    found = image.found
+    if isinstance(found, ImageFault):
+        return location, image.version, "", "", 0, 0, found.reason, found.detail
+    return location, image.version, found.source_sha256, found.sha256, found.width, found.height, "", ""
+
+
 class ImageReader:
     """Reads, normalises and writes images. ``write_image`` is called from several threads, once per hash.
 
-    ``known`` is what lay at each location when it was last read; where its version still holds nothing is read.
+    ``known`` (SOURCES) is what lay at each location when it was last read; where its version still holds nothing is
+    read.
     """
 
     def __init__(
@@ -48,36 +69,49 @@ class ImageReader:
         write_image: Callable[[str, bytes], None],
         limits: ImageLimits,
         threads: int,
-        known: Mapping[str, SourceImage] | None = None,
+        known: pa.Table | None = None,
     ) -> None:
         self._files = files
         self._write_image = write_image
         self._limits = limits
         self._threads = threads
-        self._known = known or {}
+        self._known = SOURCES.empty_table() if known is None else known
+        self._versions = _still_judged(self._known)
         self.images_read = 0
         self._written: set[str] = set()
         self._lock = threading.Lock()
 
-    def read_all(self, locations: Sequence[str], progress: Progress) -> dict[str, SourceImage]:
-        """Each distinct location -> the stored image, or why it cannot be used.
+    def read_all(self, locations: pa.Array | pa.ChunkedArray, progress: Progress) -> pa.Table:
+        """What is at each distinct location (SOURCES): the stored image, or why it cannot be used.
 
         Raises TransientError (SourceUnavailable, StoreUnavailable) at once: then everything is to be read again.
         """
-        distinct = list(dict.fromkeys(locations))
-        results: dict[str, SourceImage] = {}
-        for location, result in self._in_order(distinct):
-            results[location] = result
-            if len(results) % 200 == 0 or len(results) == len(distinct):
-                progress(len(results) / len(distinct), f"image {len(results):,} of {len(distinct):,}")
-        return results
+        distinct = pc.unique(locations)
+        known = pc.index_in(distinct, value_set=self._known["location"])
+        fresh: dict[int, SourceImage] = {}
+        told = 0
+        for done, found in self._in_order(distinct, known):
+            fresh |= found
+            if done - told >= _TOLD or done == len(distinct):
+                progress(done / len(distinct), f"image {done:,} of {len(distinct):,}")
+                told = done
+        read = np.zeros(len(distinct), np.bool_)
+        read[list(fresh)] = True
+        places = np.flatnonzero(read)
+        new = sources_of(distinct.take(pa.array(places)).to_pylist(), [fresh[at] for at in places.tolist()])
+        order = np.argsort(np.concatenate([np.flatnonzero(~read), places]))
+        return pa.concat_tables([self._known.take(known.filter(pa.array(~read))), new]).take(pa.array(order))
 
-    def _in_order(self, locations: Iterable[str]) -> Iterator[tuple[str, SourceImage]]:
-        pending: deque[tuple[str, Future[SourceImage]]] = deque()
+    def _in_order(self, locations: pa.Array, known: pa.Array) -> Iterator[tuple[int, dict[int, SourceImage]]]:
+        """For each batch how many locations are done, and what was read of it by its place; the rest is as known."""
+        size = max(1, min(_MOST_AT_ONCE, len(locations) // (4 * self._threads)))
+        pending: deque[tuple[int, Future[dict[int, SourceImage]]]] = deque()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="image")
         try:
-            for location in locations:
-                pending.append((location, pool.submit(self._read_one, location)))
+            for start in range(0, len(locations), size):
+                batch = locations.slice(start, size).to_pylist()
+                versions = self._versions.take(known.slice(start, size)).to_pylist()
+                pending.append((start + len(batch), pool.submit(self._read_batch, start, batch, versions)))
                 if len(pending) >= 4 * self._threads:
                     yield pending[0][0], pending.popleft()[1].result()
             while pending:
@@ -85,17 +119,27 @@ class ImageReader:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _read_one(self, location: str) -> SourceImage:
-        known = self._known.get(location)
+    def _read_batch(
+        self, start: int, locations: Sequence[str], versions: Sequence[str | None]
+    ) -> dict[int, SourceImage]:
+        found = {}
+        for at, (location, version) in enumerate(zip(locations, versions, strict=True), start):
+            image = self._read_one(location, version or "")
+            if image is not None:
+                found[at] = image
+        return found
+
+    def _read_one(self, location: str, version: str) -> SourceImage | None:
+        """What is there; None where it still is what is known."""
         try:
-            reading = self._reading(location, _version(known) if known else "")
+            reading = self._reading(location, version)
         except ImageFault as fault:
             return SourceImage("", fault)
-        if known is not None and reading.data is None:
-            return known
+        if reading.data is None:
+            return None
         with self._lock:
             self.images_read += 1
-        found = self._stored(reading.data or b"")
+        found = self._stored(reading.data)
         judged = _JUDGED if isinstance(found, ImageFault) and reading.version else ""
         return SourceImage(reading.version + judged, found)
 
@@ -123,13 +167,14 @@ class ImageReader:
             raise ImageFault("picture_unreadable", showable(f"{type(error).__name__}: {error}")) from error
 
 
-def _version(known: SourceImage) -> str:
-    """The source's tag of an image that would be judged as it was, "" where it has to be read again."""
-    found = known.found
-    if isinstance(found, ImageFault):
-        return known.version.removesuffix(_JUDGED) if known.version.endswith(_JUDGED) else ""
-    tiny = max(found.width, found.height) < LEAST_SIDE  # from before such images were refused
-    return "" if tiny else known.version
+def _still_judged(known: pa.Table) -> pa.ChunkedArray:
+    """The source's tag of each image that would be judged as it was, "" where it has to be read again."""
+    is_good = pc.equal(known["reason"], "")
+    # from before such images were refused
+    is_tiny = pc.less(pc.max_element_wise(known["image_width"], known["image_height"]), LEAST_SIDE)
+    refused_now = pc.ends_with(known["version"], _JUDGED)
+    of_refused = pc.if_else(refused_now, pc.replace_substring(known["version"], _JUDGED, ""), "")
+    return pc.if_else(is_good, pc.if_else(is_tiny, "", known["version"]), of_refused)
 
 
 def _refusal(error: SourceRefused) -> str:

@@ -1,57 +1,104 @@
 """Which of a product's images is its own, and which further ones can be used."""
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tasks.catalog.config import CatalogConfig
-from tasks.catalog.image_reader import ImageReader, SourceImage, StoredImage
-from tasks.catalog.images import ImageFault
-from tasks.catalog.listing import Listing
+from tasks.catalog.image_reader import ImageReader
 from tasks.schema.progress import Progress, silent
 from tasks.schema.tables import FURTHER_IMAGES
 
-
-def read_images(reader: ImageReader, listings: Sequence[Listing], progress: Progress) -> dict[str, SourceImage]:
-    """What is at each location. A listing whose image cannot be used takes the next that can."""
-    images = reader.read_all([listing.image for listing in listings], progress)
-    waiting = [listing for listing in listings if listing.further_images]
-    while waiting := [one for one in waiting if one.further_images and isinstance(images[one.image].found, ImageFault)]:
-        images |= reader.read_all([one.further_images[0] for one in waiting], silent)
-        for one in waiting:
-            one.image, one.further_images = one.further_images[0], one.further_images[1:]
-    return images
+Numbers = npt.NDArray[np.int64]
 
 
-def read_further_images(
-    reader: ImageReader, listings: Sequence[Listing], config: CatalogConfig, progress: Progress
-) -> dict[str, SourceImage]:
-    """What is at each location of the listings' further images, as many of each as the config asks for."""
-    return reader.read_all([location for listing in listings for location in _further(listing, config)], progress)
+@dataclass(frozen=True)
+class ImageLists:
+    """Where the images of each product are, in the shop's order, one product after another.
+
+    Product i has those from ``start[i]``, which is its own, to before ``end[i]``.
+    """
+
+    locations: pa.Array
+    start: Numbers
+    end: Numbers
+
+    @classmethod
+    def of(cls, lists: pa.ChunkedArray) -> "ImageLists":
+        """From a column of lists of locations, none of them empty."""
+        one = lists.combine_chunks()
+        offsets = one.offsets.to_numpy().astype(np.int64)
+        return cls(one.values, offsets[:-1].copy(), offsets[1:])
+
+    @property
+    def own(self) -> pa.Array:
+        """Where each product's own image is."""
+        return self.locations.take(pa.array(self.start))
+
+    def take(self, rows: Numbers) -> "ImageLists":
+        """Of these products alone."""
+        return ImageLists(self.locations, self.start[rows], self.end[rows])
+
+    def further(self, most: int) -> tuple[Numbers, pa.Array]:
+        """At most ``most`` images of each product after its own: which product, and where."""
+        counts = np.minimum(self.end - self.start - 1, most)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return rows, self.locations.take(pa.array(self.start[rows] + 1 + within))
 
 
-def _further(listing: Listing, config: CatalogConfig) -> Sequence[str]:
-    return listing.further_images[: config.images_per_product - 1]
+def read_images(reader: ImageReader, lists: ImageLists, progress: Progress) -> tuple[ImageLists, pa.Table]:
+    """What is at the own image of each product (SOURCES). One whose image cannot be used takes the next that can."""
+    images = reader.read_all(lists.own, progress)
+    while (faulty := _faults(lists, images) & (lists.start + 1 < lists.end)).any():
+        lists = ImageLists(lists.locations, lists.start + faulty, lists.end)
+        images = read_more(reader, images, lists.take(np.flatnonzero(faulty)).own, silent)
+    return lists, images
 
 
-def further_images(listings: Sequence[Listing], images: Mapping[str, SourceImage], config: CatalogConfig) -> pa.Table:
-    """The FURTHER_IMAGES table: what else of each listing can be used, each image once."""
-    rows: list[tuple[str, int, str, str]] = []
-    for listing in listings:
-        seen = {_sha256(images[listing.image])}
-        for location in _further(listing, config):
-            sha256 = _sha256(images[location])
-            if sha256 and sha256 not in seen:
-                rows.append((listing.item_id, len(seen), sha256, uri_of(location, config.root)))
-                seen.add(sha256)
-    columns = zip(*rows, strict=True) if rows else ([] for _ in FURTHER_IMAGES.names)
-    return pa.table(dict(zip(FURTHER_IMAGES.names, map(list, columns), strict=True)), schema=FURTHER_IMAGES)
+def read_more(reader: ImageReader, images: pa.Table, locations: pa.Array, progress: Progress) -> pa.Table:
+    """``images`` and what is at those of ``locations`` that are not among them."""
+    unread = locations.filter(pc.invert(pc.is_in(locations, value_set=images["location"])))
+    return pa.concat_tables([images, reader.read_all(unread, progress)]) if len(unread) else images
 
 
-def _sha256(image: SourceImage) -> str:
-    return image.found.sha256 if isinstance(image.found, StoredImage) else ""
+def found_at(images: pa.Table, locations: pa.Array) -> pa.Table:
+    """What is at each of ``locations``, row by row."""
+    return images.take(pc.index_in(locations, value_set=images["location"]))
 
 
-def uri_of(location: str, root: str) -> str:
-    """The whole address of an image of the shop at ``root``."""
-    return location if "://" in location else f"{root.rstrip('/')}/{location}"
+def _faults(lists: ImageLists, images: pa.Table) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = pc.not_equal(
+        found_at(images.select(["location", "reason"]), lists.own)["reason"], ""
+    ).to_numpy()
+    return found
+
+
+def further_images(item_ids: pa.Array, lists: ImageLists, images: pa.Table, root: str, most: int) -> pa.Table:
+    """The FURTHER_IMAGES table: what else of each product can be used, at most ``most``, each image once."""
+    rows, locations = lists.further(most)
+    found, own = found_at(images, locations)["image_sha256"], found_at(images, lists.own)["image_sha256"]
+    usable = pc.and_(pc.not_equal(found, ""), pc.not_equal(found, own.take(pa.array(rows)))).to_numpy()
+    codes = pc.index_in(found, value_set=pc.unique(found)).to_numpy().astype(np.int64)
+    places = np.flatnonzero(usable)
+    once = np.unique(np.stack([rows, codes])[:, places], axis=1, return_index=True)[1]
+    places = places[np.sort(once)]
+    rows = rows[places]
+    first = np.searchsorted(rows, rows)  # rows rise: where each product's begin
+    return pa.table(
+        {
+            "item_id": item_ids.take(pa.array(rows)),
+            "position": pa.array(1 + np.arange(len(rows)) - first, pa.int32()),
+            "image_sha256": found.take(pa.array(places)),
+            "source_uri": uris_of(locations.take(pa.array(places)), root),
+        },
+        schema=FURTHER_IMAGES,
+    ).combine_chunks()
+
+
+def uris_of(locations: pa.Array, root: str) -> pa.Array:
+    """The whole address of each image of the shop at ``root``."""
+    whole = pc.match_substring(locations, "://")
+    return pc.if_else(whole, locations, pc.binary_join_element_wise(root.rstrip("/"), locations, "/"))

@@ -8,45 +8,27 @@ move, by rank, into the split that lacks them.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tasks.catalog.groups import designs_of
-from tasks.catalog.listing import Listing
 
 #: Who keeps an item or an image that two splits claim. Test first: it is the smallest and the figures rest on it.
 PRECEDENCE = ("test", "val", "train")
 #: Items that a split needs to be of any use: with one, every answer is the right one.
 FEWEST = 2
+#: What decides the split of an item, and with ``split`` what is known of the previous catalogue's.
+MEMBERS = pa.schema([(name, pa.string()) for name in ("item_id", "group_id", "image_sha256")])
+KNOWN = MEMBERS.append(pa.field("split", pa.string()))
 
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """What decides the split of one item."""
-
-    item_id: str
-    group_id: str
-    image_sha256: str
-
-
-@dataclass(slots=True)
-class Known:
-    """Splits of the previous catalogue, by item, by group and by image; items that have left count too."""
-
-    items: dict[str, str] = field(default_factory=dict)
-    groups: dict[str, str] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, members: Iterable[Member], splits: Iterable[str]) -> "Known":
-        """Read from the previous catalogue's rows."""
-        known = cls()
-        for member, split in zip(members, splits, strict=True):
-            known.items[member.item_id] = split
-            if split in PRECEDENCE:
-                known.groups[member.group_id] = split
-                known.images[member.image_sha256] = split
-        return known
+_UNUSED, _NONE = len(PRECEDENCE), -1  # places in PRECEDENCE are the other codes of a split
+_NAMES = np.array([*PRECEDENCE, "unused"], dtype=object)
+Codes = npt.NDArray[np.int64]
 
 
 def share_of(key: str, seed: str) -> float:
@@ -61,36 +43,38 @@ def split_of_group(group_id: str, seed: str, train: float, val: float) -> str:
     return "train" if place < train else "val" if place < train + val else "test"
 
 
-def assign_splits(
-    members: Sequence[Member], seed: str, train: float, val: float, known: Known | None = None
-) -> list[str]:
-    """The split of each member, in their order.
+def assign_splits(members: pa.Table, seed: str, train: float, val: float, known: pa.Table | None = None) -> list[str]:
+    """The split of each member (MEMBERS), in their order.
 
-    An item of the previous catalogue keeps its split as long as no group or image straddles. A new item takes the
-    split its group already has, else the one its group's hash falls in, unless a split would be left with fewer than
-    ``FEWEST`` items: then new groups move there, see `_fill`.
+    An item of the previous catalogue (``known``: KNOWN) keeps its split as long as no group or image straddles. A new
+    item takes the split its group already has, else the one its group's hash falls in, unless a split would be left
+    with fewer than ``FEWEST`` items: then new groups move there, see `_fill`.
     """
-    known = known or Known()
-    groups = _group_splits(members, seed, train, val, known)
-    splits = _item_splits(members, groups, known)
-    if moved := _fill(members, splits, _shares(train, val), seed, known):
-        splits = _item_splits(members, groups | moved, known)
+    coded = _Members.of(members, KNOWN.empty_table() if known is None else known)
+    of_group = _group_splits(coded, seed, train, val)
+    splits = _item_splits(coded, of_group)
+    if moved := _fill(coded, splits, _shares(train, val), seed):
+        places = {name: at for at, name in enumerate(coded.groups)}
+        for group, split in moved.items():
+            of_group[places[group]] = PRECEDENCE.index(split)
+        splits = _item_splits(coded, of_group)
     return splits
 
 
 def designs_and_splits(
-    listings: Sequence[Listing], images: Sequence[str], seed: str, train: float, val: float, known: Known | None = None
+    listings: pa.Table, images: pa.Array, seed: str, train: float, val: float, known: pa.Table | None = None
 ) -> tuple[list[str], list[str]]:
-    """The design and the split of each listing, whose image has the sha256 beside it.
+    """The design and the split of each listing (LISTINGS), whose image has the sha256 beside it; ``known`` is of KNOWN.
 
     Where designs by title leave a split with fewer than ``FEWEST`` items, those that hold too many are taken apart, see
     `designs_of`.
     """
-    known = known or Known()
+    before = KNOWN.empty_table() if known is None else known
+    settled = set(before.filter(pc.is_in(before["split"], pa.array(PRECEDENCE)))["group_id"].unique().to_pylist())
     for trust_titles in (True, False):
-        designs = designs_of(listings, known.groups, trust_titles)
-        members = [Member(one.item_id, *rest) for one, *rest in zip(listings, designs, images, strict=True)]
-        splits = assign_splits(members, seed, train, val, known)
+        designs = designs_of(listings, settled, trust_titles)
+        columns = [listings["item_id"], pa.array(designs, pa.string()), images]
+        splits = assign_splits(pa.table(columns, schema=MEMBERS), seed, train, val, known)
         if not _lacking(Counter(splits), _shares(train, val)):
             break
     return designs, splits
@@ -104,61 +88,84 @@ def _lacking(count: Mapping[str, int], shares: Mapping[str, float]) -> list[str]
     return [split for split in PRECEDENCE if shares[split] > 1e-6 and count[split] < FEWEST]
 
 
-def _item_splits(members: Sequence[Member], groups: Mapping[str, str], known: Known) -> list[str]:
-    splits = []
-    for member in members:
-        before = known.items.get(member.item_id)
-        wanted = groups[member.group_id]
-        splits.append(wanted if before in (None, wanted) else "unused")
-    return _without_shared_images(members, splits, known)
+@dataclass(frozen=True)
+class _Members:
+    """Members by number: ``group`` and ``image`` are places in ``groups`` and ``images``.
+
+    ``before``, ``group_before``, ``image_before``: the code of the split that the previous catalogue gave each member,
+    group and image. There _NONE stands for one that it did not have.
+    """
+
+    groups: list[str]
+    images: list[str]
+    group: Codes
+    image: Codes
+    before: Codes
+    group_before: Codes
+    image_before: Codes
+
+    @classmethod
+    def of(cls, members: pa.Table, known: pa.Table) -> "_Members":
+        codes = pc.index_in(known["split"], pa.array(list(_NAMES))).to_numpy()
+        newest_first = np.flatnonzero(codes != _UNUSED)[::-1]  # of several splits of one group the last counts
+        group, image = (members[name].combine_chunks().dictionary_encode() for name in ("group_id", "image_sha256"))
+        settled, settled_codes = known.take(pa.array(newest_first)), codes[newest_first]
+        return cls(
+            group.dictionary.to_pylist(), image.dictionary.to_pylist(), _numbers(group.indices),
+            _numbers(image.indices), _looked_up(members["item_id"], known["item_id"], codes),
+            _looked_up(group.dictionary, settled["group_id"], settled_codes),
+            _looked_up(image.dictionary, settled["image_sha256"], settled_codes),
+        )  # fmt: skip
 
 
-def _group_splits(members: Sequence[Member], seed: str, train: float, val: float, known: Known) -> dict[str, str]:
+def _numbers(array: pa.Array | pa.ChunkedArray) -> Codes:
+    found: Codes = pc.fill_null(array, _NONE).to_numpy().astype(np.int64)
+    return found
+
+
+def _looked_up(names: pa.Array, known: pa.ChunkedArray, codes: Codes) -> Codes:
+    """The code beside each name in ``known``, _NONE where it is not there."""
+    return np.append(codes, _NONE)[_numbers(pc.index_in(names, value_set=known))]
+
+
+def _item_splits(members: _Members, of_group: Codes) -> list[str]:
+    """The split of each member, from those of the groups: unused where it, or its image, was elsewhere before."""
+    wanted = of_group[members.group]
+    splits = np.where((members.before == _NONE) | (members.before == wanted), wanted, _UNUSED)
+    splits = np.where(splits == _keepers(members, splits)[members.image], splits, _UNUSED)
+    return list(_NAMES[splits])
+
+
+def _group_splits(members: _Members, seed: str, train: float, val: float) -> Codes:
     """One split for each group: what most of its known items have, else what the group had, else its hash."""
-    votes: dict[str, Counter[str]] = defaultdict(Counter)
-    for member in members:
-        votes[member.group_id].update([known.items.get(member.item_id, "")])
-    return {
-        group: _winner(count) or known.groups.get(group) or split_of_group(group, seed, train, val)
-        for group, count in votes.items()
-    }
+    votes = np.zeros((len(members.groups), len(PRECEDENCE)), np.int64)
+    voting = (members.before != _NONE) & (members.before != _UNUSED)
+    np.add.at(votes, (members.group[voting], members.before[voting]), 1)
+    splits = np.where(votes.any(axis=1), votes.argmax(axis=1), members.group_before)  # of equal votes the first
+    for at in np.flatnonzero(splits == _NONE):
+        splits[at] = PRECEDENCE.index(split_of_group(members.groups[at], seed, train, val))
+    return splits
 
 
-def _winner(votes: Mapping[str, int]) -> str:
-    """The split with most votes, ties by precedence; "" without a vote for one of the three."""
-    best = max(PRECEDENCE, key=lambda split: (votes.get(split, 0), -PRECEDENCE.index(split)))
-    return best if votes.get(best, 0) else ""
-
-
-def _without_shared_images(members: Sequence[Member], splits: list[str], known: Known) -> list[str]:
-    """Where one image has items in several splits, one split keeps its items and the others' become unused.
+def _keepers(members: _Members, splits: Codes) -> Codes:
+    """For each image the split whose items keep it; those of others, where it has items in several, become unused.
 
     The keeper is the split of the items that were there before, be it the one the image had before; without such
     items the one the image had before; else by precedence.
     """
-    claims: dict[str, set[tuple[bool, str]]] = defaultdict(set)
-    for member, split in zip(members, splits, strict=True):
-        if split in PRECEDENCE:
-            claims[member.image_sha256].add((member.item_id in known.items, split))
-    keepers = {image: _keeper(image, claim, known) for image, claim in claims.items()}
-    return [
-        split if split == keepers.get(member.image_sha256) else "unused"
-        for member, split in zip(members, splits, strict=True)
-    ]
+    claims = np.zeros((len(members.images), 2, len(PRECEDENCE)), np.bool_)  # image, whether it was there before, split
+    claiming = splits != _UNUSED
+    there = (members.before != _NONE).astype(np.int64)
+    claims[members.image[claiming], there[claiming], splits[claiming]] = True
+    before = members.image_before
+    older: npt.NDArray[np.bool_] = claims[:, 1]
+    has_older = np.any(older, axis=1, keepdims=True)
+    stays = (before != _NONE) & (~has_older[:, 0] | older[np.arange(len(before)), before])
+    candidates = np.where(has_older, older, claims.any(axis=1))
+    return np.where(stays, before, candidates.argmax(axis=1))
 
 
-def _keeper(image: str, claims: set[tuple[bool, str]], known: Known) -> str:
-    older = {split for was_there, split in claims if was_there}
-    before = known.images.get(image, "")
-    if before and (not older or before in older):
-        return before
-    candidates = older or {split for _, split in claims}
-    return next(split for split in PRECEDENCE if split in candidates)
-
-
-def _fill(
-    members: Sequence[Member], splits: Sequence[str], shares: Mapping[str, float], seed: str, known: Known
-) -> dict[str, str]:
+def _fill(members: _Members, splits: Sequence[str], shares: Mapping[str, float], seed: str) -> dict[str, str]:
     """New splits, by group, of those that move so that each split with a share has ``FEWEST`` items or more.
 
     Only groups that the previous catalogue did not have move, together with those that share an image with them, so
@@ -167,13 +174,13 @@ def _fill(
     """
     count = Counter(splits)
     lacking = _lacking(count, shares)
-    if not lacking or len(members) < 2 * FEWEST:  # nothing could be trained and measured as well
+    if not lacking or len(splits) < 2 * FEWEST:  # nothing could be trained and measured as well
         return {}
-    clusters = _movable(members, splits, known)
+    clusters = _movable(members, splits)
     clusters.sort(key=lambda cluster: -share_of(min(cluster.groups), seed))
     moved: dict[str, str] = {}
     for split in lacking:
-        taken = _taken(clusters, count, split, shares, max(FEWEST, round(shares[split] * len(members))))
+        taken = _taken(clusters, count, split, shares, max(FEWEST, round(shares[split] * len(splits))))
         for cluster in taken:
             clusters.remove(cluster)
             count.subtract(cluster.splits)
@@ -215,24 +222,19 @@ def _taken(
     return taken if count[split] >= FEWEST else []
 
 
-def _movable(members: Sequence[Member], splits: Sequence[str], known: Known) -> list[_Cluster]:
+def _movable(members: _Members, splits: Sequence[str]) -> list[_Cluster]:
     """Groups joined by images, without those that the previous catalogue knew any item, group or image of."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    nodes: dict[tuple[str, str], int] = {}
-    ends = [
-        [nodes.setdefault(name, len(nodes)) for name in (("group", one.group_id), ("image", one.image_sha256))]
-        for one in members
-    ]
-    rows, columns = zip(*ends, strict=True)
-    graph = coo_array(([1] * len(ends), (rows, columns)), shape=(len(nodes),) * 2)
-    joined = connected_components(graph, directed=False)[1][list(rows)].tolist()
+    nodes = len(members.groups) + len(members.images)
+    ends = members.group, len(members.groups) + members.image
+    graph = coo_array((np.ones(len(splits), np.int8), ends), shape=(nodes, nodes))
+    joined = connected_components(graph, directed=False)[1][members.group].tolist()
+    known = np.stack([members.before, members.group_before[members.group], members.image_before[members.image]])
+    fixed = {name for name, was_there in zip(joined, (known != _NONE).any(axis=0), strict=True) if was_there}
     clusters: dict[int, _Cluster] = defaultdict(_Cluster)
-    fixed = set()
-    for member, split, name in zip(members, splits, joined, strict=True):
-        clusters[name].groups.add(member.group_id)
+    for group, split, name in zip(members.group, splits, joined, strict=True):
+        clusters[name].groups.add(members.groups[group])
         clusters[name].splits[split] += 1
-        if member.item_id in known.items or member.group_id in known.groups or member.image_sha256 in known.images:
-            fixed.add(name)
     return [cluster for name, cluster in clusters.items() if name not in fixed]

@@ -1,39 +1,35 @@
 """A smaller shop with every category in proportion, and the same picks as the shop grows."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-from tasks.catalog.groups import group_of
-from tasks.catalog.listing import Listing
+import pyarrow as pa
+
+from tasks.catalog.groups import designs_of
 from tasks.catalog.splits import share_of
 
 
-def choose_subset(
-    listings: Sequence[Listing], max_items: int, seed: str, incumbents: Collection[str] = ()
-) -> list[Listing]:
-    """At most ``max_items`` listings in their order, from every ``category_l1`` in proportion.
+def choose_subset(listings: pa.Table, max_items: int, seed: str, incumbents: Collection[str] = ()) -> pa.Table:
+    """At most ``max_items`` listings (LISTINGS) in their order, from every ``category_l1`` in proportion.
 
     In a category, items picked before (``incumbents``) come first, then by a hash of the design and of the item:
     whole designs come together, and a new product displaces none but those behind it.
     """
     if len(listings) <= max_items:
-        return list(listings)
+        return listings
     # Another word than the splits use: low hashes of the same word would all be training items.
     seed = f"subset of {seed}"
-    strata: dict[str, list[Listing]] = defaultdict(list)
-    for listing in listings:
-        strata[listing.category_l1].append(listing)
+    ids, designs = listings["item_id"].to_pylist(), designs_of(listings)
+    strata: dict[str, list[int]] = defaultdict(list)
+    for at, name in enumerate(listings["category_l1"].to_pylist()):
+        strata[name].append(at)
     quotas = _quotas({name: len(members) for name, members in strata.items()}, max_items)
 
-    def rank(listing: Listing) -> tuple[bool, float, float]:
-        return (
-            listing.item_id not in incumbents,
-            share_of(group_of(listing), seed),
-            share_of(listing.item_id, seed),
-        )
+    def rank(at: int) -> tuple[bool, float, float]:
+        return ids[at] not in incumbents, share_of(designs[at], seed), share_of(ids[at], seed)
 
-    chosen = {id(one) for name, members in strata.items() for one in sorted(members, key=rank)[: quotas[name]]}
-    return [listing for listing in listings if id(listing) in chosen]
+    chosen = (at for name, members in strata.items() for at in sorted(members, key=rank)[: quotas[name]])
+    return listings.take(sorted(chosen))
 
 
 def _quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 import os
 import posixpath
+import stat
 import time
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +21,7 @@ class FolderRoot:
         self.folder = folder.resolve()
         self.uri = str(folder)
         self._named = folder
+        self._resolved_once = lru_cache(maxsize=4096)(self._resolved)  # of folders: a look at a file takes no more
 
     def holds(self, uri: str) -> str | None:
         """Path below the folder of an absolute path or file:// URI, None where it is elsewhere."""
@@ -46,9 +49,12 @@ class FolderRoot:
 
     def version(self, path: str) -> str:
         """Size and time of the last write; "" without a file, or where the next write may look the same."""
+        folder, name = posixpath.split(path)
         try:
-            found = self._resolved(path).stat()
-        except OSError:
+            found = os.lstat(f"{self._resolved_once(folder)}/{name}")
+            if stat.S_ISLNK(found.st_mode):
+                found = self._resolved(path).stat()
+        except (OSError, ValueError):
             return ""
         settled = time.time() - found.st_mtime > _CLOCK_TICK
         return f"{found.st_size}-{found.st_mtime_ns}" if settled else ""

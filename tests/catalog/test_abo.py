@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from tasks.catalog import subset
 from tasks.catalog.abo import read_abo
 from tasks.catalog.categories import node_path
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.groups import group_of
-from tasks.catalog.listing import SourceRows
-from tasks.catalog.subset import choose_subset
+from tasks.catalog.groups import designs_of
+from tasks.catalog.listing import Listing, SourceRows, listings_table
 from tasks.schema.errors import CatalogError
 from tasks.sources.shop import open_source
+from tests.catalog.listings import listings_of
 
 
 def tagged(value: str, language: str = "en_US", **more: Any) -> list[dict[str, Any]]:
@@ -49,6 +50,10 @@ def read(folder: Path, **parameters: Any) -> SourceRows:
     return read_abo(CatalogConfig(source=str(folder), **parameters), open_source(str(folder)))
 
 
+def choose_subset(listings: list[Listing], *chosen: Any) -> list[Listing]:
+    return listings_of(subset.choose_subset(listings_table(listings), *chosen))
+
+
 def test_every_field_is_taken(tmp_path: Path) -> None:
     full = entry(
         "B01",
@@ -61,14 +66,14 @@ def test_every_field_is_taken(tmp_path: Path) -> None:
         model_name=tagged("Otis"),
         country="US",
     )
-    [found] = read(export(tmp_path, [full])).listings
+    [found] = listings_of(read(export(tmp_path, [full])).listings)
     assert found.title == "Blue Mug" and found.language == "en-US" and found.brand == "Rivet"
     assert found.description == "Made of stoneware • Holds 12 oz"
     assert (found.color, found.material, found.pattern, found.product_type) == ("Blue", "Stoneware", "Striped", "cup")
     assert found.category == ("Home & Kitchen", "Drinkware", "Mugs") and found.category_l1 == "Home & Kitchen"
     assert found.image == "images/small/aa/img1.jpg"
     assert found.attributes["style"] == "Modern" and found.attributes["color_name"] == "Midnight"
-    assert read(tmp_path, abo_images="original").listings[0].image == "images/original/aa/img1.jpg"
+    assert listings_of(read(tmp_path, abo_images="original").listings)[0].image == "images/original/aa/img1.jpg"
 
 
 def test_the_preferred_language_is_taken_in_a_line_and_among_lines(tmp_path: Path) -> None:
@@ -78,12 +83,12 @@ def test_the_preferred_language_is_taken_in_a_line_and_among_lines(tmp_path: Pat
     only = entry("B03", "Teller", "de_DE", domain_name="amazon.de")
     folder = export(tmp_path, [both, abroad], [home, only])
     found = read(folder)
-    assert {one.item_id: (one.title, one.language) for one in found.listings} == {
+    assert {one.item_id: (one.title, one.language) for one in listings_of(found.listings)} == {
         "B01": ("Mug", "en-GB"), "B02": ("Bowl", "en-IN"), "B03": ("Teller", "de-DE"),
     }  # fmt: skip
     assert found.facts["folded_marketplaces"] == 1 and found.rejects == []
     german = read(folder, languages=("de_*",))
-    assert [one.title for one in german.listings] == ["Tasse", "Schale", "Teller"]
+    assert [one.title for one in listings_of(german.listings)] == ["Tasse", "Schale", "Teller"]
 
 
 def test_the_same_id_for_another_product_is_a_repetition(tmp_path: Path) -> None:
@@ -96,7 +101,7 @@ def test_the_same_id_for_another_product_is_a_repetition(tmp_path: Path) -> None
 def test_a_line_without_image_does_not_hide_a_whole_one(tmp_path: Path) -> None:
     bare = entry("B01", domain_name="amazon.co.uk", main_image_id=None)
     whole = entry("B01", "Tasse", "de_DE", domain_name="amazon.de")
-    assert [one.title for one in read(export(tmp_path, [bare, whole])).listings] == ["Tasse"]
+    assert [one.title for one in listings_of(read(export(tmp_path, [bare, whole])).listings)] == ["Tasse"]
 
 
 def test_broken_lines_are_named_at_their_place(tmp_path: Path) -> None:
@@ -112,7 +117,7 @@ def test_broken_lines_are_named_at_their_place(tmp_path: Path) -> None:
         (1, "malformed_row"), (2, "duplicate_id"), (3, "missing_picture"), (4, "malformed_row"), (5, "missing_title"),
         (6, "picture_not_found"), (7, "missing_id"), (8, "not_utf8"), (9, "picture_outside_root"),
     ]  # fmt: skip
-    assert [one.item_id for one in found.listings] == ["B01", "B07"]
+    assert [one.item_id for one in listings_of(found.listings)] == ["B01", "B07"]
     assert found.rows == 11
     assert {reject.source for reject in found.rejects if reject.row == 5} == {"listings/metadata/listings_1.json.gz:1"}
 
@@ -138,9 +143,9 @@ def test_no_class_is_empty_and_foreign_trees_take_the_usual_class(tmp_path: Path
     abroad = entry("B02", "Tasse", "de_DE", node=[{"node_name": "/Kategorien/Küche/Tassen"}])
     nowhere = entry("B03", node=None)
     odd = entry("B04", product_type=[{"value": "RUG"}], node=[{"node_name": "/Categories"}])
-    found = read(export(tmp_path, [entry("B01"), abroad, nowhere, odd])).listings
+    found = listings_of(read(export(tmp_path, [entry("B01"), abroad, nowhere, odd])).listings)
     assert [one.category_l1 for one in found] == ["Home & Kitchen", "Home & Kitchen", "Home & Kitchen", "rug"]
-    assert read(tmp_path, category_level=2).listings[0].category_l1 == "Home & Kitchen/Drinkware"
+    assert listings_of(read(tmp_path, category_level=2).listings)[0].category_l1 == "Home & Kitchen/Drinkware"
 
 
 def test_variants_share_a_group_by_model_or_by_title(tmp_path: Path) -> None:
@@ -151,7 +156,7 @@ def test_variants_share_a_group_by_model_or_by_title(tmp_path: Path) -> None:
         entry("B3", "Mug Navy"), entry("B4", "Mug Red"),
         entry("B5", "Rose case", **phone), entry("B6", "Tiger case", **phone),
     ]  # fmt: skip
-    groups = [group_of(one) for one in read(export(tmp_path, entries)).listings]  # type: ignore[arg-type]
+    groups = designs_of(read(export(tmp_path, entries)).listings)  # type: ignore[arg-type]
     assert groups[0] == groups[1] and groups[2] == groups[3]
     assert len(set(groups)) == 4  # a case for the same phone is not the same design
 
@@ -173,8 +178,8 @@ def test_a_subset_is_in_proportion_and_keeps_its_picks(tmp_path: Path) -> None:
         nodes = [[{"node_name": f"/Categories/{kinds[n % 10]}"}] for n in range(count)]
         return [entry(f"B{n:04}", f"Thing {chr(97 + n % 26) * (n // 26 + 1)}", node=nodes[n]) for n in range(count)]
 
-    small = read(export(tmp_path / "a", shop(500))).listings
-    large = read(export(tmp_path / "b", shop(520))).listings
+    small = listings_of(read(export(tmp_path / "a", shop(500))).listings)
+    large = listings_of(read(export(tmp_path / "b", shop(520))).listings)
     picked = choose_subset(small, 50, "s")
     counts = [sum(one.category_l1 == name for one in picked) for name in ("Lamps", "Rugs", "Clocks")]
     assert counts == [30, 15, 5]

@@ -1,13 +1,14 @@
 """Captions: short, without markup, and absent rather than wrong."""
 
-from tasks.catalog.captions import bullet_of, captions_of, without_brand
+from tasks.catalog.captions import bullet_of, without_brand
 from tasks.catalog.listing import Listing
 from tasks.schema.tables import CAPTION_KINDS
+from tests.catalog.listings import captions_of_one
 
 
 def captions(**fields: object) -> dict[str, str]:
     values = {"row": 0, "source": "t:1", "item_id": "1", "title": "A title", "image": "a.jpg", **fields}
-    return captions_of(Listing(**values))  # type: ignore[arg-type]
+    return captions_of_one(Listing(**values))  # type: ignore[arg-type]
 
 
 def test_a_product_with_every_word() -> None:

@@ -3,16 +3,17 @@
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from PIL import Image
 
 from tasks.catalog.config import CatalogConfig
-from tasks.catalog.image_reader import SourceImage, StoredImage
+from tasks.catalog.image_reader import SourceImage, StoredImage, sources_of
 from tasks.catalog.images import JUDGE, ImageFault
 from tasks.catalog.prepare import PreparedCatalog, prepare_catalog
-from tasks.catalog.sources import known_sources, sources_id, sources_table
+from tasks.catalog.sources import sources_id
 from tasks.schema.files import Reading, SourceFiles
 from tasks.schema.tables import SOURCES
 from tasks.sources.shop import open_source
@@ -59,6 +60,22 @@ def read(shop: Path, sources: pa.Table | None = None, **config: object) -> tuple
     read = sorted(uri.removesuffix(".bmp") for uri, count in files.reads.items() if count)
     assert found.summary["pictures_read"] == len(read)
     return found, read
+
+
+def known_sources(table: pa.Table | None) -> dict[str, SourceImage]:
+    """What a SOURCES table says of each location."""
+    rows = [] if table is None else table.to_pylist()
+    return {row["location"]: SourceImage(row["version"], found_of(row)) for row in rows}
+
+
+def found_of(row: dict[str, Any]) -> StoredImage | ImageFault:
+    if row["reason"]:
+        return ImageFault(row["reason"], row["detail"])
+    return StoredImage(row["image_sha256"], row["image_width"], row["image_height"], row["source_sha256"])
+
+
+def sources_table(known: dict[str, SourceImage]) -> pa.Table:
+    return sources_of(list(known), list(known.values()))
 
 
 def test_an_unchanged_shop_is_not_read_again(shop: Path) -> None:

@@ -3,25 +3,44 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.catalog.groups import design_words, designs_of, group_of
-from tasks.catalog.listing import Listing
-from tasks.catalog.splits import (
-    FEWEST,
-    PRECEDENCE,
-    Known,
-    Member,
-    assign_splits,
-    designs_and_splits,
-    share_of,
-    split_of_group,
-)
+from tasks.catalog import splits as product
+from tasks.catalog.groups import design_words, designs_of
+from tasks.catalog.listing import Listing, listings_table
+from tasks.catalog.splits import FEWEST, KNOWN, MEMBERS, PRECEDENCE, designs_and_splits, share_of, split_of_group
+from tests.catalog.listings import group_of
+
+
+class Member(NamedTuple):
+    """One row of MEMBERS."""
+
+    item_id: str
+    group_id: str
+    image_sha256: str
+
 
 Shop = list[Member]
+
+
+def known_of(members: Sequence[Member], splits: Sequence[str]) -> pa.Table:
+    """The KNOWN table of these."""
+    columns = members_table(members).to_pydict() | {"split": list(splits)}
+    return pa.table(columns, schema=KNOWN)
+
+
+def members_table(members: Sequence[Member]) -> pa.Table:
+    """The MEMBERS table of these."""
+    return pa.Table.from_pylist([member._asdict() for member in members], schema=MEMBERS)
+
+
+def assign_splits(shop: Shop, seed: str, train: float, val: float, known: pa.Table | None = None) -> list[str]:
+    return product.assign_splits(members_table(shop), seed, train, val, known)
 
 
 def straddling(members: Sequence[Member], splits: Sequence[str], key: Callable[[Member], Hashable]) -> int:
@@ -42,7 +61,7 @@ def shops(draw: st.DrawFn, most: int = 25) -> Shop:
     return [Member(f"i{at}", f"g{groups[at]}", f"p{images[at]}") for at in range(count)]
 
 
-def assigned(shop: Shop, known: Known | None = None, seed: str = "s") -> list[str]:
+def assigned(shop: Shop, known: pa.Table | None = None, seed: str = "s") -> list[str]:
     return assign_splits(shop, seed, 0.4, 0.3, known)
 
 
@@ -70,7 +89,7 @@ def test_the_order_of_rows_does_not_matter(shop: Shop) -> None:
 def test_growing_moves_nothing(shop: Shop, at: int) -> None:
     old = shop[: max(1, min(at, len(shop) - 1))]
     before = assigned(old)
-    after = assigned(shop, Known.of(old, before))
+    after = assigned(shop, known_of(old, before))
     assert_no_leak(shop, after)
     assert after[: len(old)] == before
 
@@ -80,7 +99,7 @@ def test_growing_moves_nothing(shop: Shop, at: int) -> None:
 def test_growing_with_other_shares_and_seed_moves_nothing(shop: Shop, data: st.DataObject) -> None:
     old = shop[: data.draw(st.integers(1, len(shop)))]
     before = assigned(old)
-    after = assign_splits(shop, "another seed", 0.1, 0.8, Known.of(old, before))
+    after = assign_splits(shop, "another seed", 0.1, 0.8, known_of(old, before))
     assert_no_leak(shop, after)
     assert after[: len(old)] == before
 
@@ -90,7 +109,7 @@ def test_growing_with_other_shares_and_seed_moves_nothing(shop: Shop, data: st.D
 def test_any_change_keeps_the_promise_and_moves_only_to_unused(old: Shop, new: Shop) -> None:
     """The same ids with other groups and images: an item keeps its split or becomes unused, never another."""
     before = dict(zip((one.item_id for one in old), assigned(old), strict=True))
-    after = assigned(new, Known.of(old, list(before.values())))
+    after = assigned(new, known_of(old, list(before.values())))
     assert_no_leak(new, after)
     for member, split in zip(new, after, strict=True):
         assert split in (before.get(member.item_id, split), "unused")
@@ -102,9 +121,9 @@ def test_a_newcomer_that_would_straddle_is_unused() -> None:
     train = Member("old", groups["train"], "shared")
     test = Member("new", groups["test"], "shared")
     assert assigned([train, test]) == ["unused", "test"]  # without a past, test keeps the image
-    assert assigned([train, test], Known.of([train], ["train"])) == ["train", "unused"]
+    assert assigned([train, test], known_of([train], ["train"])) == ["train", "unused"]
     # the image was trained on and its item is gone: it must not come back as a test image
-    assert assigned([test], Known.of([train], ["train"])) == ["unused"]
+    assert assigned([test], known_of([train], ["train"])) == ["unused"]
 
 
 def test_shares_are_met_and_depend_on_the_seed() -> None:
@@ -192,15 +211,15 @@ def test_a_small_shop_that_grows_keeps_every_split(grown: int) -> None:
     shop = small_shop(grown)
     for seed in map(str, range(30)):
         before = assign_splits(shop[:12], seed, 0.8, 0.1)
-        after = assign_splits(shop, seed, 0.8, 0.1, Known.of(shop[:12], before))
+        after = assign_splits(shop, seed, 0.8, 0.1, known_of(shop[:12], before))
         assert after[:12] == before
         # a shop that was released before splits were filled: newcomers fill them, and what is there stays
         hashed = by_hash(shop[:12], seed)
-        later = assign_splits(shop, seed, 0.8, 0.1, Known.of(shop[:12], hashed))
+        later = assign_splits(shop, seed, 0.8, 0.1, known_of(shop[:12], hashed))
         assert later[:12] == hashed
         if grown >= 20:
             assert min(later.count(split) for split in ("val", "test")) >= FEWEST
-        assert assign_splits(shop[:12], seed, 0.8, 0.1, Known.of(shop[:12], hashed)) == hashed
+        assert assign_splits(shop[:12], seed, 0.8, 0.1, known_of(shop[:12], hashed)) == hashed
 
 
 def test_designs_that_share_an_image_move_together() -> None:
@@ -211,8 +230,9 @@ def test_designs_that_share_an_image_move_together() -> None:
         assert min(splits.count(split) for split in PRECEDENCE) >= FEWEST
 
 
-def settled(shop: Sequence[Listing], known: Known | None = None) -> tuple[list[str], list[str]]:
-    return designs_and_splits(shop, [f"p-{one.item_id}" for one in shop], "s", 0.8, 0.1, known)
+def settled(shop: Sequence[Listing], known: pa.Table | None = None) -> tuple[list[str], list[str]]:
+    images = pa.array([f"p-{one.item_id}" for one in shop])
+    return designs_and_splits(listings_table(shop), images, "s", 0.8, 0.1, known)
 
 
 def titled(*titles: str, **more: object) -> list[Listing]:
@@ -233,7 +253,7 @@ def test_equal_titles_that_fill_the_shop_are_no_design(titles: tuple[str, ...]) 
     # the next night, with twenty more and another name: nothing moves, and none is a design again
     members = [Member(one.item_id, design, f"p-{one.item_id}") for one, design in zip(shop, designs, strict=True)]
     more = titled(*(titles * 100)[:60], *(f"Bowl {word}" for word in "abcdefghijklmnopqrst"))
-    later, kept = settled(more, Known.of(members, splits))
+    later, kept = settled(more, known_of(members, splits))
     assert later[:60] == designs
     assert kept[:60] == splits
 
@@ -246,6 +266,6 @@ def test_designs_stay_where_splits_have_enough_or_the_shop_named_them() -> None:
     for named in ({"group": "one"}, {"design": "one"}):
         assert len(set(settled(titled(*["Handmade item"] * 60, **named))[0])) == 1
     whole = titled(*["Handmade item"] * 60)
-    before = designs_of(whole)
+    before = designs_of(listings_table(whole))
     members = [Member(one.item_id, design, f"p-{one.item_id}") for one, design in zip(whole, before, strict=True)]
-    assert settled(whole, Known.of(members, ["train"] * 60)) == (before, ["train"] * 60), "as the last catalogue had it"
+    assert settled(whole, known_of(members, ["train"] * 60)) == (before, ["train"] * 60), "as the last catalogue had it"

@@ -18,6 +18,7 @@ from tasks.catalog.table import read_table
 from tasks.catalog.text import plain, title
 from tasks.schema.errors import CatalogError
 from tasks.sources.shop import open_source
+from tests.catalog.listings import listings_of
 
 
 def read(path: Path, **parameters: object) -> SourceRows:
@@ -40,9 +41,9 @@ def test_the_delimiter_is_sniffed(tmp_path: Path, mark: str) -> None:
     rows = ["id,name,image,price", '007,"Mug, blue; large | x",a.jpg,"12,50 €"', "008,Bowl,b.jpg,3"]
     text = "\n".join(row if mark == "," else _with_mark(row, mark) for row in rows)
     found = table(tmp_path, text)
-    assert [one.item_id for one in found.listings] == ["007", "008"]
-    assert found.listings[0].title == "Mug, blue; large | x"
-    assert found.listings[0].price == 12.5
+    assert [one.item_id for one in listings_of(found.listings)] == ["007", "008"]
+    assert listings_of(found.listings)[0].title == "Mug, blue; large | x"
+    assert listings_of(found.listings)[0].price == 12.5
 
 
 def _with_mark(row: str, mark: str) -> str:
@@ -58,21 +59,21 @@ def test_byte_order_mark_windows_lines_and_quoted_line_breaks(tmp_path: Path) ->
     header = "\ufeffSKU,Product Name,Image URL,Body (HTML)\r\n"
     text = header + '1,Mug,a.jpg,"<p>One</p>\r\n<ul><li>two</li></ul>"\r\n\r\n2,Bowl,b.jpg,x\r\n'
     found = table(tmp_path, text)
-    assert [(one.item_id, one.title) for one in found.listings] == [("1", "Mug"), ("2", "Bowl")]
-    assert found.listings[0].description == "One • two"
-    assert found.listings[1].source == "shop.csv:5"
+    assert [(one.item_id, one.title) for one in listings_of(found.listings)] == [("1", "Mug"), ("2", "Bowl")]
+    assert listings_of(found.listings)[0].description == "One • two"
+    assert listings_of(found.listings)[1].source == "shop.csv:5"
     assert found.rejects == []
 
 
 def test_utf16_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     found = table(tmp_path, "id\ttitle\timage\n1\tKäse\ta.jpg\n".encode("utf-16"), "shop.txt")
-    assert found.listings[0].title == "Käse"
+    assert listings_of(found.listings)[0].title == "Käse"
 
 
 def test_another_encoding_can_be_named(tmp_path: Path) -> None:
     data = "id,title,image\n1,Käse,a.jpg\n".encode("cp1252")
     assert reasons(table(tmp_path, data)) == [(0, "not_utf8")]
-    assert table(tmp_path, data, encoding="cp1252").listings[0].title == "Käse"
+    assert listings_of(table(tmp_path, data, encoding="cp1252").listings)[0].title == "Käse"
 
 
 def test_each_damaged_row_is_named_and_costs_no_other(tmp_path: Path) -> None:
@@ -103,8 +104,10 @@ def test_each_damaged_row_is_named_and_costs_no_other(tmp_path: Path) -> None:
         (16, "picture_outside_root"), (17, "picture_outside_root"), (18, "picture_outside_root"),
         (19, "picture_outside_root"), (20, "picture_outside_root"), (22, "malformed_row"),
     ]  # fmt: skip
-    assert [int(one.item_id) for one in found.listings] == [n for n in range(27) if n not in bad or n == 24]
-    assert found.listings[-3].title == "broken over two lines"
+    assert [int(one.item_id) for one in listings_of(found.listings)] == [
+        n for n in range(27) if n not in bad or n == 24
+    ]
+    assert listings_of(found.listings)[-3].title == "broken over two lines"
     assert found.rows == 27
     assert all(reject.detail and reject.source.startswith("shop.csv:") for reject in found.rejects)
     details = {reject.row: reject.detail for reject in found.rejects}
@@ -115,12 +118,12 @@ def test_each_damaged_row_is_named_and_costs_no_other(tmp_path: Path) -> None:
 
 def test_unbalanced_quotes_inside_a_cell_are_only_text(tmp_path: Path) -> None:
     found = table(tmp_path, 'id,title,image\n1,Monitor 24" wide,a.jpg\n2,"A ""fine"" mug",b.jpg\n3,x"y,c.jpg\n')
-    assert [one.title for one in found.listings] == ['Monitor 24" wide', 'A "fine" mug', 'x"y']
+    assert [one.title for one in listings_of(found.listings)] == ['Monitor 24" wide', 'A "fine" mug', 'x"y']
 
 
 def test_further_columns_become_attributes(tmp_path: Path) -> None:
     found = table(tmp_path, "id,title,image,Fit,Season,\n1,Mug,a.jpg, slim ,,x\n")
-    assert found.listings[0].attributes == {"Fit": "slim"}
+    assert listings_of(found.listings)[0].attributes == {"Fit": "slim"}
     assert found.facts["columns"] == {"item_id": "id", "title": "title", "image": "image"}
 
 
@@ -138,7 +141,7 @@ def test_json_lines_with_lists_numbers_and_faults(tmp_path: Path) -> None:
     assert reasons(found) == [
         (1, "malformed_row"), (2, "malformed_row"), (3, "not_utf8"), (4, "not_utf8"), (5, "missing_picture"),
     ]  # fmt: skip
-    mug, plate = found.listings
+    mug, plate = listings_of(found.listings)
     assert (mug.item_id, mug.image, mug.category, mug.price) == ("17", "a.jpg", ("Kitchen", "Mugs"), 1299.5)
     assert (plate.item_id, plate.image, plate.price) == ("19", "c.jpg", None)
     assert plate.attributes == {"new": '{"a": 1}', "price": "free"}
@@ -157,8 +160,8 @@ def test_parquet_with_lists_and_bytes_that_are_not_text(tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "shop.parquet")
     found = read(tmp_path / "shop.parquet")
     assert reasons(found) == [(1, "not_utf8"), (2, "missing_picture")]
-    assert (found.listings[0].item_id, found.listings[0].image) == ("1", "a.jpg")
-    assert found.listings[0].category == ("Men", "Tops")
+    assert (listings_of(found.listings)[0].item_id, listings_of(found.listings)[0].image) == ("1", "a.jpg")
+    assert listings_of(found.listings)[0].category == ("Men", "Tops")
 
 
 def test_missing_columns_are_one_error(tmp_path: Path) -> None:
@@ -170,7 +173,7 @@ def test_missing_columns_are_one_error(tmp_path: Path) -> None:
     assert "['sku', 'asin', 'headline']" in message and "columns={" in message and "image_link" in message
     columns = {"item_id": "SKU", "title": "headline", "image": "pic"}
     found = table(tmp_path, "sku,asin,headline,pic\n1,2,Mug,a.jpg\n", columns=columns)
-    assert found.listings[0].attributes == {"asin": "2"}
+    assert listings_of(found.listings)[0].attributes == {"asin": "2"}
 
 
 def test_an_explicit_column_that_is_not_there_is_named() -> None:
@@ -200,14 +203,14 @@ def test_images_root_inside_beside_and_elsewhere(tmp_path: Path) -> None:
     found = table(tmp_path / "feed", text, images_root=str(tmp_path / "pictures"))
     config = CatalogConfig(source=f"{tmp_path}/feed/shop.csv", images_root=f"{tmp_path}/pictures")
     assert (config.root, config.table) == (str(tmp_path), "feed/shop.csv")
-    assert [one.image for one in found.listings] == ["pictures/a.jpg", "pictures/deep/b.jpg"]
+    assert [one.image for one in listings_of(found.listings)] == ["pictures/a.jpg", "pictures/deep/b.jpg"]
     assert reasons(found) == [(1, "picture_outside_root")]
     beside = CatalogConfig(source="s3://b/feed/shop.csv", images_root="../pictures")
     assert (beside.root, beside.table, beside.anchor.images) == ("s3://b", "feed/shop.csv", "pictures")
     inside = CatalogConfig(source="shop/shop.csv", images_root="img")
     assert (inside.root, inside.table, inside.anchor.images) == ("shop", "shop.csv", "img")
     away = table(tmp_path / "feed", "id,title,image\n1,Mug,a.jpg\n2,Cup,../a.jpg\n", images_root="s3://bucket/p/")
-    assert [one.image for one in away.listings] == ["s3://bucket/p/a.jpg"]
+    assert [one.image for one in listings_of(away.listings)] == ["s3://bucket/p/a.jpg"]
 
 
 @pytest.mark.parametrize(

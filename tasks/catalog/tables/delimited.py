@@ -5,10 +5,11 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from tasks.catalog import text
-from tasks.catalog.tables.rows import RawRow, RawTable, by_column
+from tasks.catalog.tables.rows import BLOCK, Block, RawTable, joined_columns
 from tasks.schema.errors import CatalogError
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -48,7 +49,7 @@ class Dialect:
 
 def read_delimited(name: str, data: bytes, suffix: str, encoding: str, delimiter: str | None) -> RawTable:
     """A csv or tsv file. Raises CatalogError where it has no header, or a header in another encoding."""
-    lines = physical_lines(_decoded(data, encoding))
+    lines = physical_lines(data, encoding)
     named = _SEP_LINE.match(lines[0].strip("\r\n")) if lines else None
     mark = delimiter or (named.group(1) if named else sniff_delimiter(lines, suffix))
     rows = records(lines, Dialect(mark, _escape(lines)), 1 if named else 0)
@@ -59,25 +60,39 @@ def read_delimited(name: str, data: bytes, suffix: str, encoding: str, delimiter
     stray = [text.showable(cell) for cell in names if text.has_stray_bytes(cell)]
     if stray:
         raise CatalogError(f"The header of {name} is not {encoding}: {stray}. Set the parameter encoding.")
-    found = (_raw_row(index, f"{name}:{record.line}", record, names) for index, record in enumerate(rows))
-    return RawTable(list(dict.fromkeys(names)), found)
+    return RawTable(list(dict.fromkeys(names)), _blocks(name, names, rows))
 
 
-def _raw_row(index: int, source: str, record: Record, names: list[str]) -> RawRow:
-    reason = "malformed_row" if record.fault else ""
-    return RawRow(index, source, by_column(names, record.cells), reason, record.fault, record.short)
+def _blocks(name: str, names: list[str], rows: Iterator[Record]) -> Iterator[Block]:
+    first = 0
+    while some := list(islice(rows, BLOCK)):
+        cells = (_of_width(record.cells, len(names)) for record in some)
+        yield Block(
+            range(first, first + len(some)),
+            [f"{name}:{record.line}" for record in some],
+            joined_columns(names, [list(column) for column in zip(*cells, strict=True)]),
+            {at: ("malformed_row", record.fault) for at, record in enumerate(some) if record.fault},
+            {at: record.short for at, record in enumerate(some) if record.short},
+        )
+        first += len(some)
 
 
-def _decoded(data: bytes, encoding: str) -> str:
-    """Text of a csv file. Bytes outside the encoding stay visible as surrogates, so that only their row is refused."""
+def _of_width(cells: list[Any], width: int) -> list[Any]:
+    return cells if len(cells) == width else [*cells[:width], *[None] * (width - len(cells))]
+
+
+def physical_lines(data: bytes, encoding: str) -> list[str]:
+    """Lines with their ends. Unlike ``splitlines``, breaks only at line feeds and carriage returns.
+
+    Bytes outside the encoding stay visible as surrogates, so that only their row is refused.
+    """
+    errors = "surrogateescape"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    return data.decode(encoding, "surrogateescape").removeprefix("\ufeff")
-
-
-def physical_lines(text: str) -> list[str]:
-    """Lines with their ends. Unlike ``splitlines``, breaks only at line feeds and carriage returns."""
-    return list(io.StringIO(text, newline=""))
+        encoding, errors = "utf-16", "replace"
+    lines = list(io.TextIOWrapper(io.BytesIO(data), encoding, errors, newline=""))
+    if lines:
+        lines[0] = lines[0].removeprefix("\ufeff")
+    return lines
 
 
 def _escape(lines: list[str]) -> str:
@@ -111,14 +126,38 @@ def records(lines: list[str], dialect: Dialect, at: int = 0) -> Iterator[Record]
     """The header, then every row that is not a blank line. Rows with a wrong number of cells carry a fault."""
     width = 0
     while at < len(lines):
+        end = min(at + _LONGEST_RECORD, len(lines))
+        for cells in _of_one_line(lines[at:end], dialect):  # nearly every row
+            at += 1
+            if not _is_blank(cells):
+                width = width or len(cells)
+                yield _fitted(at, cells, width, "")
+        if at == end:
+            continue
         cells, used, fault = _parse(lines, at, dialect)
         if width and (used > 1 or fault):
             cells, used, fault = _recovered(lines, at, dialect, width, (cells, used, fault))
         line, at = at + 1, at + used
-        if not cells or (len(cells) == 1 and not cells[0].strip()):
-            continue
-        width = width or len(cells)
-        yield _fitted(line, cells, width, fault)
+        if not _is_blank(cells):
+            width = width or len(cells)
+            yield _fitted(line, cells, width, fault)
+
+
+def _of_one_line(lines: list[str], dialect: Dialect) -> Iterator[list[str]]:
+    """Cells of each line, up to the first one that is not a whole row by itself."""
+    reader, read = dialect.reader(lines), 0
+    try:
+        for cells in reader:
+            read += 1
+            if reader.line_num > read:
+                return
+            yield cells
+    except csv.Error:
+        return
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not cells or (len(cells) == 1 and not cells[0].strip())
 
 
 def _fitted(line: int, cells: list[str], width: int, fault: str) -> Record:

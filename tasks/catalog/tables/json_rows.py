@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tasks.catalog import text
-from tasks.catalog.tables.rows import RawRow, RawTable
+from tasks.catalog.tables.rows import RawRow, RawTable, blocks_of
 from tasks.schema.errors import CatalogError
 
 _FEW_KEYS = 6  # of an object that holds a list of products beside a count, a page, a shop's name
@@ -19,7 +19,7 @@ def read_json(name: str, data: bytes) -> RawTable:
         rows = [_json_line(index, f"{name}:{at}", line) for index, (at, line) in enumerate(lines)]
     else:
         rows = [_json_row(at, f"{name}#{at}", entry) for at, entry in enumerate(entries)]
-    return RawTable(list(dict.fromkeys(column for row in rows for column in row.values)), rows)
+    return RawTable(list(dict.fromkeys(column for row in rows for column in row.values)), blocks_of(rows))
 
 
 def _entries(name: str, data: bytes) -> list[Any] | None:

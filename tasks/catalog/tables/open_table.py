@@ -9,7 +9,7 @@ from tasks.catalog.config import TABLE_ENDINGS, CatalogConfig, is_table
 from tasks.catalog.tables.delimited import read_delimited
 from tasks.catalog.tables.json_rows import read_json
 from tasks.catalog.tables.parquet_rows import read_parquet
-from tasks.catalog.tables.rows import RawRow, RawTable
+from tasks.catalog.tables.rows import Block, RawTable
 from tasks.catalog.tables.workbook_rows import read_workbook
 from tasks.catalog.tables.xml_rows import read_xml
 from tasks.schema.errors import CatalogError, SourceMissing, SourceRefused
@@ -47,13 +47,13 @@ def table_shards(files: SourceFiles, below: str = "") -> list[str]:
     return []
 
 
-def _numbered(tables: list[RawTable]) -> Iterator[RawRow]:
-    index = 0
+def _numbered(tables: list[RawTable]) -> Iterator[Block]:
+    rows = 0
     for table in tables:
-        for row in table.rows:
-            row.row = index
-            index += 1
-            yield row
+        for block in table.blocks:
+            block.positions = range(rows, rows + len(block.sources))
+            rows += len(block.sources)
+            yield block
 
 
 def _ending(name: str) -> str:

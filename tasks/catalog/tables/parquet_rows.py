@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.catalog.tables.rows import EmbeddedImage, RawRow, RawTable, by_column
+from tasks.catalog.tables.rows import BLOCK, Block, EmbeddedImage, RawTable, joined_columns
 from tasks.schema.errors import CatalogError
 
 #: How the files of each kind of image begin, beside a box `ftyp` (AVIF).
@@ -18,20 +18,19 @@ def read_parquet(name: str, data: bytes) -> RawTable:
     """A parquet file. Raises CatalogError where it is none."""
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-        batches = list(file.iter_batches(batch_size=4096))
+        batches = list(file.iter_batches(batch_size=BLOCK))
     except (pa.ArrowException, OSError) as error:
         raise CatalogError(f"{name} cannot be read as parquet ({error}).") from error
     names = list(file.schema_arrow.names)
-    return RawTable(list(dict.fromkeys(names)), _rows(name, names, batches))
+    return RawTable(list(dict.fromkeys(names)), _blocks(name, names, batches))
 
 
-def _rows(name: str, names: Sequence[str], batches: Sequence[pa.RecordBatch]) -> Iterator[RawRow]:
+def _blocks(name: str, names: Sequence[str], batches: Sequence[pa.RecordBatch]) -> Iterator[Block]:
     first = 0
     for batch in batches:
         rows = [f"{name}#{first + at}" for at in range(batch.num_rows)]
         columns = [_values(column, [f"{row}/{at}" for row in rows]) for at, column in enumerate(batch.columns)]
-        for at, row in enumerate(rows):
-            yield RawRow(first + at, row, by_column(names, (cells[at] for cells in columns)))
+        yield Block(range(first, first + batch.num_rows), rows, joined_columns(names, columns))
         first += batch.num_rows
 
 

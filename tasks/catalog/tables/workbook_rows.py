@@ -3,7 +3,7 @@
 import io
 import zipfile
 
-from tasks.catalog.tables.rows import RawRow, RawTable, by_column
+from tasks.catalog.tables.rows import RawRow, RawTable, blocks_of, by_column
 from tasks.schema.errors import CatalogError
 
 
@@ -30,4 +30,4 @@ def read_workbook(name: str, data: bytes) -> RawTable:
         (at, row) for at, row in enumerate(cells[header + 1 :], header + 2) if any(cell is not None for cell in row)
     ]
     rows = [RawRow(index, f"{name}:{at}", by_column(names, row)) for index, (at, row) in enumerate(filled)]
-    return RawTable(list(dict.fromkeys(name for name in names if name)), rows)
+    return RawTable(list(dict.fromkeys(name for name in names if name)), blocks_of(rows))

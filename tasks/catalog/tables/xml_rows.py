@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 from xml.etree import ElementTree
 
-from tasks.catalog.tables.rows import RawRow, RawTable
+from tasks.catalog.tables.rows import RawRow, RawTable, blocks_of
 from tasks.schema.errors import CatalogError
 
 _ROWS = ("item", "entry", "product", "offer")  # of RSS, Atom, many shops, Yandex's YML
@@ -25,7 +25,7 @@ def read_xml(name: str, data: bytes) -> RawTable:
     if not elements:
         raise CatalogError(f"{name} holds no list of products: expected elements like {', '.join(_ROWS)}.")
     rows = [RawRow(at, f"{name}#{at}", _values(element)) for at, element in enumerate(elements)]
-    return RawTable(list(dict.fromkeys(column for row in rows for column in row.values)), rows)
+    return RawTable(list(dict.fromkeys(column for row in rows for column in row.values)), blocks_of(rows))
 
 
 def _values(element: ElementTree.Element) -> dict[str, Any]:
