@@ -14,7 +14,7 @@ import argparse
 import string
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,12 @@ from tasks.lexical.config import FieldWeights, LexicalConfig
 from tasks.lexical.index import build, save
 from tasks.lexical.search import LexicalSearcher
 from tasks.retrieval.config import EvaluationConfig
+from tasks.retrieval.fusion import reciprocal_rank_fusion
 from tasks.retrieval.significance import intervals
 from tasks.store.objects.store import open_store
 
 TOP = 10
 DEPTH = 100  # of each channel, for fusion
-RRF = 60  # Cormack, Clarke and Buettcher 2009
 LEAST_RIGHT = 3
 LEAST_TITLES = 10
 KEPT_WITH_TYPO = 0.85
@@ -147,22 +147,17 @@ def by_images(snapshot: Snapshot) -> Channel:
     return search
 
 
-def fused(one: Channel, other: Channel) -> Channel:
-    """Plain reciprocal rank fusion of two channels."""
+def by_both(words: LexicalSearcher, images: Channel) -> Channel:
+    """Plain reciprocal rank fusion; images are asked for the query with its typos mended."""
 
     def search(texts: Sequence[str]) -> list[np.ndarray]:
-        return [fuse(*lists) for lists in zip(one(texts), other(texts), strict=True)]
+        matches = [words.match(text) for text in texts]
+        seen = images([match.corrected or text for match, text in zip(matches, texts, strict=True)])
+        return [
+            reciprocal_rank_fusion([match.best(DEPTH)[1], rows])[1] for match, rows in zip(matches, seen, strict=True)
+        ]
 
     return search
-
-
-def fuse(*lists: np.ndarray) -> np.ndarray:
-    """Rows by the sum of 1 / (60 + rank) over the lists they are in."""
-    scores: defaultdict[int, float] = defaultdict(float)
-    for rows in lists:
-        for rank, row in enumerate(rows.tolist(), 1):
-            scores[row] += 1 / (RRF + rank)
-    return np.array(sorted(scores, key=lambda row: (-scores[row], row)), np.int64)
 
 
 def precision(queries: Sequence[Query], channel: Channel) -> np.ndarray:
@@ -179,12 +174,12 @@ def measure(items: pa.Table, wanted: int, snapshot: Snapshot | None = None) -> b
         words = by_words(items, LexicalConfig(), Path(scratch) / "words")
         titles = by_words(items, TITLES, Path(scratch) / "words, titles")
         channels: dict[str, Channel] = {
-            "words": lambda texts: [words.search(text, DEPTH).rows for text in texts],
-            "words, titles": lambda texts: [titles.search(text, DEPTH).rows for text in texts],
+            "words": lambda texts: [words.match(text).best(DEPTH)[1] for text in texts],
+            "words, titles": lambda texts: [titles.match(text).best(DEPTH)[1] for text in texts],
         }
         if snapshot is not None:
             channels["images"] = by_images(snapshot)
-            channels["fused"] = fused(channels["images"], channels["words"])
+            channels["both"] = by_both(words, channels["images"])
         mean = table(drawn, channels)
         milliseconds = [clock(words, query.text) for queries in drawn.values() for query in queries]
     p50, p95 = np.percentile(milliseconds, [50, 95])
@@ -214,7 +209,7 @@ def table(drawn: Mapping[str, Sequence[Query]], channels: Mapping[str, Channel])
 def clock(words: LexicalSearcher, text: str) -> float:
     """Milliseconds of one search."""
     started = time.perf_counter()
-    words.search(text, DEPTH)
+    words.match(text).best(DEPTH)
     return (time.perf_counter() - started) * 1e3
 
 

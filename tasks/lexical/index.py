@@ -6,6 +6,7 @@ fields (Robertson, Zaragoza and Taylor 2004).
 
 import hashlib
 import json
+import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from tasks.lexical.config import LexicalConfig
 from tasks.lexical.documents import Vocabulary, count_words, languages_of, rows_of, tokens_of
 from tasks.lexical.words import algorithm_of
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
 
 _WORDS, _NAMES, _ABOUT = "words.parquet", "names.npy", "lexical.json"
 _NAME = np.dtype([("name", "<u8"), ("row", "<i8")])

@@ -19,17 +19,40 @@ _WORDS_READ = 32  # of a longer query the rest is left unread
 
 
 @dataclass(frozen=True)
-class LexicalAnswer:
-    """Rows of the index's items, best first, and how the query was read.
+class LexicalMatch:
+    """How well every row of the index's items has a query's words, and how the query was read.
 
-    rows: (k,) int64. scores: (k,) float32, above 0; comparable within one answer only. corrected: the query with its
-    typos mended, None where it was taken as it is. unknown: its words that the shop does not have.
+    scores: (n,) float32, 0 where no word is; comparable within one match only. corrected: the query with its typos
+    mended, None where it was taken as it is. unknown: its words that the shop does not have.
     """
 
-    rows: np.ndarray
     scores: np.ndarray
     corrected: str | None = None
     unknown: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> np.ndarray:
+        """(n,) bool: rows with at least one of the words."""
+        return self.scores > 0
+
+    def best(self, top_k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (k,) float32 and rows (k,) int64 of the best matches, k <= top_k, equal ones by row.
+
+        allowed: (n,) bool, rows that may be returned; None allows all. Raises ConfigError.
+        """
+        if top_k < 1:
+            raise ConfigError(f"top_k={top_k}: expected 1 or more")
+        if allowed is not None and (allowed.shape != self.scores.shape or allowed.dtype != np.bool_):
+            raise ConfigError(
+                f"allowed: found {allowed.dtype} of {allowed.shape}, expected bool of {self.scores.shape}"
+            )
+        rows = np.flatnonzero(self.found if allowed is None else self.found & allowed)
+        scores = self.scores[rows]
+        if len(rows) > top_k:
+            least = np.partition(scores, len(scores) - top_k)[len(scores) - top_k]
+            rows, scores = rows[scores >= least], scores[scores >= least]
+        order = np.lexsort((rows, -scores))[:top_k]
+        return scores[order], rows[order]
 
 
 class _Slot(NamedTuple):
@@ -61,28 +84,20 @@ class LexicalSearcher:
         """Products in the index."""
         return self._index.rows
 
-    def search(self, text: str, top_k: int, allowed: np.ndarray | None = None) -> LexicalAnswer:
-        """The products that have most of a query's words, where these count most.
+    def match(self, text: str) -> LexicalMatch:
+        """Score every product by how many of a query's words it has, and where.
 
-        allowed: (n,) bool, rows that may be returned; None allows all. A product whose id, SKU or GTIN is ``text``
-        comes first, with an infinite score. Raises ConfigError.
+        A product whose id, SKU or GTIN is ``text`` comes first, and nothing is corrected then.
         """
-        if top_k < 1:
-            raise ConfigError(f"top_k={top_k}: expected 1 or more")
-        if allowed is not None and (allowed.shape != (self.rows,) or allowed.dtype != np.bool_):
-            raise ConfigError(f"allowed: found {allowed.dtype} of {allowed.shape}, expected bool of ({self.rows},)")
-        named = self._named(text)
-        text, corrected = normalise(text), None
-        if not len(named):
-            mended = self._mended(text)
-            text, corrected = mended, mended if mended != text else None
-        read = self._read(text)
+        text, named = normalise(text), self._named(text)
+        mended = text if len(named) else self._mended(text)
+        read = self._read(mended)
         scores = self._scores(read)
-        scores[named] = np.inf
-        if allowed is not None:
-            scores[~allowed] = 0
-        unknown = () if len(named) else tuple(joined(run) for run in read if not self._known(run))
-        return LexicalAnswer(*_best(scores, top_k), corrected, unknown)
+        if len(named):
+            scores[named] = scores.max() + 1
+            return LexicalMatch(scores)
+        unknown = tuple(joined(run) for run in read if not self._known(run))
+        return LexicalMatch(scores, mended if mended != text else None, unknown)
 
     def _named(self, text: str) -> np.ndarray:
         """Rows that the whole text is the id, SKU or GTIN of."""
@@ -171,14 +186,3 @@ def _slots(run: Run) -> list[_Slot]:
     if not parts:
         return [_Slot(((joined(run), 1.0),))]
     return [_Slot(((part, 1.0), (joined(run), 1 / len(parts)))) for part in parts]
-
-
-def _best(scores: np.ndarray, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and scores of the ``top_k`` highest above 0, equal ones by row."""
-    rows = np.flatnonzero(scores > 0)
-    found = scores[rows]
-    if len(rows) > top_k:
-        least = np.partition(found, len(found) - top_k)[len(found) - top_k]
-        rows, found = rows[found >= least], found[found >= least]
-    order = np.lexsort((rows, -found))[:top_k]
-    return rows[order], found[order]

@@ -11,7 +11,7 @@ import pytest
 from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
 from app.settings import AppSettings
-from benchmarks.search_relevance import brands_of, columns_of, draw_queries, fuse, measure, mistype
+from benchmarks.search_relevance import brands_of, columns_of, draw_queries, measure, mistype
 from tasks.schema.tables import ITEMS
 from tests.conftest import item
 
@@ -43,10 +43,6 @@ def test_a_typo_changes_one_long_word() -> None:
     assert mistype("red mug", rng) == "red mug"
 
 
-def test_fusion_prefers_what_both_have() -> None:
-    assert fuse(np.array([1, 2, 3]), np.array([3, 4]))[0] == 3
-
-
 def test_every_channel_of_a_release_is_measured(tiny_store: TinyShop, capsys: pytest.CaptureFixture[str]) -> None:
     items = pa.Table.from_pylist(tiny_store.rows(), schema=ITEMS)
     live = Live(tiny_store.store, AppSettings(), LastKnownGood(tiny_store.settings.store_cache, "production"))
@@ -54,4 +50,4 @@ def test_every_channel_of_a_release_is_measured(tiny_store: TinyShop, capsys: py
     with live.acquire() as snapshot:
         assert measure(items, 10, snapshot)
     told = capsys.readouterr().out
-    assert all(name in told for name in ("words, titles", "images", "fused", "brand type", "PASSED"))
+    assert all(name in told for name in ("words, titles", "images", "both", "brand type", "PASSED"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,13 @@ def searcher(tmp_path_factory: pytest.TempPathFactory) -> LexicalSearcher:
     return LexicalSearcher.open(folder)
 
 
+def rows_of(searcher: LexicalSearcher, text: str, top_k: int = 10) -> list[int]:
+    rows: list[int] = searcher.match(text).best(top_k)[1].tolist()
+    return rows
+
+
 def found(searcher: LexicalSearcher, text: str, top_k: int = 10) -> list[str]:
-    return [NAMES[row] for row in searcher.search(text, top_k).rows]
+    return [NAMES[row] for row in rows_of(searcher, text, top_k)]
 
 
 @pytest.mark.parametrize("text", ["tshirt", "t-shirt", "T Shirts", "t-shirts"])
@@ -96,9 +102,9 @@ def test_words_that_say_nothing_cost_nothing(searcher: LexicalSearcher) -> None:
 
 @pytest.mark.parametrize("text", ["SKU-4", "sku4", " sku 4 ", "4006381333904"])
 def test_an_id_finds_its_product_first(searcher: LexicalSearcher, text: str) -> None:
-    answer = searcher.search(text, 3)
-    assert NAMES[answer.rows[0]] == NAMES[4] and np.isinf(answer.scores[0])
-    assert answer.corrected is None and answer.unknown == ()
+    assert found(searcher, text, 1) == [NAMES[4]]
+    match = searcher.match(text)
+    assert match.corrected is None and match.unknown == () and np.isfinite(match.scores).all()
 
 
 @pytest.mark.parametrize(
@@ -113,9 +119,8 @@ def test_an_id_finds_its_product_first(searcher: LexicalSearcher, text: str) -> 
 )
 def test_a_typo_is_mended_and_told(typed: str, meant: str) -> None:
     searcher = LexicalSearcher(build(pa.concat_tables([shop()] * 4), LexicalConfig()))
-    answer = searcher.search(typed, 5)
-    assert answer.corrected == meant
-    assert answer.rows.tolist() == searcher.search(meant, 5).rows.tolist()
+    assert searcher.match(typed).corrected == meant
+    assert rows_of(searcher, typed) == rows_of(searcher, meant)
 
 
 def test_the_other_words_of_a_query_choose_among_corrections() -> None:
@@ -124,43 +129,47 @@ def test_the_other_words_of_a_query_choose_among_corrections() -> None:
     ]
     rows += [item("red", "mug", title="Acme leather belt", brand="", product_type="") for _ in range(3)]
     searcher = LexicalSearcher(build(table(rows), LexicalConfig()))
-    assert searcher.search("leather bilt", 5).corrected == "leather belt"
-    assert searcher.search("nora bilt", 5).corrected == "nora bolt"
+    assert searcher.match("leather bilt").corrected == "leather belt"
+    assert searcher.match("nora bilt").corrected == "nora bolt"
 
 
 def test_what_the_shop_does_not_have_is_told_and_finds_nothing(searcher: LexicalSearcher) -> None:
-    answer = searcher.search("wheelbarrow", 5)
-    assert (answer.rows.tolist(), answer.corrected, answer.unknown) == ([], None, ("wheelbarrow",))
-    for text in ("", "   ", "!?", "=", "color=blue", "\ud800", "x" * 10_000, "a " * 5_000):
-        searcher.search(text, 5)
+    match = searcher.match("wheelbarrow")
+    assert not match.found.any() and (match.corrected, match.unknown) == (None, ("wheelbarrow",))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "!?", "=", "color=blue", "\ud800", "x" * 10_000, "a " * 5_000, "İ", "½"])
+def test_any_text_is_answered(searcher: LexicalSearcher, text: str) -> None:
+    assert searcher.match(text).scores.shape == (len(SHOP),)
 
 
 def test_a_filter_leaves_only_its_rows(searcher: LexicalSearcher) -> None:
     allowed = np.zeros(len(SHOP), np.bool_)
     allowed[[2, 3]] = True
-    assert searcher.search("blue tshirt", 5, allowed).rows.tolist() == [2, 3]
-    assert searcher.search("SKU-4", 5, allowed).rows.tolist() == []
+    scores, rows = searcher.match("blue tshirt").best(5, allowed)
+    assert rows.tolist() == [2, 3] and (scores[:-1] >= scores[1:]).all()
+    assert not len(searcher.match("SKU-4").best(5, allowed)[1])
     with pytest.raises(ConfigError, match="expected bool of"):
-        searcher.search("cap", 5, allowed[:3])
+        searcher.match("cap").best(5, allowed[:3])
     with pytest.raises(ConfigError, match="top_k=0"):
-        searcher.search("cap", 0)
+        searcher.match("cap").best(0)
 
 
 def test_stems_follow_the_language_of_each_row() -> None:
     rows = [item("red", "mug", title="Rote Schuhe", language="de-DE"), item("red", "mug", title="Red shoes")]
     searcher = LexicalSearcher(build(table(rows), LexicalConfig()))
-    assert searcher.search("schuh", 2).rows.tolist() == [0]
-    assert searcher.search("shoe", 2).rows.tolist() == [1]
+    assert rows_of(searcher, "schuh") == [0]
+    assert rows_of(searcher, "shoe") == [1]
 
 
 def test_equal_scores_are_in_the_order_of_rows() -> None:
     searcher = LexicalSearcher(build(table([item("red", "mug")] * 7), LexicalConfig()))
-    assert searcher.search("mug", 5).rows.tolist() == [0, 1, 2, 3, 4]
+    assert rows_of(searcher, "mug", 5) == [0, 1, 2, 3, 4]
 
 
 def test_a_field_without_weight_is_not_searched() -> None:
     config = LexicalConfig(weights=FieldWeights(brand=0), value_weight=0)
-    assert not len(LexicalSearcher(build(shop(), config)).search("lakme", 5).rows)
+    assert not rows_of(LexicalSearcher(build(shop(), config)), "lakme")
 
 
 def test_an_index_without_a_word_is_refused() -> None:
@@ -191,6 +200,6 @@ def test_a_broken_file_is_told(tmp_path: Path, name: str) -> None:
 
 def test_threads_share_a_searcher(searcher: LexicalSearcher) -> None:
     texts = ["puma cap", "pmua cap", "blue tshirt", "hand bag"] * 20
-    alone = [searcher.search(text, 5).rows.tolist() for text in texts]
+    alone = [rows_of(searcher, text) for text in texts]
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(lambda text: searcher.search(text, 5).rows.tolist(), texts)) == alone
+        assert list(threads.map(partial(rows_of, searcher), texts)) == alone
