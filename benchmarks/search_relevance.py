@@ -29,7 +29,7 @@ from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 from benchmarks.harness.verdict import verdict
 from tasks.lexical.config import FieldWeights, LexicalConfig
-from tasks.lexical.index import build, save
+from tasks.lexical.index import index_words, save_words
 from tasks.lexical.search import LexicalSearcher
 from tasks.retrieval.config import EvaluationConfig
 from tasks.retrieval.fusion import reciprocal_rank_fusion
@@ -131,7 +131,7 @@ def mistype(text: str, rng: np.random.Generator) -> str:
 def by_words(items: pa.Table, config: LexicalConfig, folder: Path) -> LexicalSearcher:
     """An index of the items, built, stored and opened; its cost is printed."""
     started = time.perf_counter()
-    save(build(items, config), folder)
+    save_words(index_words(items, config), folder)
     seconds, size = time.perf_counter() - started, sum(path.stat().st_size for path in folder.iterdir())
     print(f"{folder.name}: {items.num_rows} products in {seconds:.1f} s, {size / 1e6:.1f} MB")
     return LexicalSearcher.open(folder)

@@ -46,10 +46,14 @@ def languages_of(items: pa.Table) -> list[str]:
     return [name for name, _ in counted.most_common() if name] or ["english"]
 
 
+#: Columns of ITEMS that are read.
+COLUMNS = ("item_id", "language", "attributes", *_TEXT_FIELDS)
+
+
 def rows_of(items: pa.Table, config: LexicalConfig) -> Iterator[tuple[str, Fields, list[str]]]:
     """Of each product: its language's tag, the fields to index, and what it is called by exactly."""
     weights = config.weights.model_dump()
-    for batch in items.select(["item_id", "language", "attributes", *_TEXT_FIELDS]).to_batches(10_000):
+    for batch in items.select(COLUMNS).to_batches(10_000):
         for row in batch.to_pylist():
             fields = [(name, row[name], weights[name]) for name in _TEXT_FIELDS if row[name] and weights[name]]
             names = [row["item_id"]]

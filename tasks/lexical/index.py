@@ -45,7 +45,7 @@ class LexicalIndex:
         return np.asarray(self.names["row"][first:last])
 
 
-def build(items: pa.Table, config: LexicalConfig) -> LexicalIndex:
+def index_words(items: pa.Table, config: LexicalConfig) -> LexicalIndex:
     """Index a table of ITEMS. The same items and config give the same bytes. Raises ConfigError without any word."""
     vocabulary, languages = count_words(items, config), languages_of(items)
     ids: dict[str, int] = defaultdict(lambda: len(ids))
@@ -63,7 +63,7 @@ def build(items: pa.Table, config: LexicalConfig) -> LexicalIndex:
     return LexicalIndex(bm25, vocabulary, np.sort(np.array(names, _NAME)), tuple(languages), items.num_rows)
 
 
-def save(index: LexicalIndex, folder: Path) -> None:
+def save_words(index: LexicalIndex, folder: Path) -> None:
     """Write the index as files of ``folder``: arrays, JSON and Parquet."""
     folder.mkdir(parents=True, exist_ok=True)
     index.bm25.save(str(folder), show_progress=False)
@@ -75,8 +75,8 @@ def save(index: LexicalIndex, folder: Path) -> None:
     (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
-def open_index(folder: Path) -> LexicalIndex:
-    """Open what `save` wrote. Postings are read from disk when they are first searched.
+def open_words(folder: Path) -> LexicalIndex:
+    """Open what `save_words` wrote. Postings are read from disk when they are first searched.
 
     Raises ArtifactMissing, and ArtifactCorrupt where a file is not what it should be. A flipped byte opens without an
     error: compare sha256 with the manifest first.

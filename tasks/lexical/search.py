@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.lexical.documents import VALUE, VALUE_WORDS, phrase_of
-from tasks.lexical.index import LexicalIndex, open_index
+from tasks.lexical.index import LexicalIndex, open_words
 from tasks.lexical.spelling import Speller
 from tasks.lexical.words import Run, joined, normalise, spoken, stem, stopwords_of
 from tasks.schema.errors import ConfigError
@@ -77,7 +77,7 @@ class LexicalSearcher:
     @classmethod
     def open(cls, folder: Path) -> "LexicalSearcher":
         """Memory-map the index in ``folder``. Raises ArtifactMissing, ArtifactCorrupt."""
-        return cls(open_index(folder))
+        return cls(open_words(folder))
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.lexical.config import FieldWeights, LexicalConfig
-from tasks.lexical.index import build, open_index, save
+from tasks.lexical.index import index_words, open_words, save_words
 from tasks.lexical.search import LexicalSearcher
 from tasks.schema.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from tasks.schema.tables import ITEMS
@@ -53,7 +53,7 @@ def shop() -> pa.Table:
 @pytest.fixture(scope="module")
 def searcher(tmp_path_factory: pytest.TempPathFactory) -> LexicalSearcher:
     folder = tmp_path_factory.mktemp("lexical")
-    save(build(shop(), LexicalConfig()), folder)
+    save_words(index_words(shop(), LexicalConfig()), folder)
     return LexicalSearcher.open(folder)
 
 
@@ -118,7 +118,7 @@ def test_an_id_finds_its_product_first(searcher: LexicalSearcher, text: str) -> 
     ],
 )
 def test_a_typo_is_mended_and_told(typed: str, meant: str) -> None:
-    searcher = LexicalSearcher(build(pa.concat_tables([shop()] * 4), LexicalConfig()))
+    searcher = LexicalSearcher(index_words(pa.concat_tables([shop()] * 4), LexicalConfig()))
     assert searcher.match(typed).corrected == meant
     assert rows_of(searcher, typed) == rows_of(searcher, meant)
 
@@ -128,7 +128,7 @@ def test_the_other_words_of_a_query_choose_among_corrections() -> None:
         item("red", "mug", title=f"Nora {one}", brand="Nora", product_type="") for one in ["bolt"] * 9 + ["belt"] * 3
     ]
     rows += [item("red", "mug", title="Acme leather belt", brand="", product_type="") for _ in range(3)]
-    searcher = LexicalSearcher(build(table(rows), LexicalConfig()))
+    searcher = LexicalSearcher(index_words(table(rows), LexicalConfig()))
     assert searcher.match("leather bilt").corrected == "leather belt"
     assert searcher.match("nora bilt").corrected == "nora bolt"
 
@@ -157,30 +157,30 @@ def test_a_filter_leaves_only_its_rows(searcher: LexicalSearcher) -> None:
 
 def test_stems_follow_the_language_of_each_row() -> None:
     rows = [item("red", "mug", title="Rote Schuhe", language="de-DE"), item("red", "mug", title="Red shoes")]
-    searcher = LexicalSearcher(build(table(rows), LexicalConfig()))
+    searcher = LexicalSearcher(index_words(table(rows), LexicalConfig()))
     assert rows_of(searcher, "schuh") == [0]
     assert rows_of(searcher, "shoe") == [1]
 
 
 def test_equal_scores_are_in_the_order_of_rows() -> None:
-    searcher = LexicalSearcher(build(table([item("red", "mug")] * 7), LexicalConfig()))
+    searcher = LexicalSearcher(index_words(table([item("red", "mug")] * 7), LexicalConfig()))
     assert rows_of(searcher, "mug", 5) == [0, 1, 2, 3, 4]
 
 
 def test_a_field_without_weight_is_not_searched() -> None:
     config = LexicalConfig(weights=FieldWeights(brand=0), value_weight=0)
-    assert not rows_of(LexicalSearcher(build(shop(), config)), "lakme")
+    assert not rows_of(LexicalSearcher(index_words(shop(), config)), "lakme")
 
 
 def test_an_index_without_a_word_is_refused() -> None:
     empty = FieldWeights(**dict.fromkeys(FieldWeights.model_fields, 0))
     with pytest.raises(ConfigError, match="at least one field"):
-        build(shop(), LexicalConfig(weights=empty))
+        index_words(shop(), LexicalConfig(weights=empty))
 
 
 def test_the_same_items_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        save(build(shop(), LexicalConfig()), tmp_path / name)
+        save_words(index_words(shop(), LexicalConfig()), tmp_path / name)
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
     assert {Path(name).suffix for name in one} == {".npy", ".json", ".parquet"}
@@ -190,12 +190,12 @@ def test_the_same_items_give_the_same_bytes(tmp_path: Path) -> None:
     "name", ["lexical.json", "vocab.index.json", "words.parquet", "data.csc.index.npy", "names.npy"]
 )
 def test_a_broken_file_is_told(tmp_path: Path, name: str) -> None:
-    save(build(shop(), LexicalConfig()), tmp_path)
+    save_words(index_words(shop(), LexicalConfig()), tmp_path)
     (tmp_path / name).write_bytes(b"{")
     with pytest.raises(ArtifactCorrupt, match="fetch it again"):
-        open_index(tmp_path)
+        open_words(tmp_path)
     with pytest.raises(ArtifactMissing, match="no word index"):
-        open_index(tmp_path / "nowhere")
+        open_words(tmp_path / "nowhere")
 
 
 def test_threads_share_a_searcher(searcher: LexicalSearcher) -> None:
