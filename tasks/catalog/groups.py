@@ -8,6 +8,7 @@ from collections.abc import Collection
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.catalog.cells import each_row
 
@@ -42,6 +43,7 @@ _SIZE_WORDS = frozenset(_SIZES.split())
 _UNIT_WORDS = frozenset(_UNITS.split())
 _EVERY_SHOPS_WORDS = COLOR_WORDS | _SIZE_WORDS
 _WORD = re.compile(r"[^\W_]+")
+_BLOCK = 65_536  # rows whose texts are Python's at once
 #: Columns of LISTINGS that make a design.
 _DECIDING = ("group", "design", "brand", "product_type", "title", "color", "color_name")
 
@@ -56,11 +58,14 @@ def designs_of(listings: pa.Table, known: Collection[str] = (), trust_titles: bo
     item"), and each item is its own. Designs of the previous catalogue (``known``) stay, or stay taken apart, as they
     were there; the shop's own groups and models always stay.
     """
-    columns = {name: listings[name].to_pylist() for name in _DECIDING}
     alone = [f"item-{item_id}" for item_id in listings["item_id"].to_pylist()]
-    found = each_row(_design, *columns.values())
+    found = [
+        design
+        for start in range(0, len(listings), _BLOCK)
+        for design in each_row(_design, *(listings[name].slice(start, _BLOCK).to_pylist() for name in _DECIDING))
+    ]
     designs = [design or own for design, own in zip(found, alone, strict=True)]
-    by_title = [not group and not model for group, model in zip(columns["group"], columns["design"], strict=True)]
+    by_title = pc.equal(pc.binary_join_element_wise(listings["group"], listings["design"], ""), "").to_pylist()
     apart = {design for design, own in zip(designs, alone, strict=True) if own in known} if known else set()
     if not trust_titles:
         size = Counter(design for design, titled in zip(designs, by_title, strict=True) if titled)

@@ -80,6 +80,10 @@ class ForgivingFiles:
                 self.respelled += 1
             return reading
 
+    def versions(self, uris: Sequence[str]) -> Sequence[str]:
+        """As `SourceFiles.versions`."""
+        return self._files.versions(uris)
+
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """As `SourceFiles.list`."""
         return self._files.list(folder, suffix)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +18,7 @@ from tasks.schema.files import Reading, SourceFiles
 from tasks.schema.progress import Progress
 from tasks.schema.tables import SOURCES
 
-_MOST_AT_ONCE = 64  # locations that one thread looks at in a row: a look alone takes less time than handing it over
+_LOOKED_AT = 65_536  # locations whose versions are asked for at once
 _TOLD = 200  # images between two reports of progress
 _JUDGED = f" judge {JUDGE}"  # ends the version of what was refused: the next judge may accept it
 
@@ -88,46 +89,43 @@ class ImageReader:
         """
         distinct = pc.unique(locations)
         known = pc.index_in(distinct, value_set=self._known["location"])
+        versions = self._versions.take(known).combine_chunks()
+        places = np.flatnonzero(~self._unchanged(distinct, versions))
+        left = distinct.take(pa.array(places))
         fresh: dict[int, SourceImage] = {}
-        told = 0
-        for done, found in self._in_order(distinct, known):
-            fresh |= found
-            if done - told >= _TOLD or done == len(distinct):
-                progress(done / len(distinct), f"image {done:,} of {len(distinct):,}")
-                told = done
+        for at, image in zip(places.tolist(), self._in_order(left, versions.take(pa.array(places))), strict=True):
+            if image is not None:
+                fresh[at] = image
+            if at % _TOLD == 0:
+                progress(at / len(distinct), f"image {at:,} of {len(distinct):,}")
+        progress(1.0, f"image {len(distinct):,} of {len(distinct):,}")
         read = np.zeros(len(distinct), np.bool_)
         read[list(fresh)] = True
-        places = np.flatnonzero(read)
-        new = sources_of(distinct.take(pa.array(places)).to_pylist(), [fresh[at] for at in places.tolist()])
-        order = np.argsort(np.concatenate([np.flatnonzero(~read), places]))
+        new = sources_of(distinct.filter(pa.array(read)).to_pylist(), list(fresh.values()))
+        order = np.argsort(np.concatenate([np.flatnonzero(~read), np.flatnonzero(read)]))
         return pa.concat_tables([self._known.take(known.filter(pa.array(~read))), new]).take(pa.array(order))
 
-    def _in_order(self, locations: pa.Array, known: pa.Array) -> Iterator[tuple[int, dict[int, SourceImage]]]:
-        """For each batch how many locations are done, and what was read of it by its place; the rest is as known."""
-        size = max(1, min(_MOST_AT_ONCE, len(locations) // (4 * self._threads)))
-        pending: deque[tuple[int, Future[dict[int, SourceImage]]]] = deque()
+    def _unchanged(self, locations: pa.Array, versions: pa.Array) -> npt.NDArray[np.bool_]:
+        """Which locations still have the version that is known, where the source tells all of them at once."""
+        same = [np.zeros(0, np.bool_)]
+        for start in range(0, len(locations), _LOOKED_AT):
+            known = versions.slice(start, _LOOKED_AT).to_pylist()
+            now = self._files.versions(locations.slice(start, _LOOKED_AT).to_pylist()) if any(known) else known
+            same.append(np.array([bool(old) and old == new for old, new in zip(known, now, strict=True)]))
+        return np.concatenate(same)
+
+    def _in_order(self, locations: pa.Array, versions: pa.Array) -> Iterator[SourceImage | None]:
+        pending: deque[Future[SourceImage | None]] = deque()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="image")
         try:
-            for start in range(0, len(locations), size):
-                batch = locations.slice(start, size).to_pylist()
-                versions = self._versions.take(known.slice(start, size)).to_pylist()
-                pending.append((start + len(batch), pool.submit(self._read_batch, start, batch, versions)))
+            for location, version in zip(locations.to_pylist(), versions.to_pylist(), strict=True):
+                pending.append(pool.submit(self._read_one, location, version or ""))
                 if len(pending) >= 4 * self._threads:
-                    yield pending[0][0], pending.popleft()[1].result()
+                    yield pending.popleft().result()
             while pending:
-                yield pending[0][0], pending.popleft()[1].result()
+                yield pending.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-    def _read_batch(
-        self, start: int, locations: Sequence[str], versions: Sequence[str | None]
-    ) -> dict[int, SourceImage]:
-        found = {}
-        for at, (location, version) in enumerate(zip(locations, versions, strict=True), start):
-            image = self._read_one(location, version or "")
-            if image is not None:
-                found[at] = image
-        return found
 
     def _read_one(self, location: str, version: str) -> SourceImage | None:
         """What is there; None where it still is what is known."""

@@ -1,5 +1,6 @@
 """The seam between a catalogue source and wherever its files lie (a folder, object storage, the web)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from tasks.schema.errors import SourceRefused
@@ -30,6 +31,10 @@ class SourceFiles(Protocol):
 
     def read_changed(self, uri: str, version: str, limit_bytes: int | None = None) -> Reading:
         """As `read`, but without the bytes where the file still has ``version`` ("" always reads). Raises as `read`."""
+        ...
+
+    def versions(self, uris: Sequence[str]) -> Sequence[str]:
+        """The version of each file as `read_changed` has it; "" where that takes a request each, or it is gone."""
         ...
 
     def list(self, folder: str, suffix: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 """The shop's own files: below one folder or bucket, and images on the web. Read only, and never outside the root."""
 
 import posixpath
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tasks.schema.errors import SourceMissing, SourceRefused
@@ -40,6 +41,19 @@ class ShopFiles:
         if version and found == version:
             return Reading(None, found)
         return Reading(root.read(path, limit_bytes), found)
+
+    def versions(self, uris: Sequence[str]) -> Sequence[str]:
+        """The version of each file as `read_changed` has it; "" for one on the web, outside the root, or not there."""
+        return [self._version(uri) for uri in uris]
+
+    def _version(self, uri: str) -> str:
+        if self._address(uri):
+            return ""
+        try:
+            root, path = self._place(uri)
+            return root.version(path)
+        except SourceRefused:
+            return ""
 
     def _address(self, uri: str) -> str:
         """The URL of what is on the web, "" for other files."""

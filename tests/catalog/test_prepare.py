@@ -203,6 +203,7 @@ def test_a_server_that_does_not_answer_stops_the_run(tmp_path: Path) -> None:
         list = staticmethod(files.list)
 
         read = staticmethod(files.read)
+        versions = staticmethod(files.versions)
 
         def read_changed(self, uri: str, version: str, limit_bytes: int | None = None) -> Reading:
             if uri.endswith("17.jpg"):

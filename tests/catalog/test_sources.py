@@ -26,6 +26,7 @@ class Counting:
 
     def __init__(self, files: SourceFiles) -> None:
         self.root, self.list, self.read, self._files = files.root, files.list, files.read, files
+        self.versions = files.versions
         self.reads: Counter[str] = Counter()
 
     def read_changed(self, uri: str, version: str, limit_bytes: int | None = None) -> Reading:

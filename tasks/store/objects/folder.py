@@ -42,13 +42,7 @@ class FolderObjects:
             return (self.folder / path).read_bytes()
 
     def stat(self, path: str) -> ObjectInfo | None:
-        try:
-            found = (self.folder / path).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        return ObjectInfo(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        return _info(str(self.folder / path), path)
 
     def list(self, folder: str) -> list[ObjectInfo]:
         return sorted((info for info in self._walk(folder) if not is_internal(info.path)), key=lambda info: info.path)
@@ -59,8 +53,7 @@ class FolderObjects:
             for parent, _, names in os.walk(top, onerror=_raise_unless_gone):
                 inside = Path(parent).relative_to(self.folder).as_posix()
                 for name in names:
-                    path = name if inside == "." else f"{inside}/{name}"
-                    info = self.stat(path)
+                    info = _info(f"{parent}/{name}", name if inside == "." else f"{inside}/{name}")
                     if info is not None:  # a file may be removed while we list
                         yield info
 
@@ -193,6 +186,16 @@ def _translated(error: OSError, path: Path) -> ProductSearchError:
     if error.errno in _PERMANENT:
         return TerminalError(f"{path}: {said}; check free space and who may write below STORE_URI")
     return StoreUnavailable(f"{path}: {said}; the file system may recover, try again")
+
+
+def _info(file: str, path: str) -> ObjectInfo | None:
+    try:
+        found = os.stat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return ObjectInfo(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _raise_unless_gone(error: OSError) -> None:
