@@ -1,13 +1,13 @@
 """The text of each product as words and whole values, the way it is indexed and the way a query is read."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from tasks.lexical.config import LexicalConfig
-from tasks.lexical.words import Run, algorithm_of, compounds, joined, normalise, runs, spoken, stem, stopwords_of
+from tasks.lexical.words import Run, algorithm_of, compounds, joined, runs, spoken, stem, stopwords_of
 
 VALUE = "="  # between a field's name and its whole value; no word holds it
 _TEXT_FIELDS = ("title", "brand", "category", "product_type", "color", "material", "pattern")
@@ -35,9 +35,9 @@ class Vocabulary:
         """Whether the shop writes ``word``, on more than one product."""
         return self.rows[word] >= _LEAST_ROWS
 
-    def read(self, text: str) -> list[Run]:
+    def read(self, text: str) -> tuple[Run, ...]:
         """Words of a text, those linked that the shop also writes as one."""
-        return compounds(runs(normalise(text)), self.is_word)
+        return compounds(runs(text), self.is_word)
 
 
 def languages_of(items: pa.Table) -> list[str]:
@@ -71,7 +71,7 @@ def count_words(items: pa.Table, config: LexicalConfig) -> Vocabulary:
     for _, fields, _ in rows_of(items, config):
         said: set[str] = set()
         for _, text, _ in fields:
-            for run in runs(normalise(text)):
+            for run in runs(text):
                 said.update((joined(run), *spoken(run)))
         vocabulary.rows.update(said)
     return vocabulary
@@ -98,7 +98,7 @@ def values_of(name: str, text: str) -> list[str]:
     return text.split("/" if name == "category" else ",")
 
 
-def phrase_of(read: list[Run], algorithm: str) -> str:
+def phrase_of(read: Sequence[Run], algorithm: str) -> str:
     """Words in one form that is equal for all spellings: "casual shoe", "tshirt". Words like "and" are left out."""
     unsaid = stopwords_of(algorithm)
     return " ".join(stem(word, algorithm) for word in map(joined, read) if word not in unsaid)

@@ -104,7 +104,7 @@ class LexicalSearcher:
         found = self._index.rows_named(text) if any(map(str.isalnum, text)) else ()
         return np.unique(np.array(found, np.int64))
 
-    def _read(self, text: str) -> list[Run]:
+    def _read(self, text: str) -> Sequence[Run]:
         read = self._index.vocabulary.read(text)[:_WORDS_READ]
         return [run for run in read if joined(run) not in self._stopwords] or read
 

@@ -37,17 +37,21 @@ class Run(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """``text`` in lower case, with one form of each character and no possessive 's."""
+    """``text`` in lower case, with one form of each character and no possessive 's. Doing it twice changes nothing."""
     text = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", text).casefold())
-    return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text)
+    return text if text.isascii() else " ".join(_UNSPACED.sub(r" \g<0> ", text).split())
 
 
-def runs(text: str) -> list[Run]:
-    """Words of a normalised text, in order. A number and its unit are linked, with a space between them or without."""
-    return _linked(_written(text), lambda number, unit: _is_number(number) and _UNIT.fullmatch(unit) is not None)
+@lru_cache(maxsize=65_536)  # most cells of a shop, titles apart, have come before
+def runs(text: str) -> tuple[Run, ...]:
+    """Words of a text, in order; places are those in the normalised text.
+
+    A number and its unit are linked, with a space between them or without.
+    """
+    return _linked(_written(normalise(text)), _is_measure)
 
 
-def compounds(found: Iterable[Run], is_word: Callable[[str], bool]) -> list[Run]:
+def compounds(found: Iterable[Run], is_word: Callable[[str], bool]) -> tuple[Run, ...]:
     """The same, with neighbours linked that this shop also writes as one word: "t shirt" where there is a "tshirt"."""
     return _linked(found, lambda one, other: is_word(one + other))
 
@@ -91,7 +95,7 @@ def stem(word: str, algorithm: str) -> str:
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", word)))
 
 
-def _linked(found: Iterable[Run], together: Callable[[str, str], bool]) -> list[Run]:
+def _linked(found: Iterable[Run], together: Callable[[str, str], bool]) -> tuple[Run, ...]:
     linked: list[Run] = []
     for run in found:
         before = linked[-1] if linked else None
@@ -99,7 +103,7 @@ def _linked(found: Iterable[Run], together: Callable[[str, str], bool]) -> list[
             linked[-1] = Run((*before.parts, *run.parts), before.start, run.end)
         else:
             linked.append(run)
-    return linked
+    return tuple(linked)
 
 
 def _written(text: str) -> Iterator[Run]:
@@ -120,6 +124,10 @@ def _parts(text: str) -> Iterator[str]:
                 yield measure[2]
         else:
             yield part
+
+
+def _is_measure(number: str, unit: str) -> bool:
+    return _is_number(number) and _UNIT.fullmatch(unit) is not None
 
 
 def _is_number(word: str) -> bool:
