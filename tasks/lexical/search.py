@@ -114,7 +114,8 @@ class LexicalSearcher:
         mended = text
         for run in reversed(read):  # from the end, so that places before it stay
             word = joined(run)
-            if self._known(run) and not (len(run.parts) == 1 and self._speller.is_suspect(word)):
+            known = self._known(run)
+            if (known and len(run.parts) > 1) or not self._speller.is_suspect(word, known):
                 continue
             others = [joined(other) for other in read if other is not run and self._known(other)]
             found = self._speller.correct(word, partial(self._support, others))

@@ -36,9 +36,12 @@ class Speller:
         self._rows = vocabulary.rows
         self._words = sorted(word for word, rows in self._rows.items() if rows > 1 and _spelled(word))
 
-    def is_suspect(self, word: str) -> bool:
-        """Whether a word may be a typo: one of letters alone that hardly any product has."""
-        return _spelled(word) and self._rows[word] <= _RARE
+    def is_suspect(self, word: str, known: bool) -> bool:
+        """Whether a word may be a typo: one of letters alone that no product has, or hardly any writes like that.
+
+        known: whether any has it in whatever form.
+        """
+        return _spelled(word) and (not known or 0 < self._rows[word] <= _RARE)
 
     def correct(self, word: str, support: Support) -> tuple[str, ...]:
         """The word or words that ``word`` most likely stands for, itself where nothing is likelier."""

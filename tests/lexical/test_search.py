@@ -133,6 +133,11 @@ def test_the_other_words_of_a_query_choose_among_corrections() -> None:
     assert searcher.match("nora bilt").corrected == "nora bolt"
 
 
+@pytest.mark.parametrize("text", ["caps", "puma 501s", "tshirt2", "hi", "handbags"])
+def test_other_forms_numbers_and_short_words_are_no_typos(searcher: LexicalSearcher, text: str) -> None:
+    assert searcher.match(text).corrected is None
+
+
 def test_what_the_shop_does_not_have_is_told_and_finds_nothing(searcher: LexicalSearcher) -> None:
     match = searcher.match("wheelbarrow")
     assert not match.found.any() and (match.corrected, match.unknown) == (None, ("wheelbarrow",))
