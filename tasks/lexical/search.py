@@ -10,11 +10,12 @@ import numpy as np
 
 from tasks.lexical.documents import VALUE, VALUE_WORDS, phrase_of
 from tasks.lexical.index import LexicalIndex, open_words
-from tasks.lexical.spelling import Speller
+from tasks.lexical.spelling import Candidate, Speller
 from tasks.lexical.words import Run, joined, normalise, spoken, stem, stopwords_of
 from tasks.schema.errors import ConfigError
 
 _OF_ALL = 0.01  # how much a product counts for a correction that has none of the query's other words
+_EVIDENCE = 0.02  # share of the products with the query's other words that must have a far-fetched correction
 _WORDS_READ = 32  # of a longer query the rest is left unread
 
 
@@ -123,9 +124,12 @@ class LexicalSearcher:
                 mended = mended[: run.start] + " ".join(found) + mended[run.end :]
         return mended
 
-    def _support(self, others: Sequence[str], words: tuple[str, ...]) -> float:
-        own = self._having_all(words)
-        return float((own & self._having_all(others)).sum() + _OF_ALL * own.sum())
+    def _support(self, others: Sequence[str], candidate: Candidate) -> float:
+        own, context = self._having_all(candidate.words), self._having_all(others)
+        together = int((own & context).sum())
+        if candidate.bold and (not others or together < _EVIDENCE * context.sum()):
+            return 0.0
+        return together + _OF_ALL * float(own.sum())
 
     def _having_all(self, words: Sequence[str]) -> np.ndarray:
         having = np.ones(self.rows, np.bool_)

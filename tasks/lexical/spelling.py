@@ -15,18 +15,21 @@ _EDIT = 0.01  # one edit is as likely as a word a hundred times rarer
 _FIRST_LETTER = 0.1  # the first letter is seldom wrong
 _LETTERS = range(3, 41)  # of a word that is spelled; a longer one is none
 _TWO_EDITS_FROM = 6  # letters; shorter words have too many neighbours
+_SAFE_FROM = (4, 8)  # letters from which one edit, and two, are safe to assume; one of the first letter counts twice
 _RARE = 3  # products: so rare a word may be a title's own typo
 _CONSIDERED = 25
 
-#: How many products have all of these words, and how much that counts.
-Support = Callable[[tuple[str, ...]], float]
-
 
 class Candidate(NamedTuple):
-    """What a word may stand for, and the price of its edits (1: none)."""
+    """What a word may stand for, and the price of its edits (1: none). ``bold``: so far off that it needs evidence."""
 
     words: tuple[str, ...]
     price: float
+    bold: bool
+
+
+#: How many products have all words of a candidate, and how much that counts.
+Support = Callable[[Candidate], float]
 
 
 class Speller:
@@ -47,24 +50,25 @@ class Speller:
         """The word or words that ``word`` most likely stands for, itself where nothing is likelier."""
         candidates = [*self._neighbours(word), *self._splits(word)]
         candidates.sort(key=lambda one: -one.price * min(self._rows[part] for part in one.words))
-        worth = {one.words: one.price * support(one.words) for one in candidates[:_CONSIDERED]}
-        if self._rows[word]:
-            worth[word,] = support((word,))
-        best = max(worth, key=lambda words: worth[words], default=(word,))
-        return best if worth.get(best, 0) > 0 else (word,)
+        likely = [Candidate((word,), 1, bold=False), *candidates[:_CONSIDERED]]
+        worth = [one.price * support(one) if all(self._rows[part] for part in one.words) else 0 for one in likely]
+        return likely[max(range(len(likely)), key=worth.__getitem__)].words
 
     def _neighbours(self, word: str) -> list[Candidate]:
         most = 1 if len(word) < _TWO_EDITS_FROM else 2
         found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=None)
-        return [
-            Candidate((other,), _EDIT**edits * (1 if other[0] == word[0] else _FIRST_LETTER))
-            for other, edits, _ in found
-            if edits
-        ]
+        return [_neighbour(word, other, int(edits)) for other, edits, _ in found if edits]
 
     def _splits(self, word: str) -> list[Candidate]:
         pairs = [(word[:at], word[at:]) for at in range(2, len(word) - 1)]
-        return [Candidate(pair, _EDIT) for pair in pairs if all(self._rows[part] > _RARE for part in pair)]
+        known = [pair for pair in pairs if all(self._rows[part] > _RARE for part in pair)]
+        return [Candidate(pair, _EDIT, bold=min(map(len, pair)) < _SAFE_FROM[0]) for pair in known]
+
+
+def _neighbour(word: str, other: str, edits: int) -> Candidate:
+    first = word[0] != other[0]
+    price = _EDIT**edits * (_FIRST_LETTER if first else 1)
+    return Candidate((other,), price, bold=edits + first > sum(len(word) >= letters for letters in _SAFE_FROM))
 
 
 def _spelled(word: str) -> bool:

@@ -133,6 +133,12 @@ def test_the_other_words_of_a_query_choose_among_corrections() -> None:
     assert searcher.match("nora bilt").corrected == "nora bolt"
 
 
+def test_a_far_fetched_correction_needs_the_other_words(searcher: LexicalSearcher) -> None:
+    assert searcher.match("uma cap").corrected == "puma cap"
+    assert searcher.match("uma").corrected is None, "three letters, the first of them wrong"
+    assert searcher.match("willow").corrected is None
+
+
 @pytest.mark.parametrize("text", ["caps", "puma 501s", "tshirt2", "hi", "handbags"])
 def test_other_forms_numbers_and_short_words_are_no_typos(searcher: LexicalSearcher, text: str) -> None:
     assert searcher.match(text).corrected is None
