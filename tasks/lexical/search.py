@@ -16,6 +16,7 @@ from tasks.schema.errors import ConfigError
 
 _OF_ALL = 0.01  # how much a product counts for a correction that has none of the query's other words
 _EVIDENCE = 0.02  # share of the products with the query's other words that must have a far-fetched correction
+_MENDED = 6  # typos of one query; each is compared with dozens of words
 _WORDS_READ = 32  # of a longer query the rest is left unread
 
 
@@ -111,23 +112,26 @@ class LexicalSearcher:
 
     def _mended(self, text: str) -> str:
         """The normalised text with its unknown words corrected."""
-        read = self._read(text)
-        mended = text
-        for run in reversed(read):  # from the end, so that places before it stay
-            word = joined(run)
-            known = self._known(run)
-            if (known and len(run.parts) > 1) or not self._speller.is_suspect(word, known):
-                continue
+        read, mended = self._read(text), text
+        for run in reversed([run for run in read if self._is_suspect(run)][:_MENDED]):  # places before it stay
             others = [joined(other) for other in read if other is not run and self._known(other)]
-            found = self._speller.correct(word, partial(self._support, others))
-            if found != (word,):
+            context = self._having_all(others) if others else None
+            found = self._speller.correct(joined(run), partial(self._support, context))
+            if found != (joined(run),):
                 mended = mended[: run.start] + " ".join(found) + mended[run.end :]
         return mended
 
-    def _support(self, others: Sequence[str], candidate: Candidate) -> float:
-        own, context = self._having_all(candidate.words), self._having_all(others)
+    def _is_suspect(self, run: Run) -> bool:
+        known = self._known(run)
+        return not (known and len(run.parts) > 1) and self._speller.is_suspect(joined(run), known)
+
+    def _support(self, context: np.ndarray | None, candidate: Candidate) -> float:
+        """``context``: (n,) bool, products with the query's other words; None where there are none."""
+        own = self._having_all(candidate.words)
+        if context is None:
+            return 0.0 if candidate.bold else float(own.sum())
         together = int((own & context).sum())
-        if candidate.bold and (not others or together < _EVIDENCE * context.sum()):
+        if candidate.bold and together < _EVIDENCE * context.sum():
             return 0.0
         return together + _OF_ALL * float(own.sum())
 
