@@ -1,5 +1,6 @@
 """Tasks: read the shop as a catalogue; find the catalogue and the shop of what is live."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -27,13 +28,13 @@ def prepare_catalog(config: CatalogConfig, parent: ArtifactRef | None = None) ->
     """
     try:
         with track("prepare-catalog", "reading the shop") as progress:
-            catalog, prepared = preparation.prepare_catalog(open_store(), config, parent, progress)
+            catalog = preparation.prepare_catalog(open_store(), config, parent, progress)
     except CatalogError as error:
         _show_rejects(getattr(error, "rejects", None))
         raise
-    _show(catalog, prepared.rejects, prepared.summary)
-    get_run_logger().info("Read %s as\n%s", config.source, described(prepared.summary))
-    return catalog
+    _show(catalog.ref, catalog.rejects, catalog.summary)
+    get_run_logger().info("Read %s as\n%s", config.source, described(catalog.summary))
+    return catalog.ref
 
 
 @io_task()
@@ -54,7 +55,7 @@ def _show_rejects(rejects: pa.Table | None) -> None:
         show_table("refused-rows", rejects.slice(0, _SHOWN_REJECTS).to_pylist(), "Rows of the shop that were refused")
 
 
-def _show(catalog: ArtifactRef, rejects: pa.Table, summary: dict[str, Any]) -> None:
+def _show(catalog: ArtifactRef, rejects: pa.Table, summary: Mapping[str, Any]) -> None:
     from tasks.report.figures import label_distribution
 
     counts = summary.get("categories", {})

@@ -24,7 +24,7 @@ def match_words(snapshot: Snapshot, question: Question) -> tuple[Question, Lexic
     if snapshot.words is None:
         raise NoWordIndex(
             f"Release {snapshot.release.id} was made without a word index, so mode {question.mode!r} cannot be "
-            f"answered. Leave `mode` out; the next night's release has one."
+            f"answered. Leave `mode` out; the next release has one."
         )
     match = snapshot.words.match(question.words)
     return (replace(question, parts=(Part(match.corrected),)) if match.corrected else question), match

@@ -9,6 +9,7 @@ _LINEAR = 1.15
 #: Every vector is compared with 4 sqrt(n) cells.
 _TIME = {"index": 1.6, "night": 1.6}
 _BUILD_MB, _AT = 6 * 1024, 1_000_000
+_AT_A_MILLION = {"prepare": (120, 4_000), "quiet night": (60, 2_000)}  # processor seconds, MB
 _BYTES_A_VECTOR = 1100  # of 512 half-precision numbers
 _PLOT = "![Processor seconds and memory of each stage by number of products](scale.svg)"
 _LARGE = (1_000_000, 10_000_000, 100_000_000)
@@ -73,6 +74,11 @@ def bars(figures: Figures) -> dict[str, bool]:
         ):
             if exponent is not None:
                 found[f"{what} of {stage} grows as n^{exponent:.2f} (at most {bar})"] = exponent <= bar
+    for stage, (cores, mb) in _AT_A_MILLION.items():
+        spent = figures.of(stage).get(1_000_000)
+        if spent:
+            words = f"{stage} of a million takes {spent.cores:.0f} processor s and {spent.peak_mb:,.0f} MB"
+            found[f"{words} (at most {cores} and {mb:,})"] = spent.cores <= cores and spent.peak_mb <= mb
     if len(figures.of("index")) > 1:  # one size does not tell what is fixed
         peaks = extended({items: spent.peak_mb for items, spent in figures.of("index").items()})
         found[f"an index of {_AT:,} builds in {peaks(_AT):,.0f} MB (at most {_BUILD_MB:,})"] = peaks(_AT) <= _BUILD_MB

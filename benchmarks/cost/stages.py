@@ -220,6 +220,15 @@ def _change(shop: SizedShop, meter: Meter) -> None:
     shop.shop.change()
 
 
+def _quiet_night(shop: SizedShop, meter: Meter) -> None:
+    """Nothing changed: no model is loaded, here as in a worker."""
+    from flows.reindex import ReindexConfig, reindex
+
+    with meter:
+        done = reindex(ReindexConfig(channel=CHANNEL))
+    assert not done["changes"], done
+
+
 def _night(shop: SizedShop, meter: Meter) -> None:
     from flows.reindex import ReindexConfig, reindex
     from tasks.stages.encoders import load_encoder
@@ -242,7 +251,7 @@ STAGES: dict[str, Callable[[SizedShop, Meter], None]] = {
     "index": _index,
     "publish": _publish,
     "replica": _replica,
-    "quiet night": _night,
+    "quiet night": _quiet_night,
     "change": _change,
     "night": _night,
 }

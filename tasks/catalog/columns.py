@@ -79,7 +79,7 @@ class Columns:
         """
         faults: list[str] = []
         columns = {name: Source(column) for name, column in self._explicit(explicit, faults).items()}
-        taken = {name for source in columns.values() for name in source.names}
+        taken = {source.first for source in columns.values()}  # a column that a pattern names may be another field
         for field in TABLE_FIELDS:
             if field not in explicit:
                 free = [name for name in self.found if name not in taken]

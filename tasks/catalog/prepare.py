@@ -33,15 +33,20 @@ from tasks.schema.tables import ITEMS, REJECTS
 class PreparedCatalog:
     """``items`` sorted by item_id (ITEMS schema), ``rejects`` by row (REJECTS schema), ``summary`` is plain JSON.
 
-    ``further_images`` (FURTHER_IMAGES schema) are sorted by item_id and position. ``sources`` (SOURCES schema) is what
-    to hand to the next reading of the same shop.
+    ``further_images`` (FURTHER_IMAGES schema) are sorted by item_id and position. ``images`` (SOURCES schema) is what
+    was found at every location.
     """
 
     items: pa.Table
     further_images: pa.Table
     rejects: pa.Table
-    sources: pa.Table
+    images: pa.Table
     summary: dict[str, Any]
+
+    @property
+    def sources(self) -> pa.Table:
+        """What to hand to the next reading of the same shop (SOURCES schema)."""
+        return sources_table(self.images)
 
 
 class TooManyRejects(CatalogError):
@@ -71,9 +76,8 @@ def prepare_catalog(
     progress(0.0, f"reading {config.source}")
     source = read_table(config, files) if reads_table(config, files) else read_abo(config, files)
     picked = _picked(config, source.listings, parent)
-    limits = ImageLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
     forgiving = ForgivingFiles(files, source.embedded)
-    reader = ImageReader(forgiving, write_image, limits, config.picture_threads, sources)
+    reader = image_reader(config, forgiving, write_image, sources)
     named = ImageLists.of(picked["images"])
     lists, images = read_images(reader, named, lambda share, message: progress(0.05 + 0.7 * share, message))
     is_good, refused = _judged(picked, lists, images)
@@ -97,7 +101,15 @@ def prepare_catalog(
         "pictures_replaced": int((lists.start != named.start).sum()),
     }
     summary["warnings"] += [placeholder.warning for placeholder in placeholders]
-    return PreparedCatalog(items, further, rejects, sources_table(images), summary)
+    return PreparedCatalog(items, further, rejects, images, summary)
+
+
+def image_reader(
+    config: CatalogConfig, files: ForgivingFiles, write_image: Callable[[str, bytes], None], sources: pa.Table | None
+) -> ImageReader:
+    """A reader of the shop's images, of which ``sources`` (SOURCES) are known."""
+    limits = ImageLimits(config.picture_max_bytes, config.picture_max_pixels, config.picture_side)
+    return ImageReader(files, write_image, limits, config.picture_threads, sources)
 
 
 def reads_table(config: CatalogConfig, files: SourceFiles) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tasks.report.comparison import Metrics, comparison
+from tasks.report.comparison import Cell, Metrics, comparison
 from tasks.report.numbers import SETTINGS, SPLITS, count, metric_label
 from tasks.schema.evaluation import SINGLE_POSITIVE
 from tasks.schema.release import Gate, Release
@@ -34,11 +34,13 @@ def metrics_table(
     model: Sequence[Metrics],
     baseline: Sequence[Metrics] = (),
     differences: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    intervals: bool = False,
 ) -> str:
     """Recall and MRR by split and direction: baseline, fine-tuned and difference with its significance.
 
     ``model`` and ``baseline``: the metrics of one split each, with their ``split``; ``differences``: split -> paired
-    comparison, see `comparison.comparison`.
+    comparison, see `comparison.comparison`. ``intervals``: with the 95 % interval behind each figure.
     """
     known = {metrics["split"]: metrics for metrics in baseline}
     parts = []
@@ -49,7 +51,7 @@ def metrics_table(
             [
                 line.direction,
                 escape(line.name),
-                *(f"{cell.text} {cell.mark.replace('*', chr(92) + '*')}".strip() for cell in line.cells),
+                *(_figure(cell, intervals) for cell in line.cells),
             ]
             for line in lines
         ]
@@ -58,6 +60,11 @@ def metrics_table(
     if any(metrics.get("untrained") for metrics in baseline):
         parts.append("**The baseline is untrained**: its weights are random, so its figures are chance.")
     return "\n\n".join([*parts, _STARS] if differences else parts)
+
+
+def _figure(cell: Cell, with_interval: bool) -> str:
+    inside = f"({cell.interval})" if with_interval and cell.interval else ""
+    return " ".join(part for part in (cell.text, inside, cell.mark.replace("*", "\\*")) if part)
 
 
 def release_table(release: Release) -> str:

@@ -1,12 +1,14 @@
 """What differs between two catalogues, stored as a plan that a release can name."""
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from tasks.catalog.changes import compare
+from tasks.catalog.changes import Changes, compare
 from tasks.schema.manifest import ArtifactRef
 from tasks.store.artifacts.building import building
 from tasks.store.artifacts.cache import fetch_table
+from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.store import Store
 
 RECIPE = 1
@@ -31,8 +33,15 @@ def plan_changes(store: Store, old: ArtifactRef, new: ArtifactRef) -> ChangePlan
     with building(store, "plan", RECIPE, parents, {}) as build:
         manifest = build.reused
         if manifest is None:
-            changes = compare(*(fetch_table(store, catalog, "items.parquet") for catalog in (old, new)))
-            table = changes.table()
+            counts, table = _changes(store, old, new)
             pq.write_table(table, build.folder / "changes.parquet", compression="zstd", write_page_checksum=True)
-            manifest = build.commit({"changes": changes.counts}, rows={"changes.parquet": table.num_rows})
+            manifest = build.commit({"changes": counts}, rows={"changes.parquet": table.num_rows})
     return ChangePlan(ref=manifest.ref, counts=manifest.summary["changes"])
+
+
+def _changes(store: Store, old: ArtifactRef, new: ArtifactRef) -> tuple[dict[str, int], pa.Table]:
+    if old == new:
+        nothing, items = Changes(), load_manifest(store, new).file("items.parquet").rows
+        return nothing.counts | {"unchanged": items or 0}, nothing.table()
+    changes = compare(*(fetch_table(store, catalog, "items.parquet") for catalog in (old, new)))
+    return changes.counts, changes.table()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tasks.catalog import prepare
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.prepare import PreparedCatalog
 from tasks.schema.errors import ArtifactMissing, CatalogError
@@ -15,9 +16,11 @@ from tasks.schema.manifest import ArtifactRef, artifact_id
 from tasks.schema.progress import Progress
 from tasks.schema.release import Release
 from tasks.schema.tables import FURTHER_IMAGES_FILE
+from tasks.stages.unchanged import KnownShop, StoredCatalog
 from tasks.store.artifacts.cache import fetch_table
 from tasks.store.artifacts.claims import IMAGES, claim_artifact, claimed
 from tasks.store.artifacts.commit import commit
+from tasks.store.artifacts.images import image_writer
 from tasks.store.artifacts.manifests import load_manifest
 from tasks.store.objects.parquet import table_bytes
 from tasks.store.objects.store import Store
@@ -38,16 +41,21 @@ class LiveShop:
 
 def prepare_catalog(
     store: Store, config: CatalogConfig, parent: ArtifactRef | None, progress: Progress
-) -> tuple[ArtifactRef, PreparedCatalog]:
+) -> StoredCatalog:
     """Read the shop, store every good image once, and write items and rejects. Items of ``parent`` keep their split.
 
-    An image is read only where its source says that it changed since it was last read, unless the config asks to
-    reread. The id follows from the content: an unchanged shop gives the catalogue that is already stored. Raises
-    CatalogError, with the ``rejects`` that are kept in the store.
+    A shop of which nothing changed since it was last read is not read again: its catalogue is stored. Else an image is
+    read only where its source says that it changed. Where the config asks to reread, all is read. The id follows from
+    the content. Raises CatalogError, with the ``rejects`` that are kept in the store.
     """
     with claimed(store, [IMAGES]):  # one that is stored already is not written again, so it has to stay
-        prepared = _read_shop(store, config, parent, progress)
-        return _store_catalog(store, prepared, config, parent), prepared
+        shop = KnownShop(store, config, parent)
+        found = shop.unchanged(progress)
+        if found is None:
+            prepared = _read_shop(store, config, shop, parent, progress)
+            found = StoredCatalog(_store_catalog(store, prepared, config, parent), prepared.rejects, prepared.summary)
+            shop.remember(prepared.images, found.ref)
+        return found
 
 
 def describe_shop(config: CatalogConfig) -> str:
@@ -68,27 +76,18 @@ def describe_shop(config: CatalogConfig) -> str:
     return "\n".join([described(prepared.summary), *refused])
 
 
-def _read_shop(store: Store, config: CatalogConfig, parent: ArtifactRef | None, progress: Progress) -> PreparedCatalog:
-    from tasks.catalog import prepare
-    from tasks.catalog.sources import sources_id
-    from tasks.sources.shop import open_source
-    from tasks.store.artifacts.images import image_writer, read_sources, write_sources
-
+def _read_shop(
+    store: Store, config: CatalogConfig, shop: KnownShop, parent: ArtifactRef | None, progress: Progress
+) -> PreparedCatalog:
     known = fetch_table(store, parent, "items.parquet") if parent else None
-    files = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
-    shop = sources_id(config, files.root)
-    seen = None if config.reread_pictures else read_sources(store, shop)
     try:
         with image_writer(store) as write_image:
-            prepared = prepare.prepare_catalog(
-                config, files, write_image=write_image, parent=known, sources=seen, progress=progress
+            return prepare.prepare_catalog(
+                config, shop.files, write_image=write_image, parent=known, sources=shop.images, progress=progress
             )
     except CatalogError as error:
         _keep_rejects(store, getattr(error, "rejects", None))
         raise
-    if not prepared.sources.equals(seen):  # the images are stored by now
-        write_sources(store, shop, prepared.sources)
-    return prepared
 
 
 def _store_catalog(

@@ -183,6 +183,15 @@ def test_images_called_like_the_ids(tmp_path: Path) -> None:
         prepared(tmp_path, "id,title\n1,Mug\n", columns={"image": "img/{id:d}.jpg"})
 
 
+@pytest.mark.parametrize("columns", [{}, {"image": "images/{id}.jpg"}])
+def test_images_that_are_called_like_the_ids(tmp_path: Path, columns: dict[str, str]) -> None:
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        Image.new("RGB", (20, 20), "red" if name == "a" else "blue").save(tmp_path / "images" / f"{name}.jpg")
+    rows = prepared(tmp_path, "id,title,price\na,Mug,3\nb,Bowl,4\n", columns=columns).items.to_pylist()
+    assert [(row["item_id"], Path(row["source_uri"]).name) for row in rows] == [("a", "a.jpg"), ("b", "b.jpg")]
+
+
 def test_amazon_reviews(tmp_path: Path) -> None:
     sizes = {"thumb": "img/none.jpg", "large": "img/red.jpg", "hi_res": None, "variant": "MAIN"}
     row = {"parent_asin": "B0", "title": "Mug", "images": [sizes], "main_category": "Home", "store": "Acme"}

@@ -33,7 +33,7 @@ SETTINGS = StackSettings(timezone="Europe/London", catalog="s3://shop/abo", mode
 LISTED = yaml.safe_load(PREFECT_YAML.read_text())
 ENTRIES: list[dict[str, Any]] = LISTED["deployments"]
 #: The form of these asks for something that has no sensible default.
-ASKS = {"promote", "pin", "remove_items"}
+ASKS = {"promote", "pin", "remove_items", "export_release"}
 
 
 def by_name(entry: dict[str, Any]) -> str:

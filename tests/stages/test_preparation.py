@@ -22,7 +22,7 @@ def prepared(shop: TinyShop, folder: Path, table: str, **parameters: Any) -> Art
         (folder / f"{color}.jpg").write_bytes(shop.image(color, "chair"))
     (folder / "products.csv").write_text(table)
     config = CatalogConfig(source=str(folder / "products.csv"), **parameters)
-    return preparation.prepare_catalog(shop.store, config, None, silent)[0]
+    return preparation.prepare_catalog(shop.store, config, None, silent).ref
 
 
 def test_further_images_are_stored_embedded_and_kept(own_store: TinyShop, tmp_path: Path) -> None:

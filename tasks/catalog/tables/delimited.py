@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.catalog import text
 from tasks.catalog.tables.rows import BLOCK, Block, RawTable, joined_columns
@@ -20,8 +20,7 @@ _OPEN_QUOTE = "a quote is opened and not closed"
 csv.field_size_limit(16 * 1024 * 1024)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Cells of one row and the 1-based line it starts on; ``fault`` says what is wrong with it, "" if nothing.
 
     ``short``: cells are missing at its end, and were added empty.
@@ -129,7 +128,9 @@ def records(lines: list[str], dialect: Dialect, at: int = 0) -> Iterator[Record]
         end = min(at + _LONGEST_RECORD, len(lines))
         for cells in _of_one_line(lines[at:end], dialect):  # nearly every row
             at += 1
-            if not _is_blank(cells):
+            if 1 < len(cells) == width:
+                yield Record(at, cells)
+            elif not _is_blank(cells):
                 width = width or len(cells)
                 yield _fitted(at, cells, width, "")
         if at == end:

@@ -1,7 +1,7 @@
 """Stored images: JPEG bytes named by their own sha256, so that equal images are one object.
 
-Next to them, what is known of the files they were made from: ``sources/<id>.parquet``, overwritten each night. It only
-saves reading: without it every file is read again.
+Next to them, what is known of the files they were made from: ``sources/<id>.parquet`` and, of the shop as a whole,
+``sources/<id>.json``, overwritten each night. They only save reading: without them everything is read again.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -129,3 +130,16 @@ def read_sources(store: Store, sources_id: str) -> pa.Table | None:
 def write_sources(store: Store, sources_id: str, sources: pa.Table) -> None:
     """Keep what is known of a shop's files (SOURCES schema), over what was known before."""
     store.write_table(f"{SOURCES_FOLDER}/{sources_id}.parquet", sources)
+
+
+def read_fingerprint(store: Store, sources_id: str) -> Any:
+    """What `write_fingerprint` kept of the shop; None where nothing can be read."""
+    try:
+        return store.read_json(f"{SOURCES_FOLDER}/{sources_id}.json")
+    except (ArtifactMissing, ArtifactCorrupt):
+        return None
+
+
+def write_fingerprint(store: Store, sources_id: str, fingerprint: Any) -> None:
+    """Keep, as JSON, what the shop was when it was last read."""
+    store.write_json(f"{SOURCES_FOLDER}/{sources_id}.json", fingerprint)

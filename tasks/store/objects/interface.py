@@ -97,7 +97,7 @@ class Objects(Protocol):
 
 def is_internal(path: str) -> bool:
     """Whether ``path`` is internal to the store: scratch or a lock."""
-    return any(part.startswith(_INTERNAL) for part in path.split("/"))
+    return path.startswith(_INTERNAL) or any(f"/{start}" in path for start in _INTERNAL)
 
 
 def is_scratch(path: str) -> bool:
