@@ -47,6 +47,12 @@ class NoClassifier(AppError):
     status, title = 409, "No classifier in this release"
 
 
+class NoWordIndex(AppError):
+    """The release has no word index."""
+
+    status, title = 409, "No word index in this release"
+
+
 class Busy(AppError):
     """The encoder or the decoders have more to do than they can."""
 

@@ -27,9 +27,11 @@ from hypothesis import strategies as st
 from app.serving.images import ImageCache
 from app.serving.last_known_good import LastKnownGood
 from app.serving.live import Live
+from app.serving.snapshot import refs_of
 from app.settings import AppSettings
 from benchmarks.harness.made_up_shop import CHANNEL, MadeUpShop
 from tasks.schema.errors import ArtifactCorrupt, StoreUnavailable
+from tasks.schema.manifest import ArtifactRef
 from tasks.schema.release import Release
 from tasks.store.objects.checksum import verify_checksum
 from tasks.store.objects.folder import FolderObjects
@@ -85,15 +87,21 @@ class Trial:
         """Two releases with every part there can be."""
         shop = MadeUpShop(root, items=200)
         old = shop.release("old", shop.model("m-old", 1), shop.index("old", 1))
-        new = shop.release("new", shop.model("m-new", 2), shop.index("new", 2), shop.classifier("c-new"))
+        new = shop.release(
+            "new", shop.model("m-new", 2), shop.index("new", 2), shop.classifier("c-new"), shop.words("new")
+        )
         return cls(shop, old, shop.taken_down(new, ["new-000000"]))
+
+    @property
+    def parts(self) -> list[ArtifactRef]:
+        """Every artifact of the new release that a reader opens."""
+        return list(refs_of(self.new).values())
 
     @property
     def stored(self) -> list[Path]:
         """Every file of the new release in the store, in the order a reader meets them."""
         root = self.shop.root / "store"
-        refs = (self.new.model, self.new.index, self.new.classifier, self.new.removals)
-        files = [path for ref in refs if ref for path in sorted((root / ref.folder).iterdir())]
+        files = [path for ref in self.parts for path in sorted((root / ref.folder).iterdir())]
         return [root / f"live/{CHANNEL}.json", root / f"releases/{self.new.id}.json", *files]
 
     def expect(self, met: bool, what: str) -> None:
@@ -154,9 +162,8 @@ def in_the_store(trial: Trial, file: Path, damage: Damage, live: Live) -> None:
 
 
 def _forget_copies(trial: Trial) -> None:
-    for ref in (trial.new.model, trial.new.index, trial.new.classifier, trial.new.removals):
-        if ref:
-            shutil.rmtree(trial.shop.settings.store_cache / ref.folder, ignore_errors=True)
+    for ref in trial.parts:
+        shutil.rmtree(trial.shop.settings.store_cache / ref.folder, ignore_errors=True)
 
 
 def on_this_machine(trial: Trial, file: Path, damage: Damage) -> None:
@@ -190,8 +197,7 @@ def on_this_machine(trial: Trial, file: Path, damage: Damage) -> None:
 def copies(trial: Trial) -> list[Path]:
     """Every file that a cold start without the store reads."""
     cache = trial.shop.settings.store_cache
-    refs = (trial.new.model, trial.new.index, trial.new.classifier, trial.new.removals)
-    found = [path for ref in refs if ref for path in sorted((cache / ref.folder).glob("*/*"))]
+    found = [path for ref in trial.parts for path in sorted((cache / ref.folder).glob("*/*"))]
     return [*(path for path in found if not path.name.startswith(".")), cache / f"app/{CHANNEL}.json"]
 
 

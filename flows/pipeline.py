@@ -16,12 +16,14 @@ from flows.publish import PromoteConfig, promote
 from flows.run_names import run_name
 from flows.steps import embed_images
 from flows.train_classifier import TrainClassifierConfig, train_classifier
+from tasks.build_index import build_lexical
 from tasks.catalog.config import CatalogConfig
 from tasks.choose_steps import choose_steps
 from tasks.classifier.config import ClassifierConfig
 from tasks.clip.config import EmbedConfig, FinetuneConfig, ModelConfig
 from tasks.finetune import load_pretrained
 from tasks.gate import gate_release, read_golden_queries
+from tasks.lexical.config import LexicalConfig
 from tasks.publish import make_release, summarise
 from tasks.retrieval.config import EvaluationConfig, GateConfig, IndexConfig
 from tasks.schema.command import run_from_terminal
@@ -39,6 +41,8 @@ class PipelineConfig(Config):
     training: FinetuneConfig = Field(FinetuneConfig(), description="Phase 1: how to fine-tune")
     embed: EmbedConfig = Field(EmbedConfig(), description="Phase 2: how images are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Phase 2: kind of index and recall target")
+    index_words: bool = Field(True, description="Phase 2: index the shop's words beside the vectors")
+    lexical: LexicalConfig = Field(LexicalConfig(), description="Phase 2: which words count, and how much")
     classify: bool = Field(True, description="Phase 3: train the category classifier")
     classifier: ClassifierConfig = Field(ClassifierConfig(), description="Phase 3: head, loss and schedule")
     metrics: EvaluationConfig = Field(EvaluationConfig(), description="Cut-offs and intervals of the evaluations")
@@ -72,8 +76,11 @@ def pipeline(config: PipelineConfig) -> dict[str, Any]:
     if steps.fine_tune and steps.splits:
         evaluation = evaluate(config.part(EvaluateConfig, baseline=baseline, **made_of | measuring))
     index = build_index(config.part(BuildIndexConfig, gate=False, **made_of))
+    words = build_lexical(catalog, config.lexical, refresh=config.refresh) if config.index_words else None
     head = train_classifier(config.part(TrainClassifierConfig, **made_of)) if steps.classify else None
-    parts = ReleaseParts(catalog=catalog, model=model, index=index, classifier=head, evaluation=evaluation)
+    parts = ReleaseParts(
+        catalog=catalog, model=model, index=index, lexical=words, classifier=head, evaluation=evaluation
+    )
     report = gate_release(parts, config.channel, config.gates, golden)
     release = make_release(
         parts, report, config.channel, why="pipeline", notes=steps.notes, publish_anyway=config.publish_anyway

@@ -11,8 +11,10 @@ from pydantic import Field
 from flows.build_index import BuildIndexConfig, build_index
 from flows.publish import PromoteConfig, promote
 from flows.run_names import of_channel, run_name
+from tasks.build_index import build_lexical
 from tasks.clip.config import EmbedConfig
 from tasks.gate import gate_release, read_golden_queries
+from tasks.lexical.config import LexicalConfig
 from tasks.plan_changes import plan_changes
 from tasks.prepare_catalog import prepare_catalog, read_live_shop
 from tasks.publish import make_release, say_nothing_changed
@@ -35,6 +37,8 @@ class ReindexConfig(Config):
     )
     embed: EmbedConfig = Field(EmbedConfig(), description="How new images are embedded")
     index: IndexConfig = Field(IndexConfig(), description="Kind of index and recall target")
+    index_words: bool = Field(True, description="Index the shop's words beside the vectors")
+    lexical: LexicalConfig = Field(LexicalConfig(), description="Which words count, and how much")
     gates: GateConfig = Field(GateConfig(), description="What the release has to prove before it may go live")
     publish_anyway: bool = Field(False, description="Publish even if a gate refuses: the release records that it did")
 
@@ -51,7 +55,10 @@ def reindex(config: ReindexConfig = ReindexConfig()) -> dict[str, Any]:  # noqa:
     if plan.is_empty:
         return say_nothing_changed(live)
     index = build_index(config.part(BuildIndexConfig, model=live.model, catalog=catalog, gate=False))
-    parts = ReleaseParts(catalog=catalog, model=live.model, index=index, classifier=live.classifier, plan=plan.ref)
+    words = build_lexical(catalog, config.lexical) if config.index_words else None
+    parts = ReleaseParts(
+        catalog=catalog, model=live.model, index=index, lexical=words, classifier=live.classifier, plan=plan.ref
+    )
     report = gate_release(parts, config.channel, config.gates, golden, always_compare=True)
     release = make_release(
         parts, report, config.channel, "nightly reindex", notes=live.notes, publish_anyway=config.publish_anyway

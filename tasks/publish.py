@@ -103,6 +103,8 @@ def summarise(parts: ReleaseParts, baseline: ArtifactRef, release: str, notes: t
         ),
         _row("index", parts.index, kind=index.summary["factory"], recall=index.summary["recall"]),
     ]
+    if parts.lexical:
+        rows.append(_row("word index", parts.lexical, words=load_manifest(store, parts.lexical).summary["words"]))
     if parts.classifier:
         summary = load_manifest(store, parts.classifier).summary
         rows.append(_row("classifier", parts.classifier, top1=summary.get("top1"), macro_f1=summary.get("macro_f1")))

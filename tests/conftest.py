@@ -147,8 +147,12 @@ class TinyShop:
         *,
         seed: int = 0,
         classifier: ArtifactRef | None = None,
+        words: bool = False,
     ) -> Release:
-        """Build, store and make live a release called ``name`` of ``rows`` (default: every colour in every shape)."""
+        """Build, store and make live a release called ``name`` of ``rows`` (default: every colour in every shape).
+
+        words: with a word index, which releases of older versions lack.
+        """
         from tasks.clip.encoder import Encoder
         from tasks.retrieval.config import IndexConfig
         from tasks.retrieval.index import build_index, save_index
@@ -188,6 +192,7 @@ class TinyShop:
             catalog=catalog.ref,
             model=model,
             index=index.ref,
+            lexical=self.word_index(name, table) if words else None,
             classifier=classifier,
             items=len(rows),
             why="test",
@@ -195,6 +200,16 @@ class TinyShop:
         write_release(self.store, release)
         swap_live(self.store, self.channel, name, reason="test", run=None, expected=read_live(self.store, self.channel))
         return release
+
+    def word_index(self, name: str, table: pa.Table) -> ArtifactRef:
+        """The word index of a table of items, stored."""
+        from tasks.lexical.config import LexicalConfig
+        from tasks.lexical.index import index_words, save_words
+        from tasks.store.artifacts.commit import commit
+
+        with tempfile.TemporaryDirectory() as folder:
+            save_words(index_words(table, LexicalConfig()), Path(folder))
+            return commit(self.store, "lexical", f"words-{name}", Path(folder), recipe=1).ref
 
     def read_shop(self) -> None:
         """Store the catalogue that every release names, as if the shop was read just now."""

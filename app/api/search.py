@@ -25,12 +25,12 @@ def search_routes(search: Search) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["search"])
     settings = search.settings
 
-    @routes.post("/search", response_model=Answer, responses=problems(400, 404, 408, 413, 422, 502, 503))
+    @routes.post("/search", response_model=Answer, responses=problems(400, 404, 408, 409, 413, 422, 502, 503))
     def search_products(body: SearchRequest) -> Response:
-        """Products by words, by image, like another product, or by any weighted mix of these."""
+        """Products by words, by image, like another product, or by any weighted mix of these; words in three modes."""
         return _json(search.answer(body.question(settings, search.uploads)))
 
-    @routes.post("/search/batch", response_model=Answers, responses=problems(400, 404, 408, 413, 422, 502, 503))
+    @routes.post("/search/batch", response_model=Answers, responses=problems(400, 404, 408, 409, 413, 422, 502, 503))
     def search_batch(body: BatchRequest) -> Response:
         """Several searches at once, all answered from one release."""
         if len(body.queries) > settings.max_batch:

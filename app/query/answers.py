@@ -7,7 +7,11 @@ from app.serving.items import Product
 
 
 class Hit(BaseModel, frozen=True):
-    """One product found: its place (from 1) and the cosine between query and image."""
+    """One product found: its place (from 1) and its score.
+
+    That is the cosine between query and image; by words BM25, by both the sum of 1 / (60 + rank), each of which tells
+    nothing beyond the order.
+    """
 
     rank: int
     score: float
@@ -22,7 +26,11 @@ class Category(BaseModel, frozen=True):
 
 
 class Answer(BaseModel, frozen=True):
-    """What was found, and the one release it was found in. ``total``: products that the filter leaves."""
+    """What was found, and the one release it was found in.
+
+    total: products that the filter leaves; by words alone those of them that have any. corrected: the words with typos
+    mended, where they were and the answer is to those.
+    """
 
     release: str
     generation: int
@@ -31,6 +39,7 @@ class Answer(BaseModel, frozen=True):
     hits: list[Hit]
     facets: list[Facet] | None = None
     categories: list[Category] | None = None
+    corrected: str | None = None
     like: Product | None = None
     milliseconds: float
 

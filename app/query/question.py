@@ -1,10 +1,14 @@
 """A search: words, images and products in any weighted mix, and which products may be found."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image
 
 from app.query.filters import Filter
+
+#: Found by how images look, by the shop's words, or by both, fused.
+Mode = Literal["vector", "lexical", "hybrid"]
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,28 @@ class Part:
 
 @dataclass(frozen=True)
 class Question:
-    """One search. ``top_k`` None takes the setting; ``facets``: columns whose values are counted."""
+    """One search. ``top_k`` None takes the setting; ``facets``: columns whose values are counted.
+
+    Every mode but "vector" takes one part, which is words.
+    """
 
     parts: tuple[Part, ...]
     where: Filter | None = None
     top_k: int | None = None
     offset: int = 0
     facets: tuple[str, ...] = ()
+    mode: Mode = "vector"
+
+    @property
+    def words(self) -> str | None:
+        """The words, where it is asked by nothing else."""
+        first = self.parts[0] if len(self.parts) == 1 else None
+        return str(first.content) if first and _is_words(first) and first.weight > 0 else None
+
+    @property
+    def encoded(self) -> tuple[Part, ...]:
+        """The parts that need a vector."""
+        return () if self.mode == "lexical" else self.parts
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -39,3 +58,7 @@ class Question:
         """Whether its first part is an image, of a visitor or of a product, and so has a category."""
         first = self.parts[0]
         return (first.item or isinstance(first.content, Image.Image)) and first.weight > 0
+
+
+def _is_words(part: Part) -> bool:
+    return isinstance(part.content, str) and not part.item

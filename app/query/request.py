@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from app.errors import BadImage
 from app.query.filters import Filter
-from app.query.question import Part, Question
+from app.query.question import Mode, Part, Question
 from app.query.request_model import RequestModel
 from app.query.uploads import Uploads
 from app.settings import AppSettings
@@ -63,6 +63,11 @@ class SearchRequest(RequestModel):
     terms: tuple[Term, ...] | None = Field(None, description="Several parts, mixed by their weights")
     filter: Filter | None = Field(None, description="Which products may answer: and, or, not, in, ranges")
     top_k: int | None = Field(None, description="How many results")
+    mode: Mode = Field(
+        "vector",
+        description="vector: by how images look; lexical: by the words of the shop, typos mended; hybrid: both, fused. "
+        "The last two take `text` alone",
+    )
     offset: int = Field(0, description="How many results to pass over, for the next page")
     facets: tuple[str, ...] = Field(
         (), max_length=32, description="Columns whose values to count under the filter; * for those worth choosing by"
@@ -86,6 +91,7 @@ class SearchRequest(RequestModel):
             top_k=self.top_k,
             offset=self.offset,
             facets=self.facets,
+            mode=self.mode,
         )
 
 

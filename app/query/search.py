@@ -9,12 +9,14 @@ from PIL import Image
 from app.errors import BadRequest, NoClassifier, TakenDown, UnknownItem
 from app.metrics import Metrics
 from app.query.answers import Answer, Answers, Categories, Category, Hit
+from app.query.channels import find, match_words
 from app.query.compare import Comparison, compared
 from app.query.encoding import Encoding
 from app.query.facets import USEFUL, Facet, count_facet, useful_columns, without
 from app.query.filters import count_clauses
 from app.query.question import Part, Question
 from app.query.uploads import Uploads
+from app.serving.columns import Mask
 from app.serving.comparison import ComparisonRelease
 from app.serving.history import History
 from app.serving.images import ImageCache
@@ -24,6 +26,7 @@ from app.serving.row_filters import FilteredRows
 from app.serving.snapshot import Snapshot
 from app.settings import AppSettings
 from tasks.catalog.images import ImageLimits
+from tasks.lexical.search import LexicalMatch
 from tasks.store.objects.store import Store
 
 _NEAR = 200  # best results whose values come first in a facet
@@ -56,10 +59,11 @@ class Search:
         """Answers from a snapshot that the caller holds."""
         started = time.perf_counter()
         with self.metrics.stage("total"):
-            encoded = self._encode(snapshot, questions)
+            matched = [match_words(snapshot, question) for question in questions]
+            encoded = self._encode(snapshot, [question for question, _ in matched])
             answers = [
-                self._answer(snapshot, question, vectors, started)
-                for question, vectors in zip(questions, encoded, strict=True)
+                self._answer(snapshot, question, match, vectors, started)
+                for (question, match), vectors in zip(matched, encoded, strict=True)
             ]
         return Answers(release=snapshot.release.id, generation=snapshot.pointer.generation, answers=answers)
 
@@ -120,6 +124,8 @@ class Search:
             faults.append(f"the query has {len(question.parts)} parts; give 1 to {limits.max_terms}")
         if (clauses := count_clauses(question.where)) > limits.max_filter_clauses:
             faults.append(f"the filter has {clauses} clauses and values, the limit is {limits.max_filter_clauses}")
+        if question.mode != "vector" and question.words is None:
+            faults.append(f"mode {question.mode} takes words alone; give `text`, or leave `mode` out")
         faults += [fault for part in question.parts for fault in self._faults(part)]
         if faults:
             raise BadRequest(". ".join(fault[0].upper() + fault[1:] for fault in faults) + ".")
@@ -134,7 +140,7 @@ class Search:
 
     def _encode(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[np.ndarray]:
         """(parts, d) float32 for each question; all words in one batch, all images in another."""
-        parts = [part for question in questions for part in question.parts]
+        parts = [part for question in questions for part in question.encoded]
         vectors = np.empty((len(parts), snapshot.encoder.dim), np.float32)
         words = [at for at, part in enumerate(parts) if isinstance(part.content, str) and not part.item]
         images = [at for at, part in enumerate(parts) if isinstance(part.content, Image.Image)]
@@ -146,42 +152,59 @@ class Search:
         if items:
             products = snapshot.items.products([_row_of(snapshot, str(parts[at].content)) for at in items])
             vectors[items] = self._encoding.products(snapshot, [product.image_sha256 for product in products])
-        return np.split(vectors, np.cumsum([len(question.parts) for question in questions])[:-1])
+        return np.split(vectors, np.cumsum([len(question.encoded) for question in questions])[:-1])
 
-    def _answer(self, snapshot: Snapshot, question: Question, vectors: np.ndarray, started: float) -> Answer:
-        query = snapshot.index.normaliser.mix(vectors, np.array([part.weight for part in question.parts]))
-        if not query.any():
-            raise BadRequest("The parts of the query cancel each other out. Change a weight.")
+    def _answer(
+        self,
+        snapshot: Snapshot,
+        question: Question,
+        match: LexicalMatch | None,
+        vectors: np.ndarray,
+        started: float,
+    ) -> Answer:
+        query = _mixed(snapshot, question, vectors) if question.encoded else None
         filtered = snapshot.row_filters.matching(question.where)
         hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
-        with self.metrics.stage("search"):
-            scores, rows = self._find(snapshot, question, query, filtered, hidden)
         page = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
+        with self.metrics.stage("search"):
+            width = max(page.stop, _NEAR if question.facets else 0) + len(hidden)
+            scores, rows = find(snapshot, query, match, filtered, width)
+            shown = ~np.isin(rows, hidden)
+            scores, rows = scores[shown], rows[shown]
+        found = match.found if match and query is None else None
         with self.metrics.stage("products"):
             hits = _hits(snapshot, scores[page], rows[page], question.offset)
         return Answer(
             release=snapshot.release.id,
             generation=snapshot.pointer.generation,
-            total=filtered.count - sum(filtered.mask is None or bool(filtered.mask[row]) for row in hidden),
+            total=_total(filtered, found, hidden),
             offset=question.offset,
             hits=hits,
-            facets=_facets(snapshot, question, rows[:_NEAR]) if question.facets else None,
+            facets=_facets(snapshot, question, rows[:_NEAR], found) if question.facets else None,
             categories=_categories(snapshot, vectors[:1]) if question.shows_an_image else None,
+            corrected=match.corrected if match else None,
             like=snapshot.items.product(hidden[0]) if hidden else None,
             milliseconds=round(1000 * (time.perf_counter() - started), 1),
         )
 
-    def _find(
-        self, snapshot: Snapshot, question: Question, query: np.ndarray, filtered: FilteredRows, hidden: list[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and rows, best first, as many as are shown, skipped or counted; without the hidden rows."""
-        wanted = question.offset + (question.top_k or self.settings.top_k)
-        width = min(max(wanted, _NEAR if question.facets else 0) + len(hidden), filtered.count)
-        if not width:
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        scores, rows = snapshot.searcher.search(query, width, filtered.packed)
-        found = (rows[0] >= 0) & ~np.isin(rows[0], hidden)
-        return scores[0][found], rows[0][found]
+
+def _mixed(snapshot: Snapshot, question: Question, vectors: np.ndarray) -> np.ndarray:
+    query = snapshot.index.normaliser.mix(vectors, np.array([part.weight for part in question.parts]))
+    if not query.any():
+        raise BadRequest("The parts of the query cancel each other out. Change a weight.")
+    return query
+
+
+def _both(one: Mask | None, other: Mask | None) -> Mask | None:
+    """Rows that are in two masks, of which None is all rows."""
+    return other if one is None else one if other is None else one & other
+
+
+def _total(filtered: FilteredRows, found: Mask | None, hidden: Sequence[int]) -> int:
+    """Products that may answer: those that pass the filter and, if only they are ``found``, have words of the query."""
+    mask = _both(filtered.mask, found)
+    count = filtered.count if mask is filtered.mask or mask is None else int(mask.sum())
+    return count - sum(mask is None or bool(mask[row]) for row in hidden)
 
 
 def _hits(snapshot: Snapshot, scores: np.ndarray, rows: np.ndarray, offset: int) -> list[Hit]:
@@ -192,12 +215,12 @@ def _hits(snapshot: Snapshot, scores: np.ndarray, rows: np.ndarray, offset: int)
     ]
 
 
-def _facets(snapshot: Snapshot, question: Question, near: np.ndarray) -> list[Facet]:
+def _facets(snapshot: Snapshot, question: Question, near: np.ndarray, found: Mask | None) -> list[Facet]:
     facets, columns = [], snapshot.row_filters.columns
     wanted = [name for given in question.facets for name in (useful_columns(columns) if given == USEFUL else [given])]
     for column in dict.fromkeys(wanted):
         others, values = without(question.where, column)
-        allowed = snapshot.row_filters.matching(others).mask
+        allowed = _both(snapshot.row_filters.matching(others).mask, found)
         facets.append(count_facet(columns, column, allowed, near, values))
     return facets
 

@@ -17,6 +17,7 @@ from app.settings import AppSettings
 from tasks.catalog.images import ImageLimits
 from tasks.classifier.head import Head
 from tasks.clip.encoder import Encoder
+from tasks.lexical.search import LexicalSearcher
 from tasks.retrieval.mixing import ScoreNormaliser
 from tasks.retrieval.search import Searcher
 from tasks.schema.errors import ArtifactCorrupt
@@ -65,6 +66,7 @@ class Snapshot:
     encoder: Encoder
     index: OpenIndex
     row_filters: RowFilters
+    words: LexicalSearcher | None  # None in a release without a word index
     head: Head | None
     model_name: str
     loaded_at: datetime
@@ -94,7 +96,7 @@ class Snapshot:
 def refs_of(release: Release) -> dict[str, ArtifactRef]:
     """Role -> artifact of what a process must load to serve ``release``."""
     refs = {"model": release.model, "index": release.index}
-    more = {"classifier": release.classifier, "removals": release.removals}
+    more = {"lexical": release.lexical, "classifier": release.classifier, "removals": release.removals}
     return refs | {role: ref for role, ref in more.items() if ref is not None}
 
 
@@ -146,6 +148,7 @@ def load_snapshot(
         encoder=encoder,
         index=index,
         row_filters=RowFilters(index.columns, items.allowed()),
+        words=loaded.words if loaded and shared.get("lexical") else _open_words(files),
         head=loaded.head if loaded and shared.get("classifier") else _load_head(files),
         model_name=_model_name(files.manifests["model"], encoder),
         loaded_at=datetime.now(UTC),
@@ -168,6 +171,10 @@ def _read_removals(files: ReleaseFiles) -> dict[str, datetime]:
         return {}
     table = pq.read_table(files.folders["removals"] / REMOVALS_FILE)
     return dict(zip(table["item_id"].to_pylist(), table["removed_at"].to_pylist(), strict=True))
+
+
+def _open_words(files: ReleaseFiles) -> LexicalSearcher | None:
+    return LexicalSearcher.open(files.folders["lexical"]) if "lexical" in files.folders else None
 
 
 def _load_head(files: ReleaseFiles) -> Head | None:
@@ -193,6 +200,11 @@ def self_test(snapshot: Snapshot) -> None:
             f"Release {release}: the index holds {snapshot.searcher.ntotal} vectors and items.parquet {rows} products; "
             f"they must be equal. Build the index again with refresh."
         )
+    if snapshot.words is not None and snapshot.words.rows != rows:
+        raise ArtifactCorrupt(
+            f"Release {release}: the word index holds {snapshot.words.rows} products and items.parquet {rows}; they "
+            f"must be the same. Start the pipeline again, which builds it from the catalogue of the index."
+        )
     if snapshot.searcher.dim != snapshot.encoder.dim:
         raise ArtifactCorrupt(
             f"Release {release}: the index holds vectors of {snapshot.searcher.dim} numbers, its model makes "
@@ -211,5 +223,7 @@ def self_test(snapshot: Snapshot) -> None:
     )
     if searchable and not ((found >= 0) & (found < rows)).any(axis=1).all():
         raise ArtifactCorrupt(f"Release {release}: a test query found no product among {rows}. Build the index again.")
+    if snapshot.words is not None:
+        snapshot.words.match("a product")
     if snapshot.head is not None and rows:
         snapshot.head.predict(vectors[1:], top_k=1)

@@ -23,6 +23,8 @@ from PIL import Image
 
 from tasks.classifier.head import Head
 from tasks.clip.folder import save_model
+from tasks.lexical.config import LexicalConfig
+from tasks.lexical.index import index_words, save_words
 from tasks.retrieval.config import IndexConfig
 from tasks.retrieval.index import build_index, save_index
 from tasks.schema.manifest import ArtifactRef
@@ -112,8 +114,19 @@ class MadeUpShop:
             summary = {"search_params": built.search_params, "items": self.items}
             return commit(self.store, "index", name, Path(scratch), recipe=1, summary=summary).ref
 
+    def words(self, name: str) -> ArtifactRef:
+        """The word index of the same items."""
+        with tempfile.TemporaryDirectory() as scratch:
+            save_words(index_words(self._products(name), LexicalConfig()), Path(scratch))
+            return commit(self.store, "lexical", name, Path(scratch), recipe=1).ref
+
     def release(
-        self, name: str, model: ArtifactRef, index: ArtifactRef, classifier: ArtifactRef | None = None
+        self,
+        name: str,
+        model: ArtifactRef,
+        index: ArtifactRef,
+        classifier: ArtifactRef | None = None,
+        words: ArtifactRef | None = None,
     ) -> Release:
         """Store a release of these parts."""
         catalog = ArtifactRef(kind="catalog", id="made-up")
@@ -121,7 +134,7 @@ class MadeUpShop:
             self.store,
             Release(
                 id=name, created_at=datetime.now(UTC), catalog=catalog, model=model, index=index,
-                classifier=classifier, items=self.items, why="benchmark",
+                classifier=classifier, lexical=words, items=self.items, why="benchmark",
             ),
         )  # fmt: skip
 

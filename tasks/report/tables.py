@@ -9,7 +9,7 @@ from tasks.report.numbers import SETTINGS, SPLITS, count, metric_label
 from tasks.schema.evaluation import SINGLE_POSITIVE
 from tasks.schema.release import Gate, Release
 
-_ROLES = {"catalog": "catalogue", "removals": "taken down", "plan": "what changed"} | {
+_ROLES = {"catalog": "catalogue", "lexical": "word index", "removals": "taken down", "plan": "what changed"} | {
     name: name for name in ("model", "index", "classifier")
 }
 _STARS = (

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Kind = Literal["catalog", "model", "index", "classifier", "evaluation", "checkpoint", "plan", "removals"]
+Kind = Literal["catalog", "model", "index", "lexical", "classifier", "evaluation", "checkpoint", "plan", "removals"]
 
 #: Folder of each kind below the store's root.
 FOLDERS: dict[str, str] = {
     "catalog": "catalogs",
     "model": "models",
     "index": "indexes",
+    "lexical": "lexical",
     "classifier": "classifiers",
     "evaluation": "evaluations",
     "checkpoint": "checkpoints",

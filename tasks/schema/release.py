@@ -57,6 +57,10 @@ class _Served(_Record):
     catalog: ArtifactRef
     model: ArtifactRef
     index: ArtifactRef
+    # left out while there is none, as in releases of before, whose ids are hashes of their parts
+    lexical: ArtifactRef | None = Field(
+        default=None, exclude_if=lambda ref: ref is None, description="Word index of the same items, row by row"
+    )
     classifier: ArtifactRef | None = None
     removals: ArtifactRef | None = Field(default=None, description="Products taken down by hand: never shown")
     plan: ArtifactRef | None = Field(default=None, description="What changed since the release it was made after")

@@ -1,4 +1,7 @@
-"""The FAISS index over stored vectors: row i of the index is row i of the ``items.parquet`` beside it."""
+"""What answers queries: the FAISS index over stored vectors, and the word index.
+
+Row i of either is row i of the ``items.parquet`` beside the FAISS index, which is the catalogue's.
+"""
 
 import random
 import shutil
@@ -8,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.lexical.config import LexicalConfig
 from tasks.retrieval.config import IndexConfig
 from tasks.schema.manifest import ArtifactRef, Manifest
 from tasks.schema.progress import Progress
@@ -17,6 +21,7 @@ from tasks.store.artifacts.building import Build
 from tasks.store.artifacts.cache import fetch, fetch_table
 
 RECIPE = 5
+LEXICAL_RECIPE = 1
 
 
 def build_index(
@@ -40,6 +45,18 @@ def build_index(
     return build.commit(
         summary={**facts, "items": items.num_rows, "dim": dim, **built.figures},
         rows={"index.faiss": items.num_rows, "items.parquet": items.num_rows, self_test.FILE: questions},
+    )
+
+
+def build_lexical(build: Build, catalog: ArtifactRef, config: LexicalConfig) -> Manifest:
+    """Build and store the word index of every item of the catalogue, row by row as in ``items.parquet``."""
+    from tasks.lexical.documents import COLUMNS
+    from tasks.lexical.index import index_words, save_words
+
+    built = index_words(fetch_table(build.store, catalog, "items.parquet", columns=list(COLUMNS)), config)
+    save_words(built, build.folder)
+    return build.commit(
+        summary={"items": built.rows, "words": len(built.vocabulary.rows), "languages": list(built.languages)}
     )
 
 

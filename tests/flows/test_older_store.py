@@ -129,12 +129,22 @@ def test_the_same_configs_find_what_is_stored(older: dict[str, Any]) -> None:
 def test_the_whole_pipeline_finds_what_is_stored(older: dict[str, Any]) -> None:
     before = files(*BUILT, "releases", "live")
     assert prepare_catalog(CatalogConfig.model_validate(older["catalog"])).id == CATALOG
-    result = pipeline(PipelineConfig.model_validate(older))
+    result = pipeline(PipelineConfig.model_validate({**older, "index_words": False}))
     assert result["release"] == LIVE and result["summary"][1]["artifact"] == f"models/{BASELINE}"
     now = files(*BUILT, "releases", "live")
     assert now.keys() == before.keys()
     # pretrained weights of a local folder are stored again, under the same id
     assert {path.rpartition("/")[0] for path in now if now[path] != before[path]} <= {f"models/{BASELINE}"}
+
+
+def test_the_pipeline_adds_a_word_index_and_makes_nothing_else(older: dict[str, Any]) -> None:
+    before = files(*BUILT)
+    made = release(pipeline(PipelineConfig.model_validate({**older, "publish": False}))["release"])
+    old = release(LIVE)
+    assert made["lexical"]["kind"] == "lexical" and "lexical" not in old
+    if all(version(name) == wrote for name, wrote in WRITERS.items()):
+        assert all(made[part] == old[part] for part in ("catalog", "model", "index", "classifier", "removals"))
+        assert files(*BUILT).keys() == before.keys() and live()["release"] == LIVE
 
 
 def test_the_next_night_follows_the_shop(older: dict[str, Any]) -> None:
@@ -152,6 +162,8 @@ def test_the_next_night_follows_the_shop(older: dict[str, Any]) -> None:
     assert all(gate["passed"] for gate in now["gates"])
     assert all(now[part] == old[part] for part in ("model", "classifier", "removals"))
     assert now["catalog"] != old["catalog"] and now["index"] != old["index"] and now["items"] == 38
+    words = stored(f"lexical/{now['lexical']['id']}/manifest.json")
+    assert words["parents"] == {"catalog": now["catalog"]} and words["summary"]["items"] == 39
     fresh = files(*BUILT, "releases").keys() - before.keys()
     assert len([path for path in fresh if path.startswith("images/")]) == 1, "only the new image is stored"
     assert len([path for path in fresh if path.startswith("embeddings/") and "part-" in path]) == 1

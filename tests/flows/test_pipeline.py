@@ -78,7 +78,7 @@ def test_pipeline_publishes_one_complete_release(released: dict[str, Any]) -> No
     assert manifest.summary["items"] == items.num_rows == release.items > ITEMS * 0.9
     assert release.classifier is not None and all(gate.passed for gate in release.gates)
     assert [row["step"] for row in released["summary"]] == [
-        "catalogue", "baseline", "fine-tuned", "index", "classifier", "release",
+        "catalogue", "baseline", "fine-tuned", "index", "word index", "classifier", "release",
     ]  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def test_second_run_makes_nothing_anew(released: dict[str, Any], shop: Path) -> 
     assert pipeline(quick(shop))["release"] == released["release"]
     assert made(store) == before
     told = [(artifact.key, str(artifact.data)) for artifact in newest_artifacts()]
-    for key in ("evaluation", "model", "index", "classifier"):
+    for key in ("evaluation", "model", "index", "lexical", "classifier"):
         assert any(name == key and "and reused" in words for name, words in told), f"nothing is told of the {key}"
     assert any("and reused" in words and "report.html" in words for _, words in told)
     live = read_live(store, "production")
@@ -179,6 +179,8 @@ def test_nightly_reindex_follows_the_shop_and_rolls_back(
     assert (len(after - before), len(before - after)) == (changes["new"], changes["gone"])
     assert changes["new"] and changes["gone"] and changes["image_changed"]
     assert second.model == first.model and second.classifier == first.classifier
+    assert first.lexical and second.lexical and first.lexical != second.lexical
+    assert load_manifest(store, second.lexical).summary["items"] == len(after)
     assert second.plan is not None and second.parent == first.id
     plan = load_manifest(store, second.plan)
     assert plan.parents == {"old": first.catalog, "new": second.catalog} and plan.summary["changes"] == changes

@@ -84,8 +84,9 @@ def release_of(store: Store, shown: Iterable[int], weights: int) -> Release:
     model = make(store, "model", {"catalog": trained_on}, weights, {"weights": b"w", "config": b"c"})
     embed(store, model, catalog)
     index = make(store, "index", {"model": model, "catalog": catalog}, 1, {"index.faiss": b"i", "items.parquet": b"p"})
+    lexical = make(store, "lexical", {"catalog": catalog}, 1, {"lexical.json": b"{}", "words.parquet": b"p"})
     report = make(store, "evaluation", {"model": model, "catalog": trained_on}, 1, {"metrics.json": b"{}"})
-    parts = {"catalog": catalog, "model": model, "index": index}
+    parts = {"catalog": catalog, "model": model, "index": index, "lexical": lexical}
     release_id = artifact_id("index", {**parts, "report": report}, {}, 1)
     release = claim_release(store, release_id) or write_release(
         store,

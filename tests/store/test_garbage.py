@@ -58,8 +58,8 @@ def verdicts(result: Collected) -> dict[str, str]:
 
 
 def paths(store: Store) -> set[str]:
-    return {info.path for folder in ("releases", "catalogs", "models", "indexes", "evaluations", "embeddings", "images")
-            for info in store.list(folder)}  # fmt: skip
+    made = ("releases", "catalogs", "models", "indexes", "lexical", "evaluations", "embeddings", "images")
+    return {info.path for folder in made for info in store.list(folder)}
 
 
 def dangling(store: Store) -> list[str]:
@@ -85,7 +85,9 @@ def test_what_nothing_needs_is_marked_and_a_grace_later_deleted(store: Store, cl
     first = collect(store, REAL)
     assert paths(store) == before and first.deleted == 0
     marked = {path for path, verdict in verdicts(first).items() if verdict == "marked"}
-    assert f"releases/{old}" in marked and len(marked) == 5  # release, catalogue, index, images, shards and plans
+    assert (
+        f"releases/{old}" in marked and len(marked) == 6
+    )  # release, catalogue, index, word index, images, shards and plans
     clock.advance(hours=23)
     assert collect(store, REAL).deleted == 0
     clock.advance(hours=2)
@@ -94,7 +96,7 @@ def test_what_nothing_needs_is_marked_and_a_grace_later_deleted(store: Store, cl
     gone = before - paths(store)
     assert {f"images/{sha(image)[:2]}/{sha(image)}.jpg" for image in (1, 2)} < gone
     assert (
-        f"releases/{old}.json" in gone and len(gone) == third.deleted == 1 + 2 + 3 + 2 + 4
+        f"releases/{old}.json" in gone and len(gone) == third.deleted == 1 + 2 + 3 + 3 + 2 + 4
     )  # the shard, and three plans
     assert missing_of(store, previous) == missing_of(store, live_one) == []
     clock.advance(days=30)
@@ -191,7 +193,7 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(store: Store, clock: Clock) -
         counts.append(result.deleted)
         assert result.finished == (result.deleted < 3 or result.finished)
         assert missing_of(store, previous) == missing_of(store, live_one) == dangling(store) == []
-    assert max(counts) == 3 and sum(counts) == 12 and missing_of(store, old) == [f"releases/{old}"]
+    assert max(counts) == 3 and sum(counts) == 15 and missing_of(store, old) == [f"releases/{old}"]
 
 
 def test_a_crash_at_any_delete_is_finished_by_the_next_run(
