@@ -128,6 +128,28 @@ def test_an_unchanged_file_is_not_read(shop: Path) -> None:
         files.read_changed("../secret", version)
 
 
+def test_all_versions_at_once_are_those_of_each(shop: Path, tmp_path: Path) -> None:
+    for name in ("a b.jpg", "deep/c.jpg"):
+        os.utime(shop / "pics" / name, (1_700_000_000, 1_700_000_000))
+    (shop / "pics" / "link.jpg").symlink_to(shop / "pics" / "a b.jpg")
+    (shop / "pics" / "out.jpg").symlink_to(tmp_path)
+    (shop / "away").symlink_to(tmp_path)
+    files = open_source(str(shop))
+    there = ["pics/a b.jpg", str(shop / "pics" / "a b.jpg"), "pics/link.jpg", "pics/deep/c.jpg"]
+    found = files.versions(there)
+    assert found == [files.read_changed(uri, "").version for uri in there] and all(found)
+    gone = [
+        "pics/none.jpg",
+        "none/a.jpg",
+        "../secret",
+        "pics/out.jpg",
+        "away/x.jpg",
+        "https://x.test/a.jpg",
+        "s3://b/a",
+    ]
+    assert files.versions(gone) == [""] * len(gone)
+
+
 def test_a_file_just_written_has_no_version(shop: Path) -> None:
     assert open_source(str(shop)).read_changed("pics/a b.jpg", "") == (b"picture a", "")
 
@@ -193,6 +215,7 @@ def test_an_unchanged_object_is_not_read(request: pytest.FixtureRequest, server:
     open_s3fs(settings, settings.aws_endpoint_url).pipe_file(f"{top}/shop/pics/deep/c.jpg", b"d")
     again = open_source(f"{top}/shop", settings=settings)
     assert again.read_changed(f"{top}/shop/pics/a b.jpg", version) == (None, version)
+    assert again.versions(["pics/a b.jpg", "pics/none.jpg", "none/none.jpg"]) == [version, "", ""]
     c_before = files.read_changed("pics/deep/c.jpg", "").version
     open_s3fs(settings, settings.aws_endpoint_url).pipe_file(f"{top}/shop/pics/deep/c.jpg", b"e")
     data, c_after = open_source(f"{top}/shop", settings=settings).read_changed("pics/deep/c.jpg", c_before)
