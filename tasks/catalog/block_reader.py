@@ -57,7 +57,7 @@ class BlockReader:
         """Places of the rows that can be used, and where their images are."""
         texts = {field: each(as_text, self._cells(field, block)) for field in REQUIRED_FIELDS}
         ids, titles = each(text.identifier, texts["item_id"]), each(text.title, texts["title"])
-        named = [each(images_of, cells) for cells in self._columns["image"].all_cells(block)]
+        named = [each(_images, cells) for cells in self._columns["image"].all_cells(block)]
         images = named[0] if len(named) == 1 else [list(chain(*row)) for row in zip(*named, strict=True)]
         places, located = [], []
         for at, (item_id, title, found) in enumerate(zip(ids, titles, images, strict=True)):
@@ -84,11 +84,11 @@ class BlockReader:
             if isinstance(image, EmbeddedImage):
                 self.embedded[image.location] = image
                 located.append(image.location)
-            elif not text.has_stray_bytes(image):
-                try:
-                    located.append(self._base.locate(image))
-                except OutsideShop as error:
-                    outside = outside or error
+                continue
+            try:
+                located.append(self._base.locate(image))
+            except OutsideShop as error:
+                outside = outside or error
         if outside and not located:
             raise outside
         return located
@@ -182,6 +182,11 @@ class BlockReader:
         ]
         self.counts["prices_not_understood"] += sum(map(bool, left))
         return prices, left
+
+
+def _images(cell: Any) -> list[str | EmbeddedImage]:
+    """Images that a cell names in the file's encoding; of others nobody could ask the source."""
+    return [one for one in images_of(cell) if isinstance(one, EmbeddedImage) or not text.has_stray_bytes(one)]
 
 
 def _word(found: str, limit: int = text.TEXT_CHARACTERS) -> str:

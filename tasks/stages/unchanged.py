@@ -45,7 +45,8 @@ class KnownShop:
 
     def __init__(self, store: Store, config: CatalogConfig, parent: ArtifactRef | None) -> None:
         self._store, self._config, self._parent = store, config, parent
-        self.files = WatchedFiles(open_source(config.root, anonymous=config.anonymous, images_root=config.images_root))
+        self._source = open_source(config.root, anonymous=config.anonymous, images_root=config.images_root)
+        self.files = WatchedFiles(self._source)
         self._id = sources_id(config, self.files.root)
         self.images = None if config.reread_pictures else read_sources(store, self._id)
 
@@ -56,13 +57,13 @@ class KnownShop:
         """
         known = self.images
         before = self._fingerprint() if known is not None else None
-        if known is None or before is None or not before.answers(self.files):
+        if known is None or before is None or not before.answers(self._source):
             return None
         manifest = claim_artifact(self._store, before.catalog)
         if manifest is None:
             return None
         with image_writer(self._store) as write_image:
-            reader = image_reader(self._config, ForgivingFiles(self.files, {}), write_image, known)
+            reader = image_reader(self._config, ForgivingFiles(self._source, {}), write_image, known)
             images = before.look(reader, known, progress)
         self.images = sources_table(images)
         if not before.shows(images):

@@ -148,6 +148,35 @@ def test_json_lines_with_lists_numbers_and_faults(tmp_path: Path) -> None:
     assert found.facts["prices_not_understood"] == 1
 
 
+def test_what_is_no_text_costs_its_cell_or_its_row_alone(tmp_path: Path) -> None:
+    broken = "\ud800"
+    rows = [
+        {"id": "1", "title": "Mug", "image": {"name": "x", "url": f"{broken}.jpg"}},
+        {"id": "2", "title": "Bowl", "image": [f"{broken}.jpg", "b.jpg"]},
+        {
+            "id": "3",
+            "title": "Cup",
+            "image": "c.jpg",
+            "category": f"Kitchen > {broken}",
+            "price": broken,
+            "color": broken,
+        },
+        {
+            "id": "4",
+            "title": "Pot",
+            "image": "d.jpg",
+            "images_2": f"{broken}.jpg",
+            "image_2": [f"{broken}.jpg", "e.jpg"],
+        },
+    ]
+    (tmp_path / "shop.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = read(tmp_path / "shop.jsonl")
+    assert reasons(found) == [(0, "missing_picture"), (1, "not_utf8")]
+    cup, pot = listings_of(found.listings)
+    assert (cup.category, cup.price, cup.color, cup.attributes) == ((), None, "", {})
+    assert (pot.image, pot.further_images) == ("d.jpg", ("e.jpg",))
+
+
 def test_parquet_with_lists_and_bytes_that_are_not_text(tmp_path: Path) -> None:
     titles = pa.array([b"Mug", b"caf\xe9", b"Bowl"], pa.binary()).view(pa.binary())
     broken = pa.Array.from_buffers(pa.string(), 3, titles.buffers())

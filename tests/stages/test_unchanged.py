@@ -157,6 +157,20 @@ def test_images_inside_a_table_and_files_called_like_ids(read: Reader, own_store
     assert read(source=str(read.folder / "named/products.csv")).ref == named.ref and read.readings == 2
 
 
+def test_parts_that_come_and_go_leave_no_trace(read: Reader) -> None:
+    (read.folder / "parts").mkdir()
+    for day in range(3):
+        for part in read.folder.glob("parts/*.csv"):
+            part.unlink()
+        read.write(f"parts/{day}-a.csv", f"id,title,image\n1,Chair {day},{ONE}\n".encode())
+        read.write(f"parts/{day}-b.csv", f"id,title,image\n2,Bench,{TWO}\n".encode())
+        made = read(source=str(read.folder / "parts"), images_root=str(read.folder))
+        assert read(source=str(read.folder / "parts"), images_root=str(read.folder)).ref == made.ref
+        assert read.readings == day + 1
+    [note] = [info.path for info in read.shop.store.list("sources") if info.path.endswith(".json")]
+    assert sum("read" in call for call in read.shop.store.read_json(note)["asked"]) == 2
+
+
 def test_the_digest_is_of_what_was_found_alone() -> None:
     rows = [SourceImage("v1", StoredImage("a" * 64, 9, 9, "b" * 64)), SourceImage("", StoredImage("c" * 64, 9, 9, "d"))]
     later = [SourceImage("v2", rows[0].found), SourceImage("w", rows[1].found)]
