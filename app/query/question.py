@@ -9,6 +9,8 @@ from app.query.filters import Filter
 
 #: Found by how images look, by the shop's words, or by both, fused.
 Mode = Literal["vector", "lexical", "hybrid"]
+#: `Question.sort` for the best first.
+RELEVANCE = "relevance"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Part:
 class Question:
     """One search. ``top_k`` None takes the setting; ``facets``: columns whose values are counted.
 
+    sort: RELEVANCE, or a column of numbers, "-" before it for the highest first.
+
     Every mode but "vector" takes one part, which is words.
     """
 
@@ -36,6 +40,7 @@ class Question:
     offset: int = 0
     facets: tuple[str, ...] = ()
     mode: Mode = "vector"
+    sort: str = RELEVANCE
 
     @property
     def words(self) -> str | None:
