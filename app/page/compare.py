@@ -62,7 +62,7 @@ class CompareTab:
         if not (words or "").strip():
             return {self.found: EMPTY, self._again: gr.Timer(active=False)}
         try:
-            compared = self._search.compare(Question((Part(words or ""),)), other)
+            compared = self._search.compare(Question((Part(words or ""),), mode="auto"), other)
         except (AppError, ProductSearchError) as error:
             status = self._search.live.status()
             again = gr.Timer(random.uniform(2, 4), active=is_busy(error, status))

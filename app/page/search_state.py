@@ -12,7 +12,7 @@ from app.query.question import Part, Question
 from app.query.uploads import Uploads
 from app.serving.columns import PRICE
 
-_OWN = ("q", "like", "minus", "mix", "price_from", "price_to")  # names in an address that are no column's
+_OWN = ("q", "like", "minus", "mix", "exact", "price_from", "price_to")  # names in an address that are no column's
 _MOST_FILTERS = 64
 _MINUS = -0.7  # beside image and words, whose weights together are 1
 _HALF = 50
@@ -23,6 +23,7 @@ class SearchState:
     """One tab's question in plain values, so that a session can keep it. Every change makes a new one.
 
     image: where Gradio put the upload; like: id of a product instead. mix: share of the words beside an image, in %.
+    exact: the words are taken as they are, typos and all.
     chosen: (column, value) pairs; shown: how many results to show, 0 for the setting.
     """
 
@@ -31,6 +32,7 @@ class SearchState:
     image: str = ""
     like: str = ""
     mix: int = _HALF
+    exact: bool = False
     chosen: tuple[tuple[str, str], ...] = ()
     price: tuple[float | None, float | None] = (None, None)
     shown: int = 0
@@ -45,6 +47,7 @@ class SearchState:
             words=said.get("q", ""),
             like=said.get("like", ""),
             minus=said.get("minus", ""),
+            exact=said.get("exact") == "1",
             mix=int(said["mix"]) if said.get("mix", "").isdecimal() and int(said["mix"]) <= 100 else _HALF,
             chosen=chosen[:_MOST_FILTERS],
             price=(_number(said.get("price_from")), _number(said.get("price_to"))),
@@ -76,6 +79,8 @@ class SearchState:
         pairs: list[tuple[str, object]] = [(name, value) for name, value in said.items() if value]
         if self.mix != _HALF and self.like and self.words:
             pairs.append(("mix", self.mix))
+        if self.exact and self.words:
+            pairs.append(("exact", 1))
         pairs += [*self.chosen]
         prices = zip(("price_from", "price_to"), self.price, strict=True)
         pairs += [(name, f"{bound:g}") for name, bound in prices if bound is not None]
@@ -83,7 +88,8 @@ class SearchState:
 
     def question(self, uploads: Uploads, top_k: int) -> Question:
         """The question for `Search.answer`. Raises BadImage, Busy, OSError."""
-        return Question(tuple(self._parts(uploads)), where=self._where(), top_k=top_k, facets=(USEFUL,))
+        parts = tuple(self._parts(uploads))
+        return Question(parts, where=self._where(), top_k=top_k, facets=(USEFUL,), mode="auto", correct=not self.exact)
 
     def _parts(self, uploads: Uploads) -> Iterable[Part]:
         words, minus, shows = self.words.strip(), self.minus.strip(), bool(self.image or self.like)

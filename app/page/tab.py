@@ -101,6 +101,8 @@ class SearchTab:
                 return state.with_price(least, most), {}
             case {"clear": _}:
                 return state.cleared(), {}
+            case {"exact": _}:
+                return replace(state, exact=True, shown=0), {}
             case {"more": int(shown)}:
                 return replace(state, shown=max(0, shown)), {}
             case {"reset": _}:

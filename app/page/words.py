@@ -46,7 +46,7 @@ class WordsTab(SearchTab):
 
     def read(self, state: SearchState, *values: Any) -> SearchState:
         """Other words, the same filters."""
-        return replace(state, words=str(values[0] or ""), shown=0)
+        return replace(state, words=str(values[0] or ""), exact=False, shown=0)
 
     def fill(self, state: SearchState) -> Updates:
         """The words of a question."""

@@ -3,14 +3,15 @@
 from pydantic import BaseModel
 
 from app.query.facets import Facet
+from app.query.question import Channel
 from app.serving.items import Product
 
 
 class Hit(BaseModel, frozen=True):
     """One product found: its place (from 1) and its score.
 
-    That is the cosine between query and image; by words BM25, by both the sum of 1 / (60 + rank), each of which tells
-    nothing beyond the order.
+    That is the cosine between query and image; by words BM25, which tells nothing beyond the order; by both how well
+    words and image fit, where 1 is the best of either.
     """
 
     rank: int
@@ -29,8 +30,8 @@ class Answer(BaseModel, frozen=True):
     """What was found, and the one release it was found in.
 
     total: products that the filter leaves; by words alone those of them that have any; with ``sort`` those that are
-    sorted. corrected: the words with typos
-    mended, where they were and the answer is to those.
+    sorted. mode: by what it was found. corrected: the words with typos mended, where they were and the answer is to
+    those.
     """
 
     release: str
@@ -40,6 +41,7 @@ class Answer(BaseModel, frozen=True):
     hits: list[Hit]
     facets: list[Facet] | None = None
     categories: list[Category] | None = None
+    mode: Channel = "vector"
     corrected: str | None = None
     like: Product | None = None
     milliseconds: float

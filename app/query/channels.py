@@ -9,7 +9,7 @@ from app.query.question import Part, Question
 from app.serving.row_filters import FilteredRows
 from app.serving.snapshot import Snapshot
 from tasks.lexical.search import LexicalMatch
-from tasks.retrieval.fusion import reciprocal_rank_fusion
+from tasks.retrieval.fusion import fuse
 
 _FUSED = 256  # best rows of each channel; doubled for later pages, so that those of one depth are of one ranking
 
@@ -17,8 +17,10 @@ _FUSED = 256  # best rows of each channel; doubled for later pages, so that thos
 def match_words(snapshot: Snapshot, question: Question) -> tuple[Question, LexicalMatch | None]:
     """The question with its typos mended, and how well each product has its words; None for a search by images alone.
 
-    Raises NoWordIndex.
+    Its mode is the one that answers, never "auto". Raises NoWordIndex.
     """
+    if question.mode == "auto":
+        question = replace(question, mode="hybrid" if snapshot.words and question.words else "vector")
     if question.mode == "vector" or question.words is None:
         return question, None
     if snapshot.words is None:
@@ -26,7 +28,7 @@ def match_words(snapshot: Snapshot, question: Question) -> tuple[Question, Lexic
             f"Release {snapshot.release.id} was made without a word index, so mode {question.mode!r} cannot be "
             f"answered. Leave `mode` out; the next release has one."
         )
-    match = snapshot.words.match(question.words)
+    match = snapshot.words.match(question.words, question.correct)
     return (replace(question, parts=(Part(match.corrected),)) if match.corrected else question), match
 
 
@@ -42,12 +44,26 @@ def find(
         return match.best(width, filtered.mask)
     if match is None:
         return _by_vector(snapshot, query, filtered, width)
+    return _by_both(snapshot, query, match, filtered, width)
+
+
+def _by_both(
+    snapshot: Snapshot, query: np.ndarray, match: LexicalMatch, filtered: FilteredRows, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best of either channel, each judged by both."""
     depth = _FUSED
     while depth < width:
         depth *= 2
-    by_vector = _by_vector(snapshot, query, filtered, min(depth, filtered.count))
-    scores, rows = reciprocal_rank_fusion([by_vector[1], match.best(depth, filtered.mask)[1]])
-    return scores[:width], rows[:width]
+    by_image, by_word = (
+        _by_vector(snapshot, query, filtered, min(depth, filtered.count)),
+        match.best(depth, filtered.mask),
+    )
+    candidates = np.zeros(match.scores.shape, np.bool_)
+    candidates[by_image[1]] = candidates[by_word[1]] = True
+    cosines, rows = _by_vector(snapshot, query, FilteredRows.of(candidates), int(candidates.sum()))
+    scores = fuse(match.scores[rows], cosines, match.coverage)
+    order = np.lexsort((rows, -scores))[:width]
+    return scores[order], rows[order]
 
 
 def _by_vector(

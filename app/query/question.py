@@ -8,7 +8,9 @@ from PIL import Image
 from app.query.filters import Filter
 
 #: Found by how images look, by the shop's words, or by both, fused.
-Mode = Literal["vector", "lexical", "hybrid"]
+Channel = Literal["vector", "lexical", "hybrid"]
+#: "auto": by both where words alone are asked and the release can, else by how images look.
+Mode = Literal["vector", "lexical", "hybrid", "auto"]
 #: `Question.sort` for the best first.
 RELEVANCE = "relevance"
 
@@ -29,9 +31,8 @@ class Part:
 class Question:
     """One search. ``top_k`` None takes the setting; ``facets``: columns whose values are counted.
 
-    sort: RELEVANCE, or a column of numbers, "-" before it for the highest first.
-
-    Every mode but "vector" takes one part, which is words.
+    The modes "lexical" and "hybrid" take one part, which is words. correct: whether their typos are mended. sort:
+    RELEVANCE, or a column of numbers, "-" before it for the highest first.
     """
 
     parts: tuple[Part, ...]
@@ -40,6 +41,7 @@ class Question:
     offset: int = 0
     facets: tuple[str, ...] = ()
     mode: Mode = "vector"
+    correct: bool = True
     sort: str = RELEVANCE
 
     @property

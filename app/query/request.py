@@ -67,8 +67,9 @@ class SearchRequest(RequestModel):
     mode: Mode = Field(
         "vector",
         description="vector: by how images look; lexical: by the words of the shop, typos mended; hybrid: both, fused. "
-        "The last two take `text` alone",
+        "The last two take `text` alone. auto: hybrid where that can be, else vector",
     )
+    correct: bool = Field(True, description="Mend typos in the words, by those of the shop; lexical and hybrid only")
     offset: int = Field(0, description="How many results to pass over, for the next page")
     sort: str = Field(
         RELEVANCE,
@@ -99,6 +100,7 @@ class SearchRequest(RequestModel):
             offset=self.offset,
             facets=self.facets,
             mode=self.mode,
+            correct=self.correct,
             sort=self.sort,
         )
 

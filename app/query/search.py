@@ -125,7 +125,7 @@ class Search:
             faults.append(f"the query has {len(question.parts)} parts; give 1 to {limits.max_terms}")
         if (clauses := count_clauses(question.where)) > limits.max_filter_clauses:
             faults.append(f"the filter has {clauses} clauses and values, the limit is {limits.max_filter_clauses}")
-        if question.mode != "vector" and question.words is None:
+        if question.mode in ("lexical", "hybrid") and question.words is None:
             faults.append(f"mode {question.mode} takes words alone; give `text`, or leave `mode` out")
         faults += [fault for part in question.parts for fault in self._faults(part)]
         if faults:
@@ -186,6 +186,7 @@ class Search:
             hits=hits,
             facets=_facets(snapshot, question, rows[:_NEAR], found) if question.facets else None,
             categories=_categories(snapshot, vectors[:1]) if question.shows_an_image else None,
+            mode="vector" if question.mode == "auto" else question.mode,
             corrected=match.corrected if match else None,
             like=snapshot.items.product(hidden[0]) if hidden else None,
             milliseconds=round(1000 * (time.perf_counter() - started), 1),

@@ -30,6 +30,12 @@ class FilteredRows:
     packed: RowFilter | None
     count: int
 
+    @classmethod
+    def of(cls, mask: Mask) -> "FilteredRows":
+        """The rows of a mask."""
+        packed = RowFilter(mask)
+        return cls(mask, packed, packed.count)
+
 
 class RowFilters:
     """The filters of one release. Products taken down pass none of them. Thread-safe."""
@@ -52,5 +58,4 @@ class RowFilters:
 
 
 def _filtered(mask: Mask | None, rows: int) -> FilteredRows:
-    packed = None if mask is None else RowFilter(mask)
-    return FilteredRows(mask, packed, rows if packed is None else packed.count)
+    return FilteredRows(None, None, rows) if mask is None else FilteredRows.of(mask)

@@ -25,12 +25,14 @@ class LexicalMatch:
     """How well every row of the index's items has a query's words, and how the query was read.
 
     scores: (n,) float32, 0 where no word is; comparable within one match only. corrected: the query with its typos
-    mended, None where it was taken as it is. unknown: its words that the shop does not have.
+    mended, None where it was taken as it is. unknown: its words that the shop does not have. coverage: the share of its
+    words that the product with most of them has.
     """
 
     scores: np.ndarray
     corrected: str | None = None
     unknown: tuple[str, ...] = ()
+    coverage: float = 1.0
 
     @property
     def found(self) -> np.ndarray:
@@ -86,20 +88,20 @@ class LexicalSearcher:
         """Products in the index."""
         return self._index.rows
 
-    def match(self, text: str) -> LexicalMatch:
+    def match(self, text: str, correct: bool = True) -> LexicalMatch:
         """Score every product by how many of a query's words it has, and where.
 
-        A product whose id, SKU or GTIN is ``text`` comes first, and nothing is corrected then.
+        A product whose id, SKU or GTIN is ``text`` comes first, and nothing is corrected then, nor without ``correct``.
         """
         text, named = normalise(text), self._named(text)
-        mended = text if len(named) else self._mended(text)
+        mended = self._mended(text) if correct and not len(named) else text
         read = self._read(mended)
-        scores = self._scores(read)
+        scores, coverage = self._scores(read)
         if len(named):
             scores[named] = scores.max() + 1
             return LexicalMatch(scores)
         unknown = tuple(joined(run) for run in read if not self._known(run))
-        return LexicalMatch(scores, mended if mended != text else None, unknown)
+        return LexicalMatch(scores, mended if mended != text else None, unknown, coverage)
 
     def _named(self, text: str) -> np.ndarray:
         """Rows that the whole text is the id, SKU or GTIN of."""
@@ -158,8 +160,8 @@ class LexicalSearcher:
             np.maximum(scores, self._index.bm25.get_scores(codes), out=scores)
         return scores
 
-    def _scores(self, read: Sequence[Run]) -> np.ndarray:
-        """(n,) BM25 of words and whole values, times the share of the query's words that a product has."""
+    def _scores(self, read: Sequence[Run]) -> tuple[np.ndarray, float]:
+        """(n,) BM25 of words and whole values times the share of the words that a product has; the largest share."""
         total, matched = np.zeros(self.rows, np.float32), np.zeros(self.rows, np.float32)
         slots = [slot for run in read for slot in _slots(run)]
         for slot in slots:
@@ -168,10 +170,11 @@ class LexicalSearcher:
                 np.maximum(score, share * self._form(word), out=score)
             total += score
             matched += score > 0
-        total *= matched / max(1, len(slots))
+        matched /= max(1, len(slots))
+        total *= matched
         for codes in self._whole_values(read):
             total += self._highest([[code] for code in codes]) * (total > 0)
-        return total
+        return total, float(matched.max(initial=0.0))
 
     def _whole_values(self, read: Sequence[Run]) -> list[list[int]]:
         """Values of the shop's columns that the query names in full, the longest first, no word in two of them."""

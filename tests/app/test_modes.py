@@ -82,6 +82,22 @@ def test_both_rank_every_product(client: TestClient) -> None:
     assert ids(ask(client, "red mug", "hybrid", top_k=5, offset=7)) == ids(answer)[7:]
 
 
+def test_the_better_of_both_is_asked_for_by_auto(client: TestClient) -> None:
+    for text in ("red mug", "wheelbarrow"):
+        both, auto = (ask(client, text, mode) for mode in ("hybrid", "auto"))
+        assert ids(both) == ids(auto) and both["mode"] == auto["mode"] == "hybrid"
+    like = client.post("/v1/search", json={"item_id": "red-mug", "mode": "auto"}).json()
+    assert like["mode"] == "vector" and like["hits"]
+    assert ask(client, "red mug", "vector")["mode"] == "vector"
+
+
+def test_words_may_be_taken_as_they_are(client: TestClient) -> None:
+    answer = ask(client, "red chiar", correct=False)
+    assert answer["corrected"] is None and answer["total"] == 3, "what is red"
+    scores = [hit["score"] for hit in ask(client, "red mug", "hybrid", top_k=12)["hits"]]
+    assert scores[0] > 0.9 and min(scores) >= 0 and max(scores) <= 1
+
+
 def test_images_stay_the_default(client: TestClient) -> None:
     plain = client.post("/v1/search", json={"text": "red mug"}).json()
     assert ids(plain) == ids(ask(client, "red mug", "vector")) and plain["total"] == 12
@@ -133,6 +149,7 @@ def test_a_release_without_a_word_index_says_so(own_store: TinyShop) -> None:
             answer = client.post("/v1/search", json={"text": "mug", "mode": mode})
             assert answer.status_code == 409 and "made without a word index" in answer.json()["detail"]
         assert len(ask(client, "mug", "vector")["hits"]) > 0
+        assert ask(client, "mug", "auto")["mode"] == "vector"
         assert "lexical" not in client.get("/v1/release").json()
 
 

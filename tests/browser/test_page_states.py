@@ -101,6 +101,21 @@ def test_a_store_that_goes_away_is_told_and_search_goes_on(
         answered(page, "#picture-found", page.locator("#words-found .card .like").last.click)
 
 
+def test_a_typo_is_mended_and_may_be_left_alone(browser: Browser, own_store: TinyShop, tmp_path: Path) -> None:
+    own_store.publish("worded", words=True)
+    with serving(own_store) as site, opened(browser, site, path="/?q=red chiar") as page:
+        page.locator("#words-found .card").first.wait_for()
+        assert page.locator("#words-found .corrected strong").inner_text() == "red chair"
+        assert titles(page, "#words-found")[0] == "Acme red chair"
+        page.screenshot(path=tmp_path / "corrected.png", full_page=True)
+        answered(page, "#words-found", page.locator("#words-found .corrected button").click)
+        assert page.locator("#words-found .corrected").count() == 0
+        until(page, "location.search.includes('exact=1')")
+        search(page, "bule mug")
+        assert titles(page, "#words-found")[0] == "Acme blue mug"
+        assert page.locator("#words-found .corrected strong").inner_text() == "blue mug", "other words are mended again"
+
+
 def test_hostile_words_of_a_shop_are_only_ever_text(browser: Browser, own_store: TinyShop) -> None:
     hostile = {"title": HOSTILE, "brand": HOSTILE, "attributes": {HOSTILE: HOSTILE}, "pattern": HOSTILE}
     rows = [row | hostile | {"item_id": f"{row['item_id']}/'\"><b>{{{{x}}}}"} for row in own_store.rows()]
