@@ -168,12 +168,12 @@ class Search:
         hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
         page = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
         with self.metrics.stage("search"):
-            width = max(page.stop, _NEAR if question.facets else 0) + len(hidden)
+            width = max(page.stop, _NEAR if question.facets else 0)
             if is_sorted := question.sort != RELEVANCE:  # the same products, whatever the page
-                width = snapshot.items.rows if query is None else _NEAR + len(hidden)
-            scores, rows = find(snapshot, query, match, filtered, width)
+                width = snapshot.items.rows if query is None else _NEAR
+            scores, rows = find(snapshot, query, match, filtered, width + len(hidden))
             shown = ~np.isin(rows, hidden)
-            scores, rows = scores[shown], rows[shown]
+            scores, rows = scores[shown][:width], rows[shown][:width]
             order = sort_rows(snapshot.index.columns, question.sort, rows) if is_sorted else slice(None)
         found = match.found if match and query is None else None
         with self.metrics.stage("products"):
