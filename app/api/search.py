@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from PIL import Image
 from pydantic import BaseModel, Json
 
@@ -13,8 +13,11 @@ from app.query.filters import Filter
 from app.query.question import Part, Question
 from app.query.request import BatchRequest, SearchRequest
 from app.query.search import Search
+from app.query.suggest import SuggestionList, suggest
 
 Upload = Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF")]
+
+_MOST_SUGGESTIONS = 50
 
 
 # Routes are plain functions: FastAPI runs them in threads, so that encoding never blocks the event loop.
@@ -36,6 +39,14 @@ def search_routes(search: Search) -> APIRouter:
         if len(body.queries) > settings.max_batch:
             raise BadRequest(f"The batch has {len(body.queries)} queries, the limit is {settings.max_batch}.")
         return _json(search.answers([query.question(settings, search.uploads) for query in body.queries]))
+
+    @routes.get("/suggest", response_model=SuggestionList, responses=problems(400, 422, 503))
+    def suggest_searches(
+        q: Annotated[str, Query(description="What was typed so far")],
+        limit: Annotated[int, Query(ge=1, le=_MOST_SUGGESTIONS, description="How many suggestions")] = 8,
+    ) -> Response:
+        """Categories, brands, types and words of titles that begin with what is typed, to search for."""
+        return _json(suggest(search.live, q, limit, settings.max_query_chars))
 
     return routes
 
@@ -71,4 +82,4 @@ def upload_routes(search: Search) -> APIRouter:
 
 def _json(answer: BaseModel) -> Response:
     """An answer as JSON. FastAPI would validate it again, in another thread."""
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")

@@ -29,8 +29,9 @@ class Category(BaseModel, frozen=True):
 class Answer(BaseModel, frozen=True):
     """What was found, and the one release it was found in.
 
-    total: products that the filter leaves; by words alone those of them that have any. mode: by what it was found.
-    corrected: the words with typos mended, where they were and the answer is to those.
+    total: products that the filter leaves; by words alone those of them that have any; with ``sort`` those that are
+    sorted. mode: by what it was found. corrected: the words with typos mended, where they were and the answer is to
+    those.
     """
 
     release: str

@@ -11,6 +11,8 @@ from app.query.filters import Filter
 Channel = Literal["vector", "lexical", "hybrid"]
 #: "auto": by both where words alone are asked and the release can, else by how images look.
 Mode = Literal["vector", "lexical", "hybrid", "auto"]
+#: `Question.sort` for the best first.
+RELEVANCE = "relevance"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Part:
 class Question:
     """One search. ``top_k`` None takes the setting; ``facets``: columns whose values are counted.
 
-    The modes "lexical" and "hybrid" take one part, which is words. correct: whether their typos are mended.
+    The modes "lexical" and "hybrid" take one part, which is words. correct: whether their typos are mended. sort:
+    RELEVANCE, or a column of numbers, "-" before it for the highest first.
     """
 
     parts: tuple[Part, ...]
@@ -39,6 +42,7 @@ class Question:
     facets: tuple[str, ...] = ()
     mode: Mode = "vector"
     correct: bool = True
+    sort: str = RELEVANCE
 
     @property
     def words(self) -> str | None:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from app.errors import BadImage
 from app.query.filters import Filter
-from app.query.question import Mode, Part, Question
+from app.query.question import RELEVANCE, Mode, Part, Question
 from app.query.request_model import RequestModel
 from app.query.uploads import Uploads
 from app.settings import AppSettings
@@ -53,6 +53,7 @@ class SearchRequest(RequestModel):
                 {"text": "red sofa", "top_k": 5},
                 {"terms": [{"item_id": "A1"}, {"text": "red"}, {"text": "stripes", "weight": -0.5}]},
                 {"text": "mug", "filter": {"column": "price", "lt": 20}, "facets": ["brand", "color"]},
+                {"text": "mug", "mode": "lexical", "sort": "-price"},
             ]
         },
     )
@@ -70,6 +71,12 @@ class SearchRequest(RequestModel):
     )
     correct: bool = Field(True, description="Mend typos in the words, by those of the shop; lexical and hybrid only")
     offset: int = Field(0, description="How many results to pass over, for the next page")
+    sort: str = Field(
+        RELEVANCE,
+        description="relevance; or price, or an attribute that holds numbers: the lowest first, with - before it the "
+        "highest. Sorted are all products that have any of the words (mode lexical), else the best 200; those without "
+        "the number come last",
+    )
     facets: tuple[str, ...] = Field(
         (), max_length=32, description="Columns whose values to count under the filter; * for those worth choosing by"
     )
@@ -94,6 +101,7 @@ class SearchRequest(RequestModel):
             facets=self.facets,
             mode=self.mode,
             correct=self.correct,
+            sort=self.sort,
         )
 
 

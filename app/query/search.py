@@ -14,7 +14,8 @@ from app.query.compare import Comparison, compared
 from app.query.encoding import Encoding
 from app.query.facets import USEFUL, Facet, count_facet, useful_columns, without
 from app.query.filters import count_clauses
-from app.query.question import Part, Question
+from app.query.question import RELEVANCE, Part, Question
+from app.query.sorting import sort_rows
 from app.query.uploads import Uploads
 from app.serving.columns import Mask
 from app.serving.comparison import ComparisonRelease
@@ -29,7 +30,7 @@ from tasks.catalog.images import ImageLimits
 from tasks.lexical.search import LexicalMatch
 from tasks.store.objects.store import Store
 
-_NEAR = 200  # best results whose values come first in a facet
+_NEAR = 200  # best results whose values come first in a facet, and which are sorted where not all are that were found
 
 
 class Search:
@@ -167,17 +168,20 @@ class Search:
         hidden = [row for item in question.items if (row := snapshot.items.row_of(item)) is not None]
         page = slice(question.offset, question.offset + (question.top_k or self.settings.top_k))
         with self.metrics.stage("search"):
-            width = max(page.stop, _NEAR if question.facets else 0) + len(hidden)
-            scores, rows = find(snapshot, query, match, filtered, width)
+            width = max(page.stop, _NEAR if question.facets else 0)
+            if is_sorted := question.sort != RELEVANCE:  # the same products, whatever the page
+                width = snapshot.items.rows if query is None else _NEAR
+            scores, rows = find(snapshot, query, match, filtered, width + len(hidden))
             shown = ~np.isin(rows, hidden)
-            scores, rows = scores[shown], rows[shown]
+            scores, rows = scores[shown][:width], rows[shown][:width]
+            order = sort_rows(snapshot.index.columns, question.sort, rows) if is_sorted else slice(None)
         found = match.found if match and query is None else None
         with self.metrics.stage("products"):
-            hits = _hits(snapshot, scores[page], rows[page], question.offset)
+            hits = _hits(snapshot, scores[order][page], rows[order][page], question.offset)
         return Answer(
             release=snapshot.release.id,
             generation=snapshot.pointer.generation,
-            total=_total(filtered, found, hidden),
+            total=len(rows) if is_sorted else _total(filtered, found, hidden),
             offset=question.offset,
             hits=hits,
             facets=_facets(snapshot, question, rows[:_NEAR], found) if question.facets else None,

@@ -88,10 +88,21 @@ class Columns:
         """(n,) bool: rows whose number ``holds``. Raises BadRequest."""
         if name == PRICE:
             return holds(self.price)
+        column = self._numeric(name)
+        return column.rows_of(holds(column.numbers))
+
+    def numbers(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """(rows,) float64: numbers of a column at ``rows``, NaN where there is none. Raises BadRequest."""
+        if name == PRICE:
+            return np.asarray(self.price[rows])
+        column = self._numeric(name)
+        return np.asarray(column.numbers[column.codes[rows]])
+
+    def _numeric(self, name: str) -> Column:
         column = self._column(name)
         if np.isnan(column.numbers).all():
-            raise BadRequest(f"{name} holds no numbers, so it has no range. Filter it by 'in'.")
-        return column.rows_of(holds(column.numbers))
+            raise BadRequest(f"{name} holds no numbers, so it has no range and no order. Filter it by 'in'.")
+        return column
 
     def _column(self, name: str) -> Column:
         if name not in self.text:

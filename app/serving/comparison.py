@@ -75,4 +75,10 @@ class ComparisonRelease:
 def _hide(snapshot: Snapshot, removed: Mapping[str, datetime]) -> Snapshot:
     """The snapshot without products that are taken down now, of which an old release may not know."""
     items = snapshot.items.without({**snapshot.items.removed, **removed})
-    return replace(snapshot, items=items, row_filters=RowFilters(snapshot.index.columns, items.allowed()))
+    index = snapshot.index
+    return replace(
+        snapshot,
+        items=items,
+        row_filters=RowFilters(index.columns, items.allowed()),
+        suggestions=index.suggestions.shown(items, index.columns),
+    )

@@ -13,6 +13,7 @@ from PIL import Image
 from app.serving.columns import Columns
 from app.serving.items import Items
 from app.serving.row_filters import RowFilters
+from app.serving.suggestions import Suggestions
 from app.settings import AppSettings
 from tasks.catalog.images import ImageLimits
 from tasks.classifier.head import Head
@@ -52,6 +53,7 @@ class OpenIndex:
     searcher: Searcher
     items: Items  # with the products that were taken down
     columns: Columns
+    suggestions: Suggestions
     normaliser: ScoreNormaliser
 
 
@@ -66,6 +68,7 @@ class Snapshot:
     encoder: Encoder
     index: OpenIndex
     row_filters: RowFilters
+    suggestions: Suggestions
     words: LexicalSearcher | None  # None in a release without a word index
     head: Head | None
     model_name: str
@@ -148,6 +151,7 @@ def load_snapshot(
         encoder=encoder,
         index=index,
         row_filters=RowFilters(index.columns, items.allowed()),
+        suggestions=index.suggestions.shown(items, index.columns),
         words=loaded.words if loaded and shared.get("lexical") else _open_words(files),
         head=loaded.head if loaded and shared.get("classifier") else _load_head(files),
         model_name=_model_name(files.manifests["model"], encoder),
@@ -161,8 +165,13 @@ def load_snapshot(
 def _open_index(files: ReleaseFiles) -> OpenIndex:
     folder, search_params = files.folders["index"], files.manifests["index"].summary.get("search_params", {})
     table, searcher = folder / "items.parquet", Searcher.open(folder / "index.faiss", search_params)
+    columns = Columns.open(table)
     return OpenIndex(
-        searcher, Items.open(table), Columns.open(table), ScoreNormaliser(searcher.sample(_SAMPLED, seed=0))
+        searcher=searcher,
+        items=Items.open(table),
+        columns=columns,
+        suggestions=Suggestions.open(table, columns),
+        normaliser=ScoreNormaliser(searcher.sample(_SAMPLED, seed=0)),
     )
 
 

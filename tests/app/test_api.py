@@ -251,7 +251,12 @@ def test_half_a_character_breaks_no_answer(client: TestClient, body: str) -> Non
 
 def test_every_problem_is_declared_where_it_can_happen(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    declared = {"/v1/search": "400 404 413 422 503", "/v1/classify": "409 413 422", "/v1/release": "503"}
+    declared = {
+        "/v1/search": "400 404 413 422 503",
+        "/v1/suggest": "400 422 503",
+        "/v1/classify": "409 413 422",
+        "/v1/release": "503",
+    }
     for path, statuses in declared.items():
         [operation] = paths[path].values()
         for status in statuses.split():
