@@ -50,4 +50,4 @@ def test_every_channel_of_a_release_is_measured(tiny_store: TinyShop, capsys: py
     with live.acquire() as snapshot:
         assert measure(items, 10, snapshot)
     told = capsys.readouterr().out
-    assert all(name in told for name in ("words, titles", "images", "both", "brand type", "PASSED"))
+    assert all(name in told for name in ("words, titles", "images", "fused by ranks", "hybrid", "brand type", "PASSED"))
