@@ -8,7 +8,7 @@ import os
 import resource
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -226,7 +226,7 @@ def _quiet_night(shop: SizedShop, meter: Meter) -> None:
 
     with meter:
         done = reindex(ReindexConfig(channel=CHANNEL))
-    assert not done["changes"], done
+    _tell(meter, done["changes"])
 
 
 def _night(shop: SizedShop, meter: Meter) -> None:
@@ -236,7 +236,10 @@ def _night(shop: SizedShop, meter: Meter) -> None:
     load_encoder(newest("model"), "auto").encode_images([synthetic.draw(0)] * _WARM)
     with meter:
         done = reindex(ReindexConfig(channel=CHANNEL, publish_anyway=True, index=_INDEX))
-    changes = done["changes"]
+    _tell(meter, done["changes"])
+
+
+def _tell(meter: Meter, changes: Mapping[str, int]) -> None:
     meter.notes["embedded"] = changes.get("new", 0) + changes.get("image_changed", 0)
     meter.notes["changed"] = sum(count for kind, count in changes.items() if kind != "unchanged")
 

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from PIL import Image, ImageCms
 
@@ -40,6 +41,7 @@ def encoded(kind: str, mode: str = "RGB", size: tuple[int, int] = (96, 64), **op
     return buffer.getvalue()
 
 
+@cache  # an AVIF of several frames says when it was made: a second time it has other bytes
 def good() -> dict[str, bytes]:
     """Good images to mutate, of every format that is taken, plain and with all that a format can carry."""
     turned = Image.Exif()
