@@ -54,12 +54,9 @@ def _by_both(
     depth = _FUSED
     while depth < width:
         depth *= 2
-    by_image, by_word = (
-        _by_vector(snapshot, query, filtered, min(depth, filtered.count)),
-        match.best(depth, filtered.mask),
-    )
     candidates = np.zeros(match.scores.shape, np.bool_)
-    candidates[by_image[1]] = candidates[by_word[1]] = True
+    candidates[_by_vector(snapshot, query, filtered, min(depth, filtered.count))[1]] = True
+    candidates[match.best(depth, filtered.mask)[1]] = True
     cosines, rows = _by_vector(snapshot, query, FilteredRows.of(candidates), int(candidates.sum()))
     scores = fuse(match.scores[rows], cosines, match.coverage)
     order = np.lexsort((rows, -scores))[:width]

@@ -186,7 +186,7 @@ class Search:
             hits=hits,
             facets=_facets(snapshot, question, rows[:_NEAR], found) if question.facets else None,
             categories=_categories(snapshot, vectors[:1]) if question.shows_an_image else None,
-            mode="vector" if question.mode == "auto" else question.mode,
+            mode="vector" if match is None else "lexical" if query is None else "hybrid",
             corrected=match.corrected if match else None,
             like=snapshot.items.product(hidden[0]) if hidden else None,
             milliseconds=round(1000 * (time.perf_counter() - started), 1),
