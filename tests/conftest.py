@@ -140,6 +140,11 @@ class TinyShop:
         trained.head.save(folder)
         return commit(self.store, "classifier", "head", folder, recipe=1).ref
 
+    def name_in(self, environment: pytest.MonkeyPatch) -> None:
+        """Make its store the one that the environment names."""
+        environment.setenv("STORE_URI", self.settings.store_uri)
+        environment.setenv("STORE_CACHE", str(self.settings.store_cache))
+
     def publish(
         self,
         name: str,

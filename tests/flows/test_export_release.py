@@ -16,8 +16,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def shop(tiny_store: TinyShop, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> TinyShop:
-    monkeypatch.setenv("STORE_URI", tiny_store.settings.store_uri)
-    monkeypatch.setenv("STORE_CACHE", str(tiny_store.settings.store_cache))
+    tiny_store.name_in(monkeypatch)
     return tiny_store
 
 

@@ -26,8 +26,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def shop(own_store: TinyShop, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> TinyShop:
-    monkeypatch.setenv("STORE_URI", own_store.settings.store_uri)
-    monkeypatch.setenv("STORE_CACHE", str(own_store.settings.store_cache))
+    own_store.name_in(monkeypatch)
     return own_store
 
 

@@ -18,8 +18,7 @@ CONFIG = EmbedConfig(shard_size=5, batch_size=4, precision="fp32")
 
 @pytest.fixture
 def shop(own_store: TinyShop, monkeypatch: pytest.MonkeyPatch) -> TinyShop:
-    monkeypatch.setenv("STORE_URI", own_store.settings.store_uri)
-    monkeypatch.setenv("STORE_CACHE", str(own_store.settings.store_cache))
+    own_store.name_in(monkeypatch)
     embedding._read_plan.cache_clear()
     return own_store
 

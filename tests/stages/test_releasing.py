@@ -79,8 +79,7 @@ def test_poor_recall_warns_where_nothing_is_live_and_refuses_beside_a_live_relea
     own_store: TinyShop, monkeypatch: pytest.MonkeyPatch, channel: str, refuses: bool
 ) -> None:
     store = own_store.store
-    monkeypatch.setenv("STORE_URI", own_store.settings.store_uri)
-    monkeypatch.setenv("STORE_CACHE", str(own_store.settings.store_cache))
+    own_store.name_in(monkeypatch)
     index_gates = [
         Gate(name="rows", value=12, limit="= 12 products", passed=True),
         Gate(name="self_test", value=1, limit=">= 0.98", passed=True),
