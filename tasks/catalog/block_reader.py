@@ -20,6 +20,7 @@ from tasks.catalog.prices import PriceStyle
 from tasks.catalog.tables.rows import Block, EmbeddedImage
 
 ATTRIBUTE_CHARACTERS = 2_000
+Cells = Mapping[str, Sequence[Any]]  # by our field
 Texts = Mapping[str, Sequence[str]]
 
 
@@ -43,19 +44,17 @@ class BlockReader:
         self.rejects: list[Reject] = []
 
     def _sampled(self, field: str, sample: Block) -> list[Any]:
-        return [cell for cell in self._cells(field, sample) if not isinstance(cell, Real)]
-
-    def _cells(self, field: str, block: Block) -> list[Any]:
-        return self._columns[field].cells(block) if field in self._columns else [None] * len(block.sources)
+        cells = self._columns[field].cells(sample) if field in self._columns else []
+        return [cell for cell in cells if not isinstance(cell, Real)]
 
     def read(self, block: Block) -> pa.Table:
         """The rows that can be used (LISTINGS). The others are added to ``rejects``."""
-        places, images = self._accepted(block)
-        return self._listings(block.at(places), images)
+        places, ids, titles, images = self._accepted(block)
+        return self._listings(block.at(places), ids, titles, images)
 
-    def _accepted(self, block: Block) -> tuple[list[int], list[list[str]]]:
-        """Places of the rows that can be used, and where their images are."""
-        texts = {field: each(as_text, self._cells(field, block)) for field in REQUIRED_FIELDS}
+    def _accepted(self, block: Block) -> tuple[list[int], list[str], list[str], list[list[str]]]:
+        """Places of the rows that can be used, their ids and titles, and where their images are."""
+        texts = {field: each(as_text, self._columns[field].cells(block)) for field in REQUIRED_FIELDS}
         ids, titles = each(text.identifier, texts["item_id"]), each(text.title, texts["title"])
         named = [each(_images, cells) for cells in self._columns["image"].all_cells(block)]
         images = named[0] if len(named) == 1 else [list(chain(*row)) for row in zip(*named, strict=True)]
@@ -74,7 +73,7 @@ class BlockReader:
             self.rejects.append(
                 Reject(block.positions[at], text.showable(item_id), reason, text.showable(detail), source)
             )
-        return places, located
+        return places, [ids[at] for at in places], [titles[at] for at in places], located
 
     def _located(self, images: Sequence[str | EmbeddedImage]) -> list[str]:
         """Places of the images; of several only the first has to be within the shop."""
@@ -125,21 +124,24 @@ class BlockReader:
     def _shown(self, block: Block, at: int, field: str) -> str:
         return as_text(block.column(self._name(field))[at])
 
-    def _listings(self, block: Block, images: Sequence[Sequence[str]]) -> pa.Table:
-        texts = {field: each(as_text, self._cells(field, block)) for field in self._columns}
+    def _listings(
+        self, block: Block, ids: Sequence[str], titles: Sequence[str], images: Sequence[Sequence[str]]
+    ) -> pa.Table:
+        cells = {field: source.cells(block) for field, source in self._columns.items()}
+        texts = {field: each(as_text, found) for field, found in cells.items()}
         self.report.add(texts)
         # what is no text in the file's encoding is left out of a field that a product may lack
         words = {field: each(_word, texts[field]) for field in texts if field not in REQUIRED_FIELDS}
         nothing = [""] * len(block.sources)
-        titles = each(text.title, texts["title"])
-        paths = self._paths(block, texts, words.get("product_type", nothing))
-        types = _types(words.get("product_type", nothing), paths, titles)
-        prices, not_understood = self._read_prices(block, texts.get("price", nothing))
+        own_types = words.get("product_type", nothing)
+        paths = self._paths(cells, texts, own_types)
+        types = _types(own_types, paths, titles)
+        prices, not_understood = self._read_prices(cells.get("price", nothing), texts.get("price", nothing))
         attributes = self._attributes(block) | ({"price": not_understood} if any(not_understood) else {})
         columns: dict[str, Any] = {
             "row": block.positions,
             "source": [source if source.isascii() else text.showable(source) for source in block.sources],
-            "item_id": each(text.identifier, texts["item_id"]),
+            "item_id": ids,
             "title": titles,
             "images": images,
             "category": ["/".join(path) for path in paths],
@@ -158,23 +160,24 @@ class BlockReader:
         }
         return pa.table({name: columns[name] for name in LISTINGS.names}, schema=LISTINGS)
 
-    def _paths(self, block: Block, texts: Texts, own_types: Sequence[str]) -> list[tuple[str, ...]]:
+    def _paths(self, cells: Cells, texts: Texts, own_types: Sequence[str]) -> list[tuple[str, ...]]:
         """The category of each row; without one, its product type where that is a path."""
-        cells = [
-            None if text.has_stray_bytes(found) else cell
-            for cell, found in zip(self._cells("category", block), texts.get("category", own_types), strict=True)
+        nothing = [""] * len(own_types)
+        readable = [
+            "" if text.has_stray_bytes(found) else cell
+            for cell, found in zip(cells.get("category", nothing), texts.get("category", nothing), strict=True)
         ]
-        paths = each(lambda cell: split_category(cell, self._roots), cells)
-        typed = each(_several_levels, self._cells("product_type", block))
+        paths = each(lambda cell: split_category(cell, self._roots), readable)
+        typed = each(_several_levels, cells.get("product_type", nothing))
         return [path or (kind if own else ()) for path, kind, own in zip(paths, typed, own_types, strict=True)]
 
     def _attributes(self, block: Block) -> dict[str, list[str]]:
         """Further columns as text. A cell that is none, or in another encoding, is left out."""
         return {name: each(_attribute, block.columns[name]) for name in self._extra if name in block.columns}
 
-    def _read_prices(self, block: Block, texts: Sequence[str]) -> tuple[list[float | None], list[str]]:
+    def _read_prices(self, cells: Sequence[Any], texts: Sequence[str]) -> tuple[list[float | None], list[str]]:
         """The price of each row, and its text where that says something else."""
-        cells, of_text = self._cells("price", block), each(self._prices.price, texts)
+        of_text = each(self._prices.price, texts)
         prices = [_number(cell) if _is_number(cell) else price for cell, price in zip(cells, of_text, strict=True)]
         left = [
             "" if price is not None or _is_number(cell) else _word(found, ATTRIBUTE_CHARACTERS)

@@ -1,6 +1,5 @@
 """What differs between two snapshots of a shop."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.catalog.slices import slices
 from tasks.schema.tables import CHANGE_KINDS, CHANGES, ITEMS
 
-_BLOCK = 65_536  # rows aligned at once: bounds memory, and the 2 GB that one column of strings may hold
 #: Columns that are, or follow from, the text or the image; and where the image is, which does not matter.
 _JUDGED_BY_HASH = {
     "item_id", "image_sha256", "image_width", "image_height", "source_sha256", "source_uri", "text_sha256", "captions",
@@ -48,17 +47,13 @@ def compare(old: pa.Table, new: pa.Table) -> Changes:
     place = pc.index_in(new_ids, value_set=old_ids)
     kept = pc.indices_nonzero(pc.is_valid(place))
     kinds = np.concatenate(
-        [_kinds(old.take(place.take(rows)), new.take(rows)) for rows in _blocks(kept)] or [np.empty(0, np.int8)]
+        [_kinds(old.take(place.take(rows)), new.take(rows)) for rows in slices(kept)] or [np.empty(0, np.int8)]
     )
     kept_ids = new_ids.take(kept)
     lists = {kind: kept_ids.filter(pa.array(kinds == at)) for at, kind in enumerate(CHANGE_KINDS[:4])}
     lists["new"] = new_ids.filter(pc.is_null(place))
     lists["gone"] = old_ids.filter(pc.invert(pc.is_in(old_ids, value_set=new_ids)))
     return Changes(**{kind: sorted(ids.to_pylist()) for kind, ids in lists.items()})
-
-
-def _blocks(rows: pa.Array) -> Sequence[pa.Array]:
-    return [rows.slice(start, _BLOCK) for start in range(0, len(rows), _BLOCK)]
 
 
 def _kinds(before: pa.Table, after: pa.Table) -> npt.NDArray[np.int8]:

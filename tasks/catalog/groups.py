@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.catalog.cells import each_row
+from tasks.catalog.slices import slices
 
 #: Colour words of shop titles, in the languages of the larger marketplaces. Compared without accents.
 _COLORS = """
@@ -43,7 +44,6 @@ _SIZE_WORDS = frozenset(_SIZES.split())
 _UNIT_WORDS = frozenset(_UNITS.split())
 _EVERY_SHOPS_WORDS = COLOR_WORDS | _SIZE_WORDS
 _WORD = re.compile(r"[^\W_]+")
-_BLOCK = 65_536  # rows whose texts are Python's at once
 #: Columns of LISTINGS that make a design.
 _DECIDING = ("group", "design", "brand", "product_type", "title", "color", "color_name")
 
@@ -61,8 +61,8 @@ def designs_of(listings: pa.Table, known: Collection[str] = (), trust_titles: bo
     alone = [f"item-{item_id}" for item_id in listings["item_id"].to_pylist()]
     found = [
         design
-        for start in range(0, len(listings), _BLOCK)
-        for design in each_row(_design, *(listings[name].slice(start, _BLOCK).to_pylist() for name in _DECIDING))
+        for some in slices(listings)
+        for design in each_row(_design, *(some[name].to_pylist() for name in _DECIDING))
     ]
     designs = [design or own for design, own in zip(found, alone, strict=True)]
     by_title = pc.equal(pc.binary_join_element_wise(listings["group"], listings["design"], ""), "").to_pylist()

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.catalog.images import JUDGE, LEAST_SIDE, ImageFault, ImageLimits, normalise
+from tasks.catalog.slices import slices
 from tasks.catalog.text import showable
 from tasks.schema.errors import SourceMissing, SourceRefused
 from tasks.schema.files import Reading, SourceFiles
 from tasks.schema.progress import Progress
 from tasks.schema.tables import SOURCES
 
-_LOOKED_AT = 65_536  # locations whose versions are asked for at once
 _TOLD = 200  # images between two reports of progress
 _JUDGED = f" judge {JUDGE}"  # ends the version of what was refused: the next judge may accept it
 
@@ -108,9 +108,9 @@ class ImageReader:
     def _unchanged(self, locations: pa.Array, versions: pa.Array) -> npt.NDArray[np.bool_]:
         """Which locations still have the version that is known, where the source tells all of them at once."""
         same = [np.zeros(0, np.bool_)]
-        for start in range(0, len(locations), _LOOKED_AT):
-            known = versions.slice(start, _LOOKED_AT).to_pylist()
-            now = self._files.versions(locations.slice(start, _LOOKED_AT).to_pylist()) if any(known) else known
+        for places, tags in zip(slices(locations), slices(versions), strict=True):
+            known = tags.to_pylist()
+            now = self._files.versions(places.to_pylist()) if any(known) else known
             same.append(np.array([bool(old) and old == new for old, new in zip(known, now, strict=True)]))
         return np.concatenate(same)
 

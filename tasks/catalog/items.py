@@ -10,10 +10,10 @@ from tasks.catalog.captions import captions_of
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.placeholders import Placeholder
 from tasks.catalog.product_images import ImageLists, found_at, uris_of
+from tasks.catalog.slices import slices
 from tasks.catalog.splits import KNOWN, designs_and_splits
 from tasks.schema.tables import ITEMS
 
-_BLOCK = 65_536  # rows whose texts are Python's at once
 _AS_LISTED = (
     "item_id", "title", "description", "brand", "category", "category_l1", "product_type", "color", "material",
     "pattern", "price", "language", "attributes",
@@ -42,9 +42,8 @@ def items_table(
         "source_uri": uris_of(lists.own, config.root),
         "source_sha256": found["source_sha256"],
     }
-    blocks = [listings.slice(start, _BLOCK) for start in range(0, len(listings), _BLOCK)]
-    columns["captions"] = pa.chunked_array(map(captions_of, blocks), ITEMS.field("captions").type)
-    columns["text_sha256"] = pa.chunked_array(map(_text_sha256, blocks), pa.string())
+    columns["captions"] = pa.chunked_array(map(captions_of, slices(listings)), ITEMS.field("captions").type)
+    columns["text_sha256"] = pa.chunked_array(map(_text_sha256, slices(listings)), pa.string())
     return pa.table([columns[name] for name in ITEMS.names], schema=ITEMS).combine_chunks(), placeholders
 
 

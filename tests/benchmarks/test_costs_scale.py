@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import synthetic
-from tasks.catalog import groups, items
 from tasks.catalog import prepare as preparing
+from tasks.catalog import slices
 from tasks.catalog.config import CatalogConfig
 from tasks.catalog.image_reader import SourceImage, StoredImage, sources_of
 from tasks.catalog.sources import sources_table
@@ -24,7 +24,7 @@ from tasks.store.objects.store import Store, open_store
 def test_a_row_of_the_shop_costs_no_more_memory_in_a_larger_shop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((delimited, "BLOCK"), (items, "_BLOCK"), (groups, "_BLOCK")):
+    for module, name in ((delimited, "BLOCK"), (slices, "AT_ONCE")):
         monkeypatch.setattr(module, name, 128)  # a catalogue of many blocks
     _, small, large = (_bytes_a_row(tmp_path / str(rows), rows) for rows in (50, 200, 800))  # the first imports
     assert large < 1.1 * small

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.catalog import changes
+from tasks.catalog import slices
 from tasks.catalog.changes import Changes, compare
 from tasks.schema.tables import CHANGES, ITEMS
 
@@ -66,7 +66,7 @@ def test_any_two_shops_differ_as_the_plain_form_says(
     if in_pieces:  # as parquet gives them: several chunks, and slices that do not start at zero
         tables = [pa.concat_tables([table.slice(0, 2), table.slice(2)]) for table in tables]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(changes, "_BLOCK", block)
+        patch.setattr(slices, "AT_ONCE", block)
         found = compare(*tables)
     assert found == plainly(old, new)
     assert sum(found.counts.values()) == len(new) + len(found.gone)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tasks.catalog import text
-from tasks.catalog.tables.rows import BLOCK, Block, RawTable, joined_columns
+from tasks.catalog.tables.rows import BLOCK, Block, RawTable, columns_of
 from tasks.schema.errors import CatalogError
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -65,19 +65,14 @@ def read_delimited(name: str, data: bytes, suffix: str, encoding: str, delimiter
 def _blocks(name: str, names: list[str], rows: Iterator[Record]) -> Iterator[Block]:
     first = 0
     while some := list(islice(rows, BLOCK)):
-        cells = (_of_width(record.cells, len(names)) for record in some)
         yield Block(
             range(first, first + len(some)),
             [f"{name}:{record.line}" for record in some],
-            joined_columns(names, [list(column) for column in zip(*cells, strict=True)]),
+            columns_of(names, (record.cells for record in some)),
             {at: ("malformed_row", record.fault) for at, record in enumerate(some) if record.fault},
             {at: record.short for at, record in enumerate(some) if record.short},
         )
         first += len(some)
-
-
-def _of_width(cells: list[Any], width: int) -> list[Any]:
-    return cells if len(cells) == width else [*cells[:width], *[None] * (width - len(cells))]
 
 
 def physical_lines(data: bytes, encoding: str) -> list[str]:

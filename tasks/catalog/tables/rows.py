@@ -37,18 +37,15 @@ class EmbeddedImage(NamedTuple):
         return hashlib.sha256(self.data()).hexdigest()[:32]
 
 
-def by_column(names: Iterable[str], cells: Iterable[Any]) -> dict[str, Any]:
-    """Cells by their columns' names; of two columns of one name, the first that says something."""
-    values: dict[str, Any] = {}
-    for name, cell in zip(names, cells, strict=False):
-        found = values.get(name)
-        if found is None or found == "":
-            values[name] = cell
-    return values
+def columns_of(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Cells of rows by their columns' names; what a row has too many is left out, what it lacks is None."""
+    width = len(names)
+    whole = (row if len(row) == width else [*row[:width], *[None] * (width - len(row))] for row in rows)
+    return joined_columns(names, [list(column) for column in zip(*whole, strict=True)])
 
 
 def joined_columns(names: Sequence[str], columns: Sequence[list[Any]]) -> dict[str, list[Any]]:
-    """Columns by their names; of two of one name, in each row the first that says something. As `by_column`."""
+    """Columns by their names; of two of one name, in each row the first that says something."""
     joined: dict[str, list[Any]] = {}
     for name, cells in zip(names, columns, strict=True):
         before = joined.get(name)

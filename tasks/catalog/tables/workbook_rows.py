@@ -3,7 +3,7 @@
 import io
 import zipfile
 
-from tasks.catalog.tables.rows import RawRow, RawTable, blocks_of, by_column
+from tasks.catalog.tables.rows import BLOCK, Block, RawTable, columns_of
 from tasks.schema.errors import CatalogError
 
 
@@ -29,5 +29,13 @@ def read_workbook(name: str, data: bytes) -> RawTable:
     filled = [
         (at, row) for at, row in enumerate(cells[header + 1 :], header + 2) if any(cell is not None for cell in row)
     ]
-    rows = [RawRow(index, f"{name}:{at}", by_column(names, row)) for index, (at, row) in enumerate(filled)]
-    return RawTable(list(dict.fromkeys(name for name in names if name)), blocks_of(rows))
+    blocks = [
+        Block(
+            range(start, start + len(some)),
+            [f"{name}:{at}" for at, _ in some],
+            columns_of(names, (row for _, row in some)),
+        )
+        for start in range(0, len(filled), BLOCK)
+        if (some := filled[start : start + BLOCK])
+    ]
+    return RawTable(list(dict.fromkeys(name for name in names if name)), blocks)
